@@ -1,0 +1,1 @@
+"""Bytes to values and back: pure functions without clock, socket, task or logger."""

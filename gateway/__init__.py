@@ -1,0 +1,1 @@
+"""The Insiders gateway: a daemon between the Insiders cloud and the touchline."""

@@ -1,0 +1,1 @@
+"""The Insiders cloud: the one table of endpoints, authorisation, pacing and a typed client."""

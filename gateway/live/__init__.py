@@ -1,0 +1,1 @@
+"""The local live stream: one client's protocol and the server that carries it."""

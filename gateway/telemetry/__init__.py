@@ -1,0 +1,1 @@
+"""Live samples: rings in memory, filled by tailing the cloud."""
