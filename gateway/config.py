@@ -1,0 +1,284 @@
+"""TOML -> frozen, validated settings, and every mistake of a file at once.
+
+A field's `description` says what is allowed there and is what a person reads after a mistake, so that a rule and its
+explanation cannot drift apart. Secrets never stand in the file; `load_credentials` finds them elsewhere.
+"""
+
+import ipaddress
+import os
+import platform
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from gateway.cloud.endpoints import ENDPOINTS, override
+from gateway.mistakes import ConfigError, Mistake, as_written, describe, mistakes_of, nearest, shown
+
+__all__ = [
+    "EXIT_CONFIG",
+    "CloudSettings",
+    "ConfigError",
+    "Credentials",
+    "CredentialsError",
+    "GatewaySettings",
+    "LiveSettings",
+    "Mistake",
+    "Settings",
+    "TelemetrySettings",
+    "TrackerSettings",
+    "describe",
+    "is_loopback",
+    "load",
+    "load_credentials",
+]
+
+EXIT_CONFIG = 78
+"""EX_CONFIG of sysexits.h; the systemd unit does not restart after it, because only a person can mend the file."""
+
+_SECRETS = {"password": "INSIDERS_PASSWORD", "client_secret": "INSIDERS_CLIENT_SECRET"}
+
+
+class CredentialsError(ConfigError):
+    """A secret is in neither of the two places where it may be."""
+
+
+_WHY_LOOPBACK = "a loopback address such as 127.0.0.1: there is no access control, and heart rates are health data"
+
+
+def _base_url(url: str, secure: str, plain: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port  # raises where it is not a number
+    except ValueError:
+        raise ValueError(f"a URL such as {secure}://example.org/") from None
+    if "@" in parts.netloc:
+        raise ValueError("no user name or password in it")
+    if not host or parts.query or parts.fragment:
+        raise ValueError(f"a URL such as {secure}://example.org/, without ? and #")
+    if parts.scheme != secure and not (parts.scheme == plain and is_loopback(host)):
+        raise ValueError(f"{secure}://…, or a loopback host for {plain}://")
+    return url if url.endswith("/") else url + "/"
+
+
+def _loopback_host(host: str) -> str:
+    if not is_loopback(host):
+        raise ValueError(_WHY_LOOPBACK)
+    return host
+
+
+_HttpUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "https", "http"))]
+_WebsocketUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "wss", "ws"))]
+_LoopbackHost = Annotated[str, AfterValidator(_loopback_host)]
+_Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, str_strip_whitespace=True, hide_input_in_errors=True
+    )
+
+
+def _default_state_dir() -> Path:
+    # systemd lists every StateDirectory= of the unit here, separated by colons; ours has one.
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else Path.home() / ".local/state/insiders-gateway"
+
+
+class GatewaySettings(_Section):
+    """``[gateway]``: this machine."""
+
+    site: _Text = Field(
+        default_factory=lambda: platform.node() or "gateway",
+        description="the name of the place, as people shall read it, in quotes",
+    )
+    state_dir: Annotated[Path, Field(strict=False)] = Field(
+        default_factory=_default_state_dir,
+        description="an absolute folder, or one below the home folder (~/…), in quotes",
+    )
+
+    @field_validator("state_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        # Only "~/": the home folder of a user that does not exist has no place.
+        path = path.expanduser() if path.parts[:1] == ("~",) else path
+        if not path.is_absolute():
+            raise ValueError("an absolute folder, or one below the home folder (~/…), in quotes")
+        return path
+
+
+class CloudSettings(_Section):
+    """``[cloud]``: where the Insiders cloud is and who we are there."""
+
+    api_url: _HttpUrl = Field(default="https://api.insiders.live/v1/", description="an https:// URL in quotes")
+    websocket_url: _WebsocketUrl = Field(default="wss://api.insiders.live/v1/ws/", description="a wss:// URL in quotes")
+    token_url: _HttpUrl = Field(default="https://account.insiders.live/", description="an https:// URL in quotes")
+    username: _Text = Field(description="the user name of the cloud account, in quotes")
+    client_id: _Text = Field(description="the OAuth2 client id the vendor gave you, in quotes")
+    paths: dict[str, str] = Field(default={}, description='lines such as devices = "devices/"')
+
+    @field_validator("paths", mode="before")
+    @classmethod
+    def _overrides(cls, paths: object) -> object:
+        if isinstance(paths, dict):
+            mistakes = tuple(_path_mistakes(paths))
+            if mistakes:
+                raise ConfigError(mistakes)
+        return paths
+
+
+class TelemetrySettings(_Section):
+    """``[telemetry]``: how much of the past is kept in memory."""
+
+    # Above two hours thirty trackers would need more memory than the service is allowed.
+    ring_minutes: int = Field(default=30, ge=1, le=120, description="whole minutes from 1 to 120")
+
+
+class LiveSettings(_Section):
+    """``[live]``: where laptops connect."""
+
+    host: _LoopbackHost = Field(default="127.0.0.1", description="a loopback address in quotes")
+    port: int = Field(default=8770, ge=0, le=65535, description="a whole number from 0 (any free port) to 65535")
+
+
+class TrackerSettings(_Section):
+    """One ``[[trackers]]``: a tracker and who wears it."""
+
+    serial_number: _Text = Field(description="the serial number on the tracker's label, in quotes")
+    device_name: _Text | None = Field(default=None, description="the device name on the tracker's label, in quotes")
+    athlete: _Text | None = Field(default=None, description="the name of who wears it, in quotes")
+    number: int | None = Field(default=None, ge=0, le=9999, description="a whole number from 0 to 9999, without quotes")
+
+    @field_validator("serial_number", "number")
+    @classmethod
+    def _own(cls, value: str | int | None, info: ValidationInfo) -> str | int | None:
+        # `load` hands in what the trackers before this one have used.
+        if value is not None and isinstance(info.context, dict):
+            seen = info.context.setdefault(info.field_name, set())
+            if value in seen:
+                raise ValueError("one that no other tracker has")
+            seen.add(value)
+        return value
+
+
+class Settings(_Section):
+    """The whole file."""
+
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings, description="a section [gateway]")
+    cloud: CloudSettings = Field(description="a section [cloud]")
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="a section [telemetry]")
+    live: LiveSettings = Field(default_factory=LiveSettings, description="a section [live]")
+    trackers: Annotated[tuple[TrackerSettings, ...], Field(strict=False)] = Field(
+        default=(), description="sections [[trackers]], with double brackets"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The two secrets of the cloud account; `repr` and `str` show asterisks."""
+
+    password: SecretStr
+    client_secret: SecretStr
+
+
+def load(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: With every mistake of the file; where it cannot be read or is no TOML, with that one.
+    """
+    # An empty [cloud] stands for a missing one, so that the missing keys are named and not only the section.
+    raw = {"cloud": {}, **_read(path)}
+    try:
+        return Settings.model_validate(raw, context={})
+    except ValidationError as error:
+        raise ConfigError(mistakes_of(error, Settings, _SECRETS)) from None
+
+
+def load_credentials(environ: Mapping[str, str]) -> Credentials:
+    """Find the two secrets: an environment variable, else a file of its name in ``$CREDENTIALS_DIRECTORY``.
+
+    Raises:
+        CredentialsError: If one is missing, empty or unreadable; it names both places.
+    """
+    found = {name: _secret(variable, environ) for name, variable in _SECRETS.items()}
+    missing = tuple(
+        Mistake(variable, "nothing", "the environment variable or a file of this name in $CREDENTIALS_DIRECTORY")
+        for name, variable in _SECRETS.items()
+        if not found[name]
+    )
+    if missing:
+        raise CredentialsError(missing)
+    return Credentials(**{name: SecretStr(value) for name, value in found.items()})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _secret(variable: str, environ: Mapping[str, str]) -> str:
+    if environ.get(variable):
+        return environ[variable]
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return ""
+    try:
+        return (Path(folder) / variable).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        # Editors on Windows put a byte order mark first, which TOML does not know.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        mistake = Mistake(str(path), "no such file", "a copy of config.example.toml there, or another --config")
+    except OSError as error:
+        mistake = Mistake(str(path), f"an error ({error.strerror})", "a file this user can read")
+    except UnicodeDecodeError as error:
+        mistake = Mistake(str(path), f"a byte that is no UTF-8 at offset {error.start}", "UTF-8 text")
+    except RecursionError:
+        mistake = Mistake(str(path), "brackets nested without end", "TOML")
+    except tomllib.TOMLDecodeError as error:
+        mistake = Mistake(str(path), _syntax(str(error)), 'TOML such as key = "value"')
+    raise ConfigError((mistake,))
+
+
+def _syntax(text: str) -> str:
+    """`tomllib`'s message without what it quotes from the file, which may be part of a secret."""
+    place = re.search(r"\((at [^()]+)\)$", text)
+    return f"a syntax error {place.group(1)}" if place else "a syntax error"
+
+
+def _path_mistakes(paths: Mapping[str, object]) -> Iterator[Mistake]:
+    for name, text in paths.items():
+        key = f"cloud.paths.{as_written(name)}"
+        if name not in ENDPOINTS:
+            yield Mistake(key, "an unknown operation", nearest(name, ENDPOINTS))
+        elif not isinstance(text, str):
+            yield Mistake(key, shown(text), '"path/" or "METHOD path/"')
+        else:
+            try:
+                override(name, text)
+            except ValueError as error:
+                yield Mistake(key, shown(text), f'"path/" or "METHOD path/": {error}')
