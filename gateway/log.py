@@ -1,0 +1,56 @@
+"""The only place that configures logging: to stderr, in the form that a terminal or the journal wants.
+
+Libraries stay at WARNING even when verbose: at DEBUG they print what no log may hold (Bluetooth addresses, headers,
+message bodies). Our own modules choose what they log, field by field.
+"""
+
+import logging
+import os
+import sys
+
+OUR_LOGGERS = ("gateway", "insiders_codecs")
+
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+_DEBUG_PRIORITY = 7
+
+
+def configure(*, verbose: bool) -> None:
+    """Send every log record to stderr; may be called again.
+
+    Args:
+        verbose: Also what our own modules say at DEBUG.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JournalFormatter() if _stderr_is_journal() else TerminalFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+class TerminalFormatter(logging.Formatter):
+    """Time, level, module and message for someone who reads along."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S")
+
+
+class JournalFormatter(logging.Formatter):
+    """A priority ``<N>`` before every line (sd-daemon(3)); the journal stamps the time itself."""
+
+    def __init__(self) -> None:
+        super().__init__("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Prefix each line: the journal makes an entry of each, and a traceback has many."""
+        priority = next((number for level, number in _PRIORITIES if record.levelno >= level), _DEBUG_PRIORITY)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def _stderr_is_journal() -> bool:
+    # A terminal started by a desktop session inherits JOURNAL_STREAM although its stderr is not that stream;
+    # systemd.exec(5) gives device and inode for telling the two apart.
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
