@@ -1,0 +1,216 @@
+"""Rows of the Insiders REST API to sample blocks.
+
+A body is read in two ways. The quick one lets the JSON parser check every field against its type and its range while
+it reads, and takes the body only if all of it is as the contract promises. Whatever else arrives is read once more,
+field by field: a field that is not a measurement is left out and counted, its sample is kept; only a row without a
+usable time is left out whole.
+
+Source: Insiders API 1.22, "Get device raw data": flat rows whose keys contain dots, newest first on the latest-data
+endpoint. The names of the power and device columns are inferred from the websocket's groups. Unknown fields are
+ignored.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import numpy as np
+from msgspec import Meta, field
+from msgspec.structs import astuple
+
+from insiders_codecs.errors import DecodeError
+from insiders_codecs.samples import QUANTITIES, Column, SampleBlock, empty_block
+
+LATEST_T_MS = 1 << 45
+"""No timestamp lies after this (year 3084): a larger number is no time."""
+
+_TIME_KEY = "gnss.timestamp"
+_LATITUDE, _LONGITUDE = int(Column.LATITUDE), int(Column.LONGITUDE)
+# In the order of `Column`.
+_KEYS = (
+    "gnss.latitude",
+    "gnss.longitude",
+    "gnss.altitude",
+    "gnss.speed",
+    "ecg.hr",
+    "pwr.pwr_instantpower",
+    "pwr.pwr_cadence",
+    "device.Bat_lvl",
+    "device.standstill",
+)
+
+
+class DecodedRows(msgspec.Struct, frozen=True, eq=False):
+    """What one body held.
+
+    Attributes:
+        block: The samples, ascending by time, one per instant.
+        rows_rejected: Rows left out because they have no usable time.
+        fields_rejected: Values left out because they are no measurement (wrong type, out of range).
+    """
+
+    block: SampleBlock
+    rows_rejected: int = 0
+    fields_rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowsPage:
+    """One page of the paged-data endpoint.
+
+    Attributes:
+        count: Rows in all pages together.
+        page: Number of this page, from 1.
+        next_page: Number of the next page, None on the last.
+        rows: The rows of this page.
+    """
+
+    count: int
+    page: int
+    next_page: int | None
+    rows: DecodedRows
+
+
+def decode_rows(body: bytes) -> DecodedRows:
+    """Decode the bare array of rows that the latest-data endpoint answers with.
+
+    Raises:
+        DecodeError: If the body is no JSON array of objects, holds NaN or Infinity, or is nested too deeply.
+    """
+    try:
+        return DecodedRows(_to_block(_ROWS.decode(body)))
+    except msgspec.DecodeError:  # also what does not fit the types
+        pass
+    document = _parse(body)
+    if not isinstance(document, list):
+        raise DecodeError("the answer is not a list of rows")
+    return _clean(document)
+
+
+def decode_rows_page(body: bytes) -> RowsPage:
+    """Decode one page, ``{count, page, next, results}``, of the paged-data endpoint.
+
+    Raises:
+        DecodeError: If the body is no such object, holds NaN or Infinity, or is nested too deeply.
+    """
+    try:
+        page = _PAGE.decode(body)
+        return RowsPage(page.count, page.page, page.next, DecodedRows(_to_block(page.results)))
+    except msgspec.DecodeError:
+        pass
+    document = _parse(body)
+    if not isinstance(document, dict) or not isinstance(document.get("results"), list):
+        raise DecodeError("the answer is not a page of rows")
+    count, number, following = (document.get(key) for key in ("count", "page", "next"))
+    if type(count) is not int or type(number) is not int or not (following is None or type(following) is int):
+        raise DecodeError("the page does not say which page it is and which follows")
+    return RowsPage(count, number, following, _clean(document["results"]))
+
+
+def _in_range(column: Column) -> Any:
+    quantity = QUANTITIES[column]
+    return Annotated[float, Meta(ge=quantity.lowest, le=quantity.highest)] | None
+
+
+_Row = msgspec.defstruct(
+    "_Row",
+    [
+        ("t_ms", Annotated[int, Meta(ge=0, lt=LATEST_T_MS)], field(name=_TIME_KEY)),
+        *(
+            (column.name.lower(), _in_range(column), field(name=key, default=math.nan))
+            for column, key in zip(Column, _KEYS, strict=True)
+        ),
+    ],
+    gc=False,
+)
+
+
+class _Page(msgspec.Struct):
+    count: int
+    page: int
+    next: int | None
+    results: list[_Row]  # type: ignore[valid-type]
+
+
+_ROWS = msgspec.json.Decoder(list[_Row])  # type: ignore[valid-type]
+_PAGE = msgspec.json.Decoder(_Page)
+_WIDTH = 1 + len(_KEYS)
+
+
+def _to_block(rows: Sequence[msgspec.Struct]) -> SampleBlock:
+    # One call into numpy for all cells: its cost is per call, not per number. None becomes NaN on the way.
+    cells = np.fromiter(chain.from_iterable(map(astuple, rows)), np.float64, len(rows) * _WIDTH)
+    return _from_table(cells.reshape(-1, _WIDTH))
+
+
+def _from_table(table: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> SampleBlock:
+    """Columns from a table of (time, values...) rows that is usually newest first."""
+    table = table[::-1]
+    block = SampleBlock(table[:, 0].astype(np.int64), table[:, 1:].T)
+    # A receiver without a fix may report 0, 0, a point in the Gulf of Guinea.
+    # (counting non-zeros is the cheapest look at a short column that numpy has)
+    latitude = block.values[_LATITUDE]
+    if np.count_nonzero(latitude) < len(latitude):
+        longitude = block.values[_LONGITUDE]
+        nowhere = (latitude == 0) & (longitude == 0)
+        latitude[nowhere] = longitude[nowhere] = math.nan
+    if np.count_nonzero(block.t_ms[1:] > block.t_ms[:-1]) == len(block) - 1:
+        return block
+    return block.ascending()
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
+    except UnicodeDecodeError:
+        raise DecodeError("the answer is not UTF-8") from None
+    except RecursionError:
+        raise DecodeError("the answer is nested too deeply") from None
+    except ValueError:  # malformed JSON, NaN, an integer of thousands of digits
+        raise DecodeError("the answer is not JSON") from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _clean(rows: Iterable[object]) -> DecodedRows:
+    table: list[list[float]] = []
+    rows_rejected = fields_rejected = 0
+    for row in rows:
+        if not isinstance(row, dict):
+            rows_rejected += 1
+            continue
+        t_ms = row.get(_TIME_KEY)
+        # 1e12 and 1000000000000 are the same JSON number to many writers.
+        if isinstance(t_ms, float) and t_ms.is_integer():
+            t_ms = int(t_ms)
+        if type(t_ms) is not int or not 0 <= t_ms < LATEST_T_MS:
+            rows_rejected += 1
+            continue
+        cells = [float(t_ms)]
+        for column, key in zip(Column, _KEYS, strict=True):
+            value, is_rejected = _measurement(row.get(key), column)
+            cells.append(value)
+            fields_rejected += is_rejected
+        table.append(cells)
+    block = _from_table(np.array(table, np.float64)) if table else empty_block()
+    return DecodedRows(block, rows_rejected, fields_rejected)
+
+
+def _measurement(value: object, column: Column) -> tuple[float, bool]:
+    """The value as a measurement (NaN where it is none), and whether something had to be rejected."""
+    if value is None:
+        return math.nan, False
+    if column is Column.STANDSTILL and isinstance(value, bool):
+        return float(value), False
+    quantity = QUANTITIES[column]
+    if type(value) in {int, float} and quantity.lowest <= value <= quantity.highest:  # type: ignore[operator]
+        return float(value), False  # type: ignore[arg-type]
+    # No heart beats 0 times a minute: it is how a sender may say that no sensor is connected.
+    is_absence = column is Column.HEART_RATE and type(value) in {int, float} and value == 0
+    return math.nan, not is_absence
