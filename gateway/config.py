@@ -145,7 +145,7 @@ class CloudSettings(_Section):
 class TelemetrySettings(_Section):
     """``[telemetry]``: how much of the past is kept in memory."""
 
-    # Above two hours thirty trackers would need more memory than the service is allowed.
+    # Two hours of thirty trackers are 170 MB, which is what the service may use beside the program itself.
     ring_minutes: int = Field(default=30, ge=1, le=120, description="whole minutes from 1 to 120")
 
 

@@ -146,9 +146,10 @@ def _watchdog_s(environ: Mapping[str, str]) -> float | None:
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:
-        return int(environ["WATCHDOG_USEC"]) / 1e6 or None
+        deadline_s = int(environ["WATCHDOG_USEC"]) / 1e6
     except (KeyError, ValueError):
         return None
+    return deadline_s if deadline_s > 0 else None
 
 
 def _line(text: str) -> str:

@@ -1,0 +1,69 @@
+"""Logging: what a terminal and the journal receive, tried in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+SAY = """
+import logging, os, sys
+if "--journal" in sys.argv:
+    status = os.fstat(2)
+    os.environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
+from gateway import log
+log.configure(verbose="--verbose" in sys.argv)
+log.configure(verbose="--verbose" in sys.argv)
+ours, theirs = logging.getLogger("gateway.x"), logging.getLogger("bleak")
+for logger in (ours, theirs):
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+        logger.log(level, "%s", logging.getLevelName(level).lower())
+try:
+    raise ValueError("cause")
+except ValueError:
+    ours.exception("two\\nlines")
+ours.critical("end")
+"""
+
+
+def said(*arguments: str) -> list[str]:
+    result = subprocess.run(
+        [sys.executable, "-c", SAY, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+    )
+    assert result.stdout == ""
+    return result.stderr.splitlines()
+
+
+def test_the_journal_gets_a_priority_before_every_line() -> None:
+    lines = said("--journal", "--verbose")
+    assert lines[:6] == [
+        "<7>gateway.x: debug",
+        "<6>gateway.x: info",
+        "<4>gateway.x: warning",
+        "<3>gateway.x: error",
+        "<4>bleak: warning",
+        "<3>bleak: error",
+    ]
+    assert lines[6:8] == ["<3>gateway.x: two", "<3>lines"]
+    assert all(line.startswith("<3>") for line in lines[6:-1])
+    assert lines[-1] == "<2>gateway.x: end"
+
+
+def test_a_terminal_gets_times_and_levels() -> None:
+    assert said()[0].endswith("INFO    gateway.x: info")
+    assert not any(line.startswith("<") for line in said())
+
+
+def test_quiet_leaves_out_debug() -> None:
+    assert not any("debug" in line for line in said())
+
+
+def test_libraries_never_say_more_than_warnings() -> None:
+    assert [line.rpartition(" ")[2] for line in said("--verbose") if "bleak" in line] == ["warning", "error"]
+
+
+def test_a_terminal_that_inherited_the_journal_is_still_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+    assert not any(line.startswith("<") for line in said())
