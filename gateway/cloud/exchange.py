@@ -1,0 +1,205 @@
+"""One paced, bounded HTTP exchange: a request goes out, a whole body or a typed error comes back.
+
+Redirects are never followed, because what is sent (a token, a password) is for the configured host alone.
+"""
+
+import ssl
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import aiohttp
+from pydantic import SecretStr
+from yarl import URL
+
+from gateway.cloud.answers import Answer, body_of
+from gateway.cloud.errors import (
+    BadAnswer,
+    Broken,
+    CloudError,
+    Fault,
+    ServerFailed,
+    Throttled,
+    TlsFailed,
+    Unreachable,
+)
+from gateway.cloud.pacing import MAX_IN_FLIGHT, Pacer, Priority
+
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes after decompression; the largest right answer, 25,000 rows, has 6 MB."""
+
+_CHUNK = 64 * 1024
+
+USER_AGENT = "insiders-gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one exchange may last, seconds, and how much it may bring, bytes."""
+
+    connect_s: float = 5.0
+    total_s: float = 30.0
+    max_body: int = MAX_BODY
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        operation: Its name in the table of endpoints.
+        method: HTTP method.
+        url: Where to.
+        path: The path below its base URL, for error texts.
+        headers: Beyond those every request has.
+        body: What to send.
+        priority: What it is for.
+        unread_s: How long what it reads has gone unread.
+        extra_s: Seconds it may last longer than `Limits.total_s`.
+        secrets: What it carries that no error may show.
+    """
+
+    operation: str
+    method: str
+    url: URL
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    priority: Priority = Priority.CONTROL
+    unread_s: float = 0.0
+    extra_s: float = 0.0
+    secrets: Sequence[SecretStr] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What has gone over the line since the start.
+
+    Attributes:
+        requests: HTTP requests sent, token requests and retries included.
+        received_bytes: Body bytes after decompression.
+        succeeded: Requests that gave a body.
+        failed: Error code (`CloudError.code`) to number of requests.
+        items_rejected: Items of lists that could not be read and were left out.
+    """
+
+    requests: int
+    received_bytes: int
+    succeeded: int
+    failed: Mapping[str, int]
+    items_rejected: int
+
+
+class Exchange:
+    """Sends requests through one session and one pacer."""
+
+    def __init__(self, session: aiohttp.ClientSession, pacer: Pacer, limits: Limits) -> None:
+        self._session = session
+        self._pacer = pacer
+        self._limits = limits
+        self._requests = 0
+        self._received_bytes = 0
+        self._succeeded = 0
+        self._failed: Counter[str] = Counter()
+        self._items_rejected = 0
+
+    @property
+    def traffic(self) -> Traffic:
+        """A snapshot of the counters."""
+        failed = MappingProxyType(dict(self._failed))
+        return Traffic(self._requests, self._received_bytes, self._succeeded, failed, self._items_rejected)
+
+    def count(self, error: CloudError) -> None:
+        """Count an answer that arrived whole and turned out to be wrong when it was decoded."""
+        self._succeeded -= 1
+        self._failed[error.code] += 1
+
+    def count_rejected(self, items: int) -> None:
+        """Count items of a list that were left out."""
+        self._items_rejected += items
+
+    async def send(self, request: Request) -> bytes:
+        """Wait for a slot, send the request and read the answer.
+
+        Returns:
+            The decompressed body of a success, JSON by its content type (empty after 204).
+
+        Raises:
+            CloudError: The leaf that names the cause.
+        """
+        async with self._pacer.slot(request.priority, request.unread_s):
+            self._requests += 1
+            try:
+                answer = await self._receive(request)
+                self._received_bytes += len(answer.body)
+                body = body_of(answer, request.operation, request.path, request.secrets)
+            except CloudError as error:
+                self._failed[error.code] += 1
+                self._tell_pacer(error)
+                raise
+            self._succeeded += 1
+            self._pacer.succeeded()
+            return body
+
+    def _tell_pacer(self, error: CloudError) -> None:
+        match error:
+            case Throttled():
+                self._pacer.throttled(error.retry_after_s)
+            case Unreachable() | ServerFailed():
+                self._pacer.failed()
+            case _:
+                self._pacer.succeeded()  # the cloud is there, whatever it thinks of the request
+
+    async def _receive(self, request: Request) -> Answer:
+        timeout = aiohttp.ClientTimeout(total=self._limits.total_s + request.extra_s, connect=self._limits.connect_s)
+        try:
+            async with self._session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+                timeout=timeout,
+            ) as response:
+                return Answer(response.status, response.headers, await self._read(request, response))
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _translated(request.operation, error) from None  # aiohttp's errors carry our headers
+
+    async def _read(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
+        # The stream is decompressed chunk by chunk, so that a bomb is noticed long before it is whole.
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            if len(body) + len(chunk) > self._limits.max_body:
+                response.close()
+                raise BadAnswer(request.operation, Fault.TOO_LARGE)
+            body += chunk
+        return bytes(body)
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A session without cookies, proxies, .netrc and redirects; TLS is verified, and nothing can change that."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=MAX_IN_FLIGHT),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": USER_AGENT},
+    )
+
+
+def _translated(operation: str, error: Exception) -> CloudError:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            reason = getattr(error.certificate_error, "verify_message", "") or "its certificate is not valid"
+            return TlsFailed(operation, reason)
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return TlsFailed(operation, "it does not speak TLS as it should")
+        case aiohttp.ClientConnectorDNSError():
+            return Unreachable(operation, Broken.NAME)
+        case TimeoutError():
+            return Unreachable(operation, Broken.TIMEOUT)
+        case aiohttp.ClientConnectorError():
+            return Unreachable(operation, Broken.CONNECT)
+        case aiohttp.ClientResponseError():
+            return BadAnswer(operation, Fault.NOT_HTTP)
+        case _:
+            return Unreachable(operation, Broken.CUT)

@@ -1,0 +1,142 @@
+"""One operation of the API: authorised, decoded, replayed once with a new token, readings repeated."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+from pydantic import SecretStr
+from yarl import URL
+
+from gateway.cloud.answers import decode
+from gateway.cloud.auth import AccessToken, Authoriser
+from gateway.cloud.endpoints import Endpoint, EndpointTable
+from gateway.cloud.errors import BadAnswer, CloudError, Forbidden, Throttled, Unauthorized
+from gateway.cloud.exchange import Exchange, Request
+from gateway.cloud.pacing import Priority
+from gateway.cloud.retry import RetryBudget, backoff_s
+
+T = TypeVar("T")
+
+READ_ATTEMPTS = 4
+"""With full jitter three pauses last 1.75 s on average: a hiccup is bridged, an outage is reported."""
+
+
+class Transport:
+    """Performs operations of the table of endpoints.
+
+    Args:
+        exchange: Where requests are sent.
+        authoriser: Where tokens come from.
+        api_url: Base URL of the API, with its final slash.
+        endpoints: The table.
+    """
+
+    def __init__(self, exchange: Exchange, authoriser: Authoriser, api_url: str, endpoints: EndpointTable) -> None:
+        self._exchange = exchange
+        self._authoriser = authoriser
+        self._api_url = api_url
+        self._endpoints = endpoints
+        self._budget = RetryBudget()
+        self._has_worked: set[tuple[str, object]] = set()
+
+    async def send(
+        self,
+        operation: str,
+        decoder: Callable[[bytes], T],
+        *,
+        priority: Priority,
+        ids: Mapping[str, int | str] | None = None,
+        query: Mapping[str, int | str | None] | None = None,
+        body: bytes | None = None,
+        unread_s: float = 0.0,
+        extra_s: float = 0.0,
+        attempts: int | None = None,
+        secrets: Sequence[SecretStr] = (),
+    ) -> T:
+        """Perform one operation.
+
+        Args:
+            operation: Its name in the table.
+            decoder: Body to value.
+            priority: What it is for.
+            ids: Path parameters.
+            query: Query parameters; None leaves one out.
+            body: JSON.
+            unread_s: How long what it reads has gone unread, seconds.
+            extra_s: Seconds it may last longer than other requests.
+            attempts: How often it is tried; left out: a GET as often as `READ_ATTEMPTS` says, all else once, because
+                a write whose answer was lost may have been done.
+            secrets: What of the body no error may show.
+
+        Raises:
+            CloudError: The leaf that names the cause.
+        """
+        endpoint = self._endpoints[operation]
+        path, url = _located(self._api_url, endpoint, ids or {}, query or {})
+        request = Request(
+            operation,
+            endpoint.method,
+            url,
+            path,
+            headers={} if body is None else {"Content-Type": "application/json"},
+            body=body,
+            priority=priority,
+            unread_s=unread_s,
+            extra_s=extra_s,
+            secrets=secrets,
+        )
+        if attempts is None:
+            attempts = READ_ATTEMPTS if endpoint.method == "GET" else 1
+        self._budget.earn()
+        for failures in range(1, attempts):
+            try:
+                return await self._perform(request, decoder, ids or {})
+            except CloudError as error:
+                if not error.is_transient or not self._budget.spend():
+                    raise
+                # After a 429 the pacer waits for all of us.
+                pause_s = 0.0 if isinstance(error, Throttled) else backoff_s(failures, random.random())
+            await asyncio.sleep(pause_s)
+        return await self._perform(request, decoder, ids or {})
+
+    async def _perform(self, request: Request, decoder: Callable[[bytes], T], ids: Mapping[str, int | str]) -> T:
+        thing = (request.operation, ids.get("device"))
+        token = await self._authoriser.token()
+        try:
+            value = await self._once(request, decoder, token)
+        except (Unauthorized, Forbidden) as refusal:
+            # A 403 may be a token's fault only where it used to work; there it is examined once, not at every poll.
+            if isinstance(refusal, Forbidden) and thing not in self._has_worked:
+                raise
+            self._has_worked.discard(thing)
+            another = await self._authoriser.another(token)
+            if another is None:
+                raise
+            value = await self._once(request, decoder, another)
+        self._has_worked.add(thing)
+        return value
+
+    async def _once(self, request: Request, decoder: Callable[[bytes], T], token: AccessToken) -> T:
+        secrets = (*request.secrets, token.value)
+        headers = {**request.headers, **token.header}
+        body = await self._exchange.send(replace(request, headers=headers, secrets=secrets))
+        self._authoriser.accepted(token)
+        try:
+            return decode(body, decoder, request.operation)
+        except BadAnswer as error:
+            self._exchange.count(error)
+            raise
+
+
+def _located(
+    base: str, endpoint: Endpoint, ids: Mapping[str, int | str], query: Mapping[str, int | str | None]
+) -> tuple[str, URL]:
+    """The path below the base, and the whole URL."""
+    # The dot is quoted too: an id of two dots would leave the path.
+    quoted = {name: quote(str(value), safe="").replace(".", "%2E") for name, value in ids.items()}
+    path = endpoint.path.format_map(quoted)
+    given = urlencode({name: value for name, value in query.items() if value is not None})
+    return path, URL(f"{base}{path}{'?' if given else ''}{given}", encoded=True)
