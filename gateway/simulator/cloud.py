@@ -1,0 +1,203 @@
+"""The state of the simulated cloud, without sockets: a function of its clock and of what was asked of it.
+
+Data advance by being looked at, so no task has to run, and a test moves the clock by hand. The world begins ten
+minutes before the cloud does.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from gateway.simulator.accounts import Accounts
+from gateway.simulator.bluetooth import BluetoothConfig, Pairings
+from gateway.simulator.delivery import BATCH_MS, Delivery
+from gateway.simulator.devices import Device, catalogue
+from gateway.simulator.errors import not_found
+from gateway.simulator.faults import Faults
+from gateway.simulator.jobs import Jobs
+from gateway.simulator.ownership import Register
+from gateway.simulator.rows import Row, rest_rows, websocket_update
+from gateway.simulator.selection import Selection, Span, select
+from gateway.simulator.throttle import Throttle
+from gateway.simulator.world import World
+
+HISTORY_MS = 600_000
+NewOwner = Literal["ours", "other", "nobody"]
+
+_OWNED_BEFORE_MS = 7 * 86_400_000  # an ownership that lasts at the start began a week ago
+
+
+class SimulatedCloud:
+    """Accounts, devices, ownerships, measurements, jobs and Bluetooth configurations.
+
+    Args:
+        trackers: How many there are, at least one.
+        seed: Determines athletes, tokens and everything drawn by chance.
+        faults: The knobs to begin with.
+        now_ms: The clock, epoch milliseconds.
+
+    Attributes:
+        accounts, ownerships, jobs, throttle: The parts of the state.
+        devices: All trackers in order.
+        requests: Requests so far by operation; what fits none counts as "unknown".
+        statuses: Answers so far by HTTP status.
+        dice: The generator behind every fault of a request.
+    """
+
+    def __init__(self, trackers: int, seed: int, faults: Faults, now_ms: Callable[[], int]) -> None:
+        self.now_ms = now_ms
+        start_ms = now_ms()
+        self._faults = faults
+        self.dice = random.Random(seed)
+        self.accounts = Accounts(random.Random(seed + 1))
+        self.jobs = Jobs(random.Random(seed + 2))
+        self.ownerships = Register()
+        self.throttle = Throttle(start_ms, faults.throttle_burst)
+        self.devices = catalogue(trackers)
+        self.requests: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self._places = {device.device_id: place for place, device in enumerate(self.devices)}
+        self._world = World(trackers, seed)
+        phases = np.random.default_rng((seed, 9)).integers(0, BATCH_MS, trackers).tolist()
+        self._deliveries = [Delivery(seed, place, start_ms - HISTORY_MS + phase) for place, phase in enumerate(phases)]
+        self._bluetooth = [BluetoothConfig(_pairings(place)) for place in range(trackers)]
+        self._frozen: dict[tuple[int, int, int, int], int] = {}
+        self._assign(start_ms)
+
+    @property
+    def faults(self) -> Faults:
+        """The knobs; assigning new ones leaves what was measured before as it is."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        now_ms = self.now_ms()
+        for delivery in self._deliveries:
+            delivery.advance(now_ms, self._faults)
+        self._faults = faults
+
+    def device(self, device_id: int) -> Device:
+        """The tracker with this identifier; raises the 404 if there is none."""
+        if device_id not in self._places:
+            raise not_found()
+        return self.devices[self._places[device_id]]
+
+    def bluetooth(self, device_id: int) -> BluetoothConfig:
+        """The Bluetooth configuration of a tracker."""
+        return self._bluetooth[self._places[device_id]]
+
+    def delivery(self, device_id: int) -> Delivery:
+        """The delivery of a tracker, decided up to now."""
+        delivery = self._deliveries[self._places[device_id]]
+        delivery.advance(self.now_ms(), self._faults)
+        return delivery
+
+    def is_online(self, device_id: int) -> bool:
+        """Whether the tracker is switched on and has network."""
+        delivery = self.delivery(device_id)
+        return delivery.powered and delivery.connected
+
+    # --- measurements ------------------------------------------------------------------------------------------------
+
+    def selection(self, device_id: int, spans: list[Span], as_of_ms: int | None = None) -> Selection:
+        """The rows in the spans that had reached the cloud at an instant, now unless given."""
+        delivery = self.delivery(device_id)
+        batches = delivery.arrived(self.now_ms() if as_of_ms is None else as_of_ms)
+        return select(batches, delivery.times(batches), spans)
+
+    def frozen_ms(self, key: tuple[int, int, int, int], lifetime_ms: int) -> int:
+        """The instant whose data a query with this key is answered from: that of its first asking, for a while."""
+        now_ms = self.now_ms()
+        as_of_ms = self._frozen.get(key)
+        if as_of_ms is None or not as_of_ms <= now_ms < as_of_ms + lifetime_ms:
+            alive = {k: at for k, at in self._frozen.items() if now_ms < at + lifetime_ms}
+            self._frozen = {**alive, key: now_ms}
+            return now_ms
+        return as_of_ms
+
+    def rows(self, device_id: int, chosen: Selection, faults: Faults) -> list[Row]:
+        """The chosen rows as the REST API writes them, ascending."""
+        place = self._places[device_id]
+        fixes = self._fixes(device_id, chosen, faults)
+        rows: list[Row] = []
+        columns = (chosen.batches.tolist(), chosen.times.tolist(), chosen.low.tolist(), chosen.high.tolist(), fixes)
+        for batch, time_ms, low, high, fix in zip(*columns, strict=True):
+            rows += rest_rows(self._world.second(place, batch), time_ms, faults.missing, fix=fix)[low:high]
+        return rows
+
+    def updates(self, device_id: int, after_ms: int, until_ms: int, spans: list[Span]) -> list[dict[str, Row]]:
+        """The websocket messages of the seconds in the spans that arrived in after_ms < t <= until_ms, as they did."""
+        place, delivery = self._places[device_id], self.delivery(device_id)
+        batches = delivery.arrived_between(after_ms, until_ms)
+        chosen = select(batches, delivery.times(batches), spans).whole()
+        fixes = self._fixes(device_id, chosen, self._faults)
+        columns = (chosen.batches.tolist(), chosen.times.tolist(), fixes)
+        return [
+            websocket_update(self._world.second(place, batch), time_ms, self._faults.missing, fix=fix)
+            for batch, time_ms, fix in zip(*columns, strict=True)
+        ]
+
+    def truth(self, device_id: int, from_ms: int, to_ms: int) -> list[Row]:
+        """What a client that missed nothing knows by now of from_ms <= gnss.timestamp <= to_ms.
+
+        The rows that have reached the cloud, whoever owns them, ascending and unique, with no missing-value,
+        no-fix or unknown-field fault.
+        """
+        return self.rows(device_id, self.selection(device_id, [(from_ms, to_ms)]), Faults())
+
+    def _fixes(self, device_id: int, chosen: Selection, faults: Faults) -> list[bool]:
+        draws = self._deliveries[self._places[device_id]].draws(chosen.batches)
+        return [draw >= faults.no_fix_fraction for draw in draws[:, 3].tolist()]
+
+    # --- what happens to trackers ------------------------------------------------------------------------------------
+
+    def set_network(self, device_id: int, *, connected: bool) -> None:
+        """Take a tracker's network away or give it back."""
+        self.delivery(self.device(device_id).device_id).set_connected(self.now_ms(), self._faults, connected=connected)
+
+    def set_power(self, device_id: int, *, on: bool) -> None:
+        """Switch a tracker off or on; starting it applies its Bluetooth target."""
+        delivery = self.delivery(self.device(device_id).device_id)
+        starts = on and not delivery.powered
+        delivery.set_powered(self.now_ms(), self._faults, powered=on)
+        if starts:
+            self.bluetooth(device_id).start()
+
+    def restart(self, device_id: int) -> None:
+        """Switch a tracker off and on again."""
+        self.set_power(device_id, on=False)
+        self.set_power(device_id, on=True)
+
+    def move(self, device_id: int, to: NewOwner) -> None:
+        """Give a tracker to us, to the other manager or to nobody."""
+        device, now_ms = self.device(device_id), self.now_ms()
+        if to == "nobody":
+            self.ownerships.end(device_id, now_ms)
+            return
+        owner = self.accounts.ours if to == "ours" else self.accounts.other
+        self.ownerships.take(owner.manager_id, device_id, now_ms)
+        if device.activation_ms is None:
+            device.activation_ms = now_ms
+
+    def _assign(self, start_ms: int) -> None:
+        foreign = self.devices[max(0, len(self.devices) - self._faults.initially_foreign) :]
+        ours = self.devices[: min(self._faults.initially_owned, len(self.devices) - len(foreign))]
+        for manager, devices in ((self.accounts.ours, ours), (self.accounts.other, foreign)):
+            for device in devices:
+                device.activation_ms = start_ms - _OWNED_BEFORE_MS
+                self.ownerships.take(manager.manager_id, device.device_id, device.activation_ms)
+
+
+def _pairings(place: int) -> Pairings:
+    """The sensors a tracker was used with before: a heart-rate belt, and a power meter for riders."""
+    kinds = ("Belt", "Meter")[: 1 + place % 2]
+    return {
+        f"pairing_{slot}": {
+            "mac_address": f"c0:ff:ee:{slot:02x}:{place >> 8:02x}:{place & 255:02x}",
+            "name": f"Sim {kind} {place + 1}",
+        }
+        for slot, kind in enumerate(kinds, start=1)
+    }

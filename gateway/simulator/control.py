@@ -1,0 +1,135 @@
+"""The control endpoints of the simulator itself: change the knobs, and let things happen to trackers.
+
+They need no token: the simulator listens on loopback only.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import get_args
+
+from aiohttp import web
+
+from gateway.simulator.cloud import NewOwner, SimulatedCloud
+from gateway.simulator.errors import FaultsError, Refusal
+
+_Answer = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def add_routes(app: web.Application, cloud: SimulatedCloud) -> None:
+    """Serve everything below /simulator/."""
+    control = _Control(cloud)
+    device = "/simulator/devices/{device}"
+    app.router.add_routes(
+        [
+            web.get("/simulator/state", _checked(control.state)),
+            web.get("/simulator/faults", _checked(control.faults)),
+            web.patch("/simulator/faults", _checked(control.change_faults)),
+            web.post("/simulator/tokens/revoke", _checked(control.revoke)),
+            web.post(f"{device}/network", _checked(control.network)),
+            web.post(f"{device}/power", _checked(control.power)),
+            web.post(f"{device}/restart", _checked(control.restart)),
+            web.post(f"{device}/move", _checked(control.move)),
+        ]
+    )
+
+
+class _Control:
+    def __init__(self, cloud: SimulatedCloud) -> None:
+        self._cloud = cloud
+
+    async def state(self, _request: web.Request) -> web.Response:
+        """Trackers, their owners, and the counters."""
+        cloud = self._cloud
+        trackers = []
+        for device in cloud.devices:
+            current = cloud.ownerships.current(device.device_id)
+            delivery = cloud.delivery(device.device_id)
+            owner = cloud.accounts.manager(current.manager_id) if current else None
+            trackers.append(
+                {
+                    **device.as_json(),
+                    "owner": owner.username if owner else None,
+                    "powered": delivery.powered,
+                    "connected": delivery.connected,
+                }
+            )
+        statuses = {str(status): count for status, count in cloud.statuses.items()}
+        return web.json_response(
+            {"now_ms": cloud.now_ms(), "devices": trackers, "requests": cloud.requests, "statuses": statuses}
+        )
+
+    async def faults(self, _request: web.Request) -> web.Response:
+        """All knobs."""
+        return web.json_response(self._cloud.faults.model_dump())
+
+    async def change_faults(self, request: web.Request) -> web.Response:
+        """Replace some knobs."""
+        self._cloud.faults = self._cloud.faults.merged(await _json(request))
+        return await self.faults(request)
+
+    async def revoke(self, request: web.Request) -> web.Response:
+        """End all access tokens, and with {"refresh": true} all refresh tokens."""
+        self._cloud.accounts.revoke(refresh_tokens=_flag(await _json(request), "refresh", absent=False))
+        return web.json_response({})
+
+    async def network(self, request: web.Request) -> web.Response:
+        """{"connected": bool} takes a tracker's network or gives it back."""
+        self._cloud.set_network(_device(request), connected=_flag(await _json(request), "connected"))
+        return web.json_response({})
+
+    async def power(self, request: web.Request) -> web.Response:
+        """{"on": bool} switches a tracker."""
+        self._cloud.set_power(_device(request), on=_flag(await _json(request), "on"))
+        return web.json_response({})
+
+    async def restart(self, request: web.Request) -> web.Response:
+        """Off and on again."""
+        self._cloud.restart(_device(request))
+        return web.json_response({})
+
+    async def move(self, request: web.Request) -> web.Response:
+        """{"to": "ours" | "other" | "nobody"}, to the other manager unless given."""
+        body = await _json(request)
+        wanted = body.get("to", "other")
+        to: NewOwner | None = next((owner for owner in get_args(NewOwner) if owner == wanted), None)
+        if to is None:
+            raise Refusal(400, {"detail": f"to is one of {', '.join(get_args(NewOwner))}."})
+        self._cloud.move(_device(request), to)
+        return web.json_response({})
+
+
+def _checked(handler: _Answer) -> _Answer:
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            return web.json_response(refusal.body, status=refusal.status)
+        except FaultsError as error:
+            return web.json_response({"detail": str(error)}, status=400)
+
+    return answer
+
+
+async def _json(request: web.Request) -> dict[str, object]:
+    content = await request.read()
+    try:
+        body = json.loads(content) if content else {}
+    except ValueError:
+        raise Refusal(400, {"detail": "The body is not JSON."}) from None
+    if not isinstance(body, dict):
+        raise Refusal(400, {"detail": "The body is not a JSON object."})
+    return body
+
+
+def _device(request: web.Request) -> int:
+    text = request.match_info["device"]
+    if not text.isdecimal():
+        raise Refusal(404, {"detail": "Not found"})
+    return int(text)
+
+
+def _flag(body: dict[str, object], name: str, *, absent: bool | None = None) -> bool:
+    value = body.get(name, absent)
+    if not isinstance(value, bool):
+        raise Refusal(400, {"detail": f"{name} must be true or false."})
+    return value

@@ -1,0 +1,159 @@
+"""Every knob of the simulator: faults to inject, and one choice for each behaviour the vendor does not document.
+
+The model is frozen and replaced as a whole: from a TOML file at the start, by a JSON merge at run time. The defaults
+are a healthy cloud. A fraction is between 0 and 1 and is drawn per request, row or batch from a generator that the
+simulator's seed determines.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gateway.simulator.errors import FaultsError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Faults(BaseModel):
+    """Fault knobs; each attribute's text gives its unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    # --- every request -----------------------------------------------------------------------------------------------
+    latency_ms: NotNegative = 0.0
+    """Mean delay before a request is handled, milliseconds of real time."""
+    latency_jitter_ms: NotNegative = 0.0
+    """The delay varies evenly by up to this much either way, milliseconds."""
+    error_fraction: Fraction = 0.0
+    """Fraction of requests answered with `error_status` and not carried out."""
+    error_status: Literal[500, 502, 503, 504] = 503
+    """Status of those answers."""
+    error_body: Literal["json", "html"] = "json"
+    """Body of those answers: the API's own JSON, or the page of a proxy in front of it."""
+    truncated_fraction: Fraction = 0.0
+    """Fraction of answers cut in the middle of the body, after the request was carried out."""
+    slow_fraction: Fraction = 0.0
+    """Fraction of answers whose body trickles at `slow_bytes_per_s`."""
+    slow_bytes_per_s: Positive = 200.0
+    """Speed of a slow body, bytes per second of real time."""
+    gzip: bool = True
+    """Compress bodies for clients that accept it."""
+    throttle_rate_per_s: Positive = 60.0
+    """Requests per second the cloud allows in the long run, over all accounts."""
+    throttle_burst: Annotated[int, Field(ge=1)] = 120
+    """Requests it allows at once after a rest."""
+    retry_after: Literal["seconds", "date", "absent", "negative", "huge"] = "seconds"
+    """What a 429 says in Retry-After: whole seconds, an HTTP date, nothing, -1, or 1000000000."""
+
+    # --- accounts and tokens -----------------------------------------------------------------------------------------
+    token_lifetime_s: Positive = 36_000.0
+    """Life of an access token, seconds."""
+    refresh_rotation: bool = True
+    """A refresh gives a new refresh token and ends the old one; otherwise the old one is given again."""
+    bad_token_status: Literal[401, 403] = 401
+    """Answer to a missing, unknown, expired or revoked access token."""
+
+    # --- devices and ownership ---------------------------------------------------------------------------------------
+    initially_owned: Annotated[int, Field(ge=0)] = 2
+    """Trackers that are ours when the simulator starts, counted from the first; read once."""
+    initially_foreign: Annotated[int, Field(ge=0)] = 0
+    """Trackers that the other manager owns at the start, counted from the last; read once."""
+    over_limit: Literal["clamp", "refuse"] = "clamp"
+    """A `limit` or `size` above the maximum is lowered to it, or answered with 400."""
+    release_status: Literal[200, 204] = 204
+    """Answer to a successful release."""
+    reclaim: Literal["keep", "new_row", "refuse"] = "keep"
+    """Claiming what one owns already: nothing changes, a new ownership follows the old one, or 400."""
+    partial_ownership: Literal["clip", "refuse"] = "clip"
+    """History asked for a span that was owned in part: the owned part, or 403."""
+
+    # --- data --------------------------------------------------------------------------------------------------------
+    missing: Literal["absent", "null", "zero"] = "absent"
+    """How a value that was not measured at a row's instant is served."""
+    no_fix_fraction: Fraction = 0.0
+    """Fraction of seconds without a satellite fix: position, altitude and speed are missing."""
+    duplicate_fraction: Fraction = 0.0
+    """Fraction of rows that stand twice in a latest-data answer, and of websocket updates sent twice."""
+    unknown_field_fraction: Fraction = 0.0
+    """Fraction of rows and websocket updates with fields nobody has heard of."""
+    late_fraction: Fraction = 0.0
+    """Fraction of one-second batches that the cloud gets late, and so out of order."""
+    late_s: NotNegative = 10.0
+    """A late batch is late by at least one second and up to this, seconds."""
+    backlog_order: Literal["oldest_first", "newest_first", "interleaved"] = "oldest_first"
+    """After a network loss: strictly in order of measurement, so that live data wait; live data at once and the
+    backlog beside them from its newest end; or live data at once and the backlog from its oldest end."""
+    backlog_batches_per_s: Positive = 10.0
+    """Drain rate of the backlog, one-second batches per second."""
+
+    # --- uploads and Bluetooth ---------------------------------------------------------------------------------------
+    upload_limit_bytes: Annotated[int, Field(ge=1)] = 33_554_432
+    """Largest accepted .asi file, bytes after base64; more is answered with 413."""
+    job_delay_s: NotNegative = 3.0
+    """Time from upload to the end of its job, seconds; pending for the first half, then started."""
+    job_failure_fraction: Fraction = 0.0
+    """Fraction of jobs that end in FAILURE."""
+    bluetooth_patch: Literal["merge", "replace"] = "merge"
+    """A change that names one pairing keeps the other, or clears it."""
+    unpair: Literal["null", "empty_object", "empty_strings"] = "null"
+    """The one form that clears a pairing; the other two are answered with 400."""
+
+    # --- websocket ---------------------------------------------------------------------------------------------------
+    websocket_deadline_s: Positive = 3.0
+    """A connection without a token message by then is closed, seconds of real time."""
+    websocket_refusal_code: Annotated[int, Field(ge=1000, le=4999)] = 4003
+    """Close code after a bad token, a foreign device or the deadline."""
+    websocket_refusal_message: str | None = "Authorization failed"
+    """The message sent before that close."""
+    websocket_lifetime_s: NotNegative = 0.0
+    """A connection is dropped without a close frame after this long, seconds; 0 never drops."""
+    websocket_closes_on_expiry: bool = False
+    """Close a connection when the token it was opened with ends."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the knobs of a TOML file; one that is not named keeps its default.
+
+        Raises:
+            FaultsError: If the file cannot be read, is not TOML, or has an unknown key or a wrong value.
+        """
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise FaultsError(f"The fault file {path} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise FaultsError(f"The fault file {path} is not TOML: {error}.") from error
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise FaultsError(f"The fault file {path} needs correction: {_mistakes(error, cls)}") from error
+
+    def merged(self, changes: object) -> Self:
+        """These knobs with some replaced.
+
+        Raises:
+            FaultsError: If `changes` is not an object of known knobs with allowed values.
+        """
+        if not isinstance(changes, dict):
+            raise FaultsError("The faults are changed by a JSON object of knobs.")
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise FaultsError(f"The faults were not changed: {_mistakes(error, type(self))}") from error
+
+
+def _mistakes(error: ValidationError, model: type[BaseModel]) -> str:
+    sentences = []
+    for mistake in error.errors():
+        key = ".".join(str(part) for part in mistake["loc"])
+        if mistake["type"] == "extra_forbidden":
+            nearest = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.0)[0]
+            sentences.append(f"{key} is unknown, the nearest known knob is {nearest}.")
+        else:
+            sentences.append(f"{key} is {mistake['input']!r}: {mistake['msg'].lower()}.")
+    return " ".join(sentences)

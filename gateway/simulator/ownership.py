@@ -1,0 +1,69 @@
+"""Who owned which tracker when; at most one manager at a time."""
+
+from dataclasses import dataclass, replace
+
+from gateway.simulator.selection import Span
+from gateway.simulator.times import SENTINEL_MS, iso
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """One row of the register: from `start_ms` on and before `end_ms`, which is the sentinel while it lasts."""
+
+    ownership_id: int
+    device_id: int
+    manager_id: int
+    start_ms: int
+    end_ms: int = SENTINEL_MS
+
+    def as_json(self, device_details: dict[str, object]) -> dict[str, object]:
+        """The ownership object of the API."""
+        return {
+            "id": self.ownership_id,
+            "start_time": iso(self.start_ms),
+            "end_time": iso(self.end_ms),
+            "device": self.device_id,
+            "manager": self.manager_id,
+            "device_details": device_details,
+        }
+
+
+class Register:
+    """All ownerships ever."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, Ownership] = {}
+
+    def current(self, device_id: int) -> Ownership | None:
+        """The ownership that lasts."""
+        return next((r for r in self._rows.values() if r.device_id == device_id and r.end_ms == SENTINEL_MS), None)
+
+    def owns(self, manager_id: int, device_id: int) -> bool:
+        """Whether the manager owns the device now."""
+        current = self.current(device_id)
+        return current is not None and current.manager_id == manager_id
+
+    def of_manager(self, manager_id: int) -> list[Ownership]:
+        """All rows of a manager, oldest first."""
+        return [row for row in self._rows.values() if row.manager_id == manager_id]
+
+    def row(self, ownership_id: int) -> Ownership | None:
+        """One row."""
+        return self._rows.get(ownership_id)
+
+    def spans(self, manager_id: int, device_id: int) -> list[Span]:
+        """When the manager owned the device, in order, both ends inclusive."""
+        return [(r.start_ms, r.end_ms - 1) for r in self.of_manager(manager_id) if r.device_id == device_id]
+
+    def take(self, manager_id: int, device_id: int, now_ms: int) -> Ownership:
+        """Make the manager the owner from now on; whoever owned the device does so no longer."""
+        self.end(device_id, now_ms)
+        row = Ownership(7001 + len(self._rows), device_id, manager_id, now_ms)
+        self._rows[row.ownership_id] = row
+        return row
+
+    def end(self, device_id: int, now_ms: int) -> None:
+        """End the ownership that lasts, if any."""
+        current = self.current(device_id)
+        if current is not None:
+            self._rows[current.ownership_id] = replace(current, end_ms=now_ms)

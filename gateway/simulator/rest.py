@@ -1,0 +1,122 @@
+"""The REST API and the token endpoint over HTTP: each operation of the table bound to its handler."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from gateway.cloud.endpoints import Base, Endpoint, EndpointTable
+from gateway.simulator import oauth, rest_accounts, rest_data, rest_devices, rest_setup
+from gateway.simulator.accounts import Manager
+from gateway.simulator.api import Call, Handler, Reply
+from gateway.simulator.bodies import NO_PAGE, send
+from gateway.simulator.cloud import SimulatedCloud
+from gateway.simulator.errors import Refusal
+from gateway.simulator.gate import admit
+
+PREFIXES: Mapping[Base, str] = {Base.API: "/v1/", Base.TOKEN: "/", Base.WEBSOCKET: "/v1/ws/"}
+"""Where each base of the table lies on the simulator's one port."""
+
+_HANDLERS: Mapping[str, Handler] = {
+    **rest_accounts.HANDLERS,
+    **rest_devices.HANDLERS,
+    **rest_data.HANDLERS,
+    **rest_setup.HANDLERS,
+}
+_WITHOUT_ACCOUNT = {"create_manager"}
+_STRANGER = Manager(0, "", "", "", "")
+_Work = Callable[[web.Request], Awaitable[Reply]]
+
+
+def add_routes(app: web.Application, cloud: SimulatedCloud, endpoints: EndpointTable) -> None:
+    """Serve the token endpoint and every operation of the API at its path."""
+    for operation, endpoint in endpoints.items():
+        if endpoint.base is not Base.WEBSOCKET:
+            work = _token(cloud) if endpoint.base is Base.TOKEN else _operation(cloud, operation)
+            app.router.add_route(endpoint.method, path(endpoint), _served(cloud, operation, work))
+    app.middlewares.append(_strict_slash(cloud, endpoints))
+
+
+def path(endpoint: Endpoint) -> str:
+    """An endpoint's path on the simulator's port."""
+    return PREFIXES[endpoint.base] + endpoint.path
+
+
+def _served(
+    cloud: SimulatedCloud, operation: str, work: _Work
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        try:
+            await admit(cloud, operation)
+            reply = await work(request)
+        except Refusal as refusal:
+            return await send(cloud, request, refusal.status, refusal.body, refusal.headers)
+        return await send(cloud, request, reply.status, reply.body, {})
+
+    return serve
+
+
+def _operation(cloud: SimulatedCloud, operation: str) -> _Work:
+    handler = _HANDLERS[operation]
+
+    async def work(request: web.Request) -> Reply:
+        manager = _STRANGER
+        if operation not in _WITHOUT_ACCOUNT:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            bearer = token if scheme.lower() == "bearer" else None
+            manager = cloud.accounts.authorise(bearer, cloud.now_ms(), cloud.faults).manager
+        return handler(cloud, Call(manager, request.match_info, request.query, await _json(request)))
+
+    return work
+
+
+def _token(cloud: SimulatedCloud) -> _Work:
+    async def work(request: web.Request) -> Reply:
+        form = await request.post() if request.content_type == "application/x-www-form-urlencoded" else {}
+        fields = {key: value for key, value in form.items() if isinstance(value, str)}
+        return oauth.token(cloud, fields, request.headers.get("Authorization"))
+
+    return work
+
+
+async def _json(request: web.Request) -> object:
+    if request.method == "GET":
+        return None
+    try:
+        content = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Refusal(413, {"detail": "Request body exceeded the allowed size."}) from None
+    if not content:
+        return None
+    if request.content_type != "application/json":
+        raise Refusal(415, {"detail": f'Unsupported media type "{request.content_type}" in request.'})
+    try:
+        body: object = json.loads(content)
+    except (ValueError, RecursionError):
+        raise Refusal(400, {"detail": "JSON parse error."}) from None
+    return body
+
+
+def _strict_slash(cloud: SimulatedCloud, endpoints: EndpointTable) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """A GET that lacks the final slash is redirected; anything else that fits no path gets the framework's own page."""
+    known = [re.compile(re.sub(r"{\w+}", "[^/]+", path(endpoint))) for endpoint in endpoints.values()]
+
+    @web.middleware
+    async def strict_slash(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        problem = request.match_info.http_exception
+        if problem is None:
+            return await handler(request)
+        cloud.requests["unknown"] += 1
+        if problem.status == 405:
+            body = {"detail": f'Method "{request.method}" not allowed.'}
+            return await send(cloud, request, 405, body, {"Allow": problem.headers.get("Allow", "")})
+        slashed = request.path + "/"
+        if request.method == "GET" and any(pattern.fullmatch(slashed) for pattern in known):
+            location = slashed + (f"?{request.query_string}" if request.query_string else "")
+            return await send(cloud, request, 301, NO_PAGE, {"Location": location})
+        return await send(cloud, request, 404, NO_PAGE, {})
+
+    return strict_slash

@@ -1,0 +1,89 @@
+"""How the cloud writes measurements: flat rows with dotted keys over REST, groups of columns over the websocket."""
+
+import random
+from typing import Literal
+
+from gateway.simulator.delivery import ROW_MS
+from gateway.simulator.world import Second
+
+Missing = Literal["absent", "null", "zero"]
+Row = dict[str, object]
+
+_POSITION = ("gnss.latitude", "gnss.longitude", "gnss.altitude", "gnss.speed")
+_READINGS = ("ecg.hr", "pwr.pwr_cadence", "pwr.pwr_instantpower", "device.standstill", "device.Bat_lvl")
+_UNKNOWN: tuple[tuple[str, object], ...] = (
+    ("gnss.heading", 271.4),
+    ("x.quality", "good"),
+    ("device.temperature", None),
+    ("imu", {"gyro": [1, 2, 3], "range": {"unit": "dps"}}),
+    ("gnss.satellites", [3, 17, 22]),
+    ("flags", True),
+)
+
+
+def rest_rows(second: Second, first_ms: int, missing: Missing, *, fix: bool) -> list[Row]:
+    """The ten rows of a second, ascending; all but the first lack the readings taken once a second."""
+    rows: list[Row] = []
+    for place in range(len(second.latitude)):
+        t_ms = first_ms + place * ROW_MS
+        position = _position(second, place) if fix else dict.fromkeys(_POSITION)
+        readings = _readings(second) if place == 0 else dict.fromkeys(_READINGS)
+        row: Row = {"gnss.timestamp": t_ms, **_form(position, missing), **_form(readings, missing)}
+        if place == 0:
+            row |= {"ecg.timestamp": t_ms, "device.timestamp": t_ms}
+            if second.power is not None:
+                row["pwr.timestamp"] = t_ms
+        rows.append(row)
+    return rows
+
+
+def websocket_update(second: Second, first_ms: int, missing: Missing, *, fix: bool) -> dict[str, Row]:
+    """The one message of a second; without a fix the group of positions is missing."""
+    update: dict[str, Row] = {}
+    if fix:
+        positions = [_position(second, place) for place in range(len(second.latitude))]
+        update["gnss"] = {
+            "timestamp": [first_ms + place * ROW_MS for place in range(len(positions))],
+            **{key.removeprefix("gnss."): [position[key] for position in positions] for key in _POSITION},
+        }
+    update["ecg"] = {"timestamp": first_ms, "hr": second.heart_rate}
+    power = _form({"pwr_cadence": second.cadence, "pwr_instantpower": second.power}, missing)
+    if power:
+        update["pwr"] = {"timestamp": first_ms, **power}
+    update["device"] = {"timestamp": first_ms, "standstill": second.standstill, "Bat_lvl": second.battery}
+    return update
+
+
+def add_unknown(row: Row, rng: random.Random) -> Row:
+    """The row with one or more fields no client knows."""
+    return {**row, **dict(rng.sample(_UNKNOWN, rng.randint(1, 3)))}
+
+
+def _position(second: Second, place: int) -> Row:
+    return {
+        "gnss.latitude": second.latitude[place] / 1e7,
+        "gnss.longitude": second.longitude[place] / 1e7,
+        "gnss.altitude": second.altitude[place] / 1000,
+        "gnss.speed": second.speed[place] / 1000,
+    }
+
+
+def _readings(second: Second) -> Row:
+    return {
+        "ecg.hr": second.heart_rate,
+        "pwr.pwr_cadence": second.cadence,
+        "pwr.pwr_instantpower": second.power,
+        "device.standstill": second.standstill,
+        "device.Bat_lvl": second.battery,
+    }
+
+
+def _form(values: Row, missing: Missing) -> Row:
+    """The values with every missing one, a None, in the form asked for."""
+    match missing:
+        case "absent":
+            return {key: value for key, value in values.items() if value is not None}
+        case "null":
+            return values
+        case "zero":
+            return {key: 0 if value is None else value for key, value in values.items()}
