@@ -1,0 +1,141 @@
+"""Keeps the roster's trackers ours while the gateway runs, and says what stands in the way."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+from gateway.cloud.errors import CloudError
+from gateway.cloud.retry import backoff_s
+from gateway.fleet.claim import Claim, ClaimStatus, Ownerships, claim
+from gateway.fleet.roster import Tracker
+
+RECHECK_S = 300.0
+"""Somebody may take a tracker over at any time; five minutes cost one request and are shorter than a warm-up."""
+
+RETRY_BASE_S, RETRY_CAP_S = 2.0, 60.0
+"""Without the list of devices there is no live data at all, so an outage is probed once a minute at worst."""
+
+SHORTEST_PAUSE_S = 2.0
+"""However often a new look is wanted: every poll of a tracker that was taken from us may want one."""
+
+UNCHECKED = "trackers_unchecked"
+CODES = {
+    ClaimStatus.FOREIGN: "tracker_foreign",
+    ClaimStatus.UNKNOWN: "tracker_unknown",
+    ClaimStatus.NAME_MISSING: "tracker_name_missing",
+    ClaimStatus.REFUSED: "tracker_refused",
+    ClaimStatus.PENDING: "tracker_pending",
+}
+"""Problem code of each status that is a problem."""
+
+
+class Problems(Protocol):
+    """Where people are told."""
+
+    def report(self, code: str, text: str, action: str, subject: str = "") -> None:
+        """Say that something is wrong."""
+
+    def resolve(self, code: str, subject: str = "") -> None:
+        """Say that it is right again."""
+
+
+class Claims:
+    """Claims every tracker of the roster, at the start, when the roster changes, and again from time to time.
+
+    Attributes:
+        revision: Grows with every change of what `current` gives; from 0, before the first look at the cloud.
+    """
+
+    def __init__(
+        self,
+        cloud: Ownerships,
+        problems: Problems,
+        trackers: Sequence[Tracker],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.revision = 0
+        self._cloud = cloud
+        self._problems = problems
+        self._jitter = jitter
+        self._trackers = tuple(trackers)
+        self._claims = {tracker.serial_number: _unchecked(tracker) for tracker in trackers}
+        self._reported: dict[str, str] = {}
+        self._wanted = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    @property
+    def current(self) -> tuple[Claim, ...]:
+        """Where each tracker stands, in the order of the roster."""
+        return tuple(self._claims.values())
+
+    def set_roster(self, trackers: Sequence[Tracker]) -> None:
+        """Replace the roster; what is new in it is claimed at once, what left it is forgotten but not released."""
+        self._trackers = tuple(trackers)
+        known = self._claims
+        self._adopt(
+            [replace(known.get(tracker.serial_number, _unchecked(tracker)), tracker=tracker) for tracker in trackers]
+        )
+        self.recheck()
+
+    def recheck(self) -> None:
+        """Look at the cloud now: somebody was refused a tracker's data, for example."""
+        self._wanted.set()
+
+    async def changed(self, since: int) -> int:
+        """Wait until `revision` is another than ``since``, and give it."""
+        while self.revision == since:
+            await self._changed.wait()
+        return self.revision
+
+    async def run(self) -> None:
+        """Check for ever; ends by cancellation."""
+        failures = 0
+        while True:
+            self._wanted.clear()
+            failures = 0 if await self.check() else failures + 1
+            pause_s = backoff_s(failures, self._jitter(), RETRY_BASE_S, RETRY_CAP_S) if failures else RECHECK_S
+            await asyncio.sleep(SHORTEST_PAUSE_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._wanted.wait()
+
+    async def check(self) -> bool:
+        """Look at the cloud once, and claim what is missing; whether it answered for every tracker."""
+        trackers = self._trackers
+        try:
+            claims = await claim(self._cloud, trackers)
+        except CloudError as error:
+            # What we knew stays: not being able to ask takes no tracker away.
+            self._problems.report(UNCHECKED, error.text, error.action)
+            return False
+        self._problems.resolve(UNCHECKED)
+        if trackers is not self._trackers:
+            return False  # the roster changed meanwhile: this was about another one
+        self._adopt(claims)
+        self._tell(claims)
+        return all(found.status.is_final for found in claims)
+
+    def _adopt(self, claims: Sequence[Claim]) -> None:
+        fresh = {found.tracker.serial_number: found for found in claims}
+        if list(fresh.items()) == list(self._claims.items()) and self.revision:
+            return
+        self._claims = fresh
+        self.revision += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _tell(self, claims: Sequence[Claim]) -> None:
+        wrong = {found.tracker.serial_number: found for found in claims if found.status in CODES}
+        for serial_number, code in self._reported.items():
+            if serial_number not in wrong or CODES[wrong[serial_number].status] != code:
+                self._problems.resolve(code, serial_number)
+        for serial_number, found in wrong.items():
+            self._problems.report(CODES[found.status], found.text, found.action, serial_number)
+        self._reported = {serial_number: CODES[found.status] for serial_number, found in wrong.items()}
+
+
+def _unchecked(tracker: Tracker) -> Claim:
+    return Claim(tracker, ClaimStatus.PENDING)
