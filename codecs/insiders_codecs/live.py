@@ -38,7 +38,7 @@ class Codec(StrEnum):
     MSGPACK = "insiders.gw.v1+msgpack"
 
 
-MAX_ROWS = {Codec.JSON: 200, Codec.MSGPACK: 600}
+MAX_ROWS = {Codec.JSON: 200, Codec.MSGPACK: 480}
 """Rows of which a message of `MAX_FRAME_BYTES` can hold that many whatever their values are."""
 
 
@@ -99,6 +99,8 @@ def decode(payload: bytes | str, codec: Codec) -> Message:
         raise DecodeError(f"the message is not {'JSON' if codec is Codec.JSON else 'msgpack'}") from None
     if not isinstance(message, dict) or not isinstance(message.get("op"), str):
         raise DecodeError("a message is a map with a text field 'op'")
+    if not all(isinstance(key, str) for key in message):
+        raise DecodeError("the fields of a message have text names")
     return message
 
 
@@ -110,10 +112,12 @@ def encode_rows(head: Mapping[str, Any], runs: Sequence[Arrivals], columns: Sequ
 
     Args:
         head: The other fields of the message, with `op`.
-        runs: At least one, with at most `MAX_ROWS` rows in all.
+        runs: At most `MAX_ROWS` rows in all; may be none.
         columns: Which columns, in the order in which the message lists them.
         codec: Form of the message.
     """
+    if not runs:
+        return encode({**head, "blocks": [], "columns": [None] * len(columns)}, codec)
     t_ms = np.concatenate([run.block.t_ms for run in runs])
     table = np.concatenate([run.block.values for run in runs], axis=1)
     blocks = []
@@ -197,7 +201,7 @@ def _pack(table: NDArray[np.float64], columns: Sequence[int], codec: Codec) -> l
     packing = _packing(tuple(columns))
     packed: NDArray[np.float64] = np.rint(table[packing.columns] * packing.scale)
     is_missing = np.isnan(packed)
-    is_empty: list[bool] = is_missing.all(axis=1).tolist()
+    is_empty = np.all(is_missing, axis=1).tolist()
     if codec is Codec.JSON:
         rows: list[list[float]] = (packed / packing.scale).tolist()  # msgspec writes NaN as null
         return [None if empty else row for row, empty in zip(rows, is_empty, strict=True)]

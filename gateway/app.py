@@ -1,0 +1,170 @@
+"""Puts the daemon together: builds its parts, hands each what it needs of the others, and owns their tasks."""
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from gateway.cloud.client import CloudClient, open_cloud
+from gateway.cloud.endpoints import table
+from gateway.config import Credentials, Settings
+from gateway.fleet.claim import owned
+from gateway.fleet.ownership import Claims
+from gateway.fleet.roster import Tracker
+from gateway.live.board import Board
+from gateway.live.server import LiveServer
+from gateway.live.session import Hub
+from gateway.problems import Problems
+from gateway.service import Notifier, Watchdog
+from gateway.telemetry.channel import Wearer
+from gateway.telemetry.feed import Feed
+from gateway.telemetry.ring import rows_for
+
+_TURN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The running daemon, as others in this process see it.
+
+    Attributes:
+        port: Where the live stream listens.
+        feed: The channels.
+        claims: Which trackers are ours.
+        problems: What is wrong now.
+        cloud: The client of the Insiders cloud.
+    """
+
+    port: int
+    feed: Feed
+    claims: Claims
+    problems: Problems
+    cloud: CloudClient
+
+
+def roster(settings: Settings) -> tuple[Tracker, ...]:
+    """The configured trackers."""
+    return tuple(
+        Tracker(tracker.serial_number, tracker.device_name, tracker.athlete, tracker.number)
+        for tracker in settings.trackers
+    )
+
+
+@asynccontextmanager
+async def connected(settings: Settings, credentials: Credentials) -> AsyncIterator[CloudClient]:
+    """The cloud client of a configuration."""
+    cloud = settings.cloud
+    async with open_cloud(
+        api_url=cloud.api_url,
+        token_url=cloud.token_url,
+        websocket_url=cloud.websocket_url,
+        username=cloud.username,
+        password=credentials.password,
+        client_id=cloud.client_id,
+        client_secret=credentials.client_secret,
+        endpoints=table(cloud.paths),
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, credentials: Credentials, environ: Mapping[str, str] = os.environ
+) -> AsyncIterator[Gateway]:
+    """The whole daemon, for as long as the context is open.
+
+    Raises:
+        OSError: If the port of the live stream is taken.
+    """
+    problems = Problems(_utc_ms)
+    board = Board()
+    notifier = Notifier(environ)
+    watchdog = Watchdog(notifier, environ)
+    async with connected(settings, credentials) as cloud:
+        claims = Claims(cloud, problems, roster(settings))
+        wearers = [Wearer(t.serial_number, t.athlete, t.number) for t in settings.trackers]
+        ring_rows = rows_for(settings.telemetry.ring_minutes)
+        feed = Feed(wearers, ring_rows, cloud, board, on_refused=lambda _serial_number: claims.recheck())
+        hub = Hub(
+            channels=feed.channels,
+            board=board,
+            epoch=secrets.token_hex(8),
+            site=settings.gateway.site,
+            version=version("insiders-gateway"),
+            ring_span_s=settings.telemetry.ring_minutes * 60,
+            utc_ms=_utc_ms,
+            is_clock_synced=is_clock_synced,
+        )
+        server = LiveServer(hub, lambda: _counters(feed, cloud))
+        async with server.listening(settings.live.host, settings.live.port) as port, asyncio.TaskGroup() as tasks:
+            parts = [
+                tasks.create_task(claims.run(), name="claims"),
+                tasks.create_task(feed.run(watchdog.register("feed")), name="feed"),
+                tasks.create_task(_assign(claims, feed), name="claims to feed"),
+                tasks.create_task(_tell_problems(problems, board), name="problems to board"),
+                tasks.create_task(watchdog.run(), name="watchdog"),
+            ]
+            notifier.ready(f"Live stream on port {port}, {len(wearers)} trackers configured")
+            try:
+                yield Gateway(port, feed, claims, problems, cloud)
+            finally:
+                notifier.stopping()
+                for part in parts:
+                    part.cancel()
+
+
+def is_clock_synced(timesync: Path = Path("/run/systemd/timesync")) -> bool | None:
+    """Whether systemd's time service has set the wall clock since boot; None where it does not run.
+
+    The kernel would know as well, but asking it is forbidden to a service that may not touch the clock.
+    """
+    return (timesync / "synchronized").exists() if timesync.exists() else None
+
+
+async def _assign(claims: Claims, feed: Feed) -> None:
+    revision = 0
+    while True:
+        revision = await claims.changed(revision)
+        feed.assign(owned(claims.current))
+
+
+async def _tell_problems(problems: Problems, board: Board) -> None:
+    """Show problems to the clients as states, and take them back when they are solved."""
+    revision = -1
+    shown: set[str] = set()
+    while True:
+        if problems.revision != revision:
+            revision = problems.revision
+            current = {f"problem/{problem.code}/{problem.subject}": problem for problem in problems}
+            for key in shown - current.keys():
+                board.forget_state(key)
+            for key, problem in current.items():
+                board.state_changed(key, "open", text=problem.text, action=problem.action, since_ms=problem.since_ms)
+            shown = set(current)
+        await asyncio.sleep(_TURN_S)
+
+
+def _counters(feed: Feed, cloud: CloudClient) -> dict[str, object]:
+    return {
+        "cloud": asdict(cloud.traffic),
+        "channels": [
+            {
+                "ch": channel.ch,
+                "serial_number": channel.wearer.serial_number,
+                "newest": channel.ring.newest,
+                "oldest": channel.ring.oldest,
+                "duplicates": channel.ring.duplicates,
+                **asdict(channel.counters),
+            }
+            for channel in feed.channels.values()
+        ],
+    }
+
+
+def _utc_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,176 @@
+"""The command line: arguments, exit statuses, and the sentence a person reads when something cannot be done."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from gateway import app, log, trackers
+from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
+from gateway.live.client import StreamError
+from gateway.service import stop_on_signal
+
+SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
+DEFAULT_URL = "ws://127.0.0.1:8770/api/v1/stream"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 well, 1 failed, 2 wrong usage, 78 wrong configuration."""
+    options = _parser().parse_args(arguments)
+    log.configure(verbose=options.verbose)
+    try:
+        return asyncio.run(_COMMANDS[options.command](options))
+    except ConfigError as error:
+        print(describe(error), file=sys.stderr)
+        return EXIT_CONFIG
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output is gone, `| head` for example. Python must not try to flush into the pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("insiders-gateway", description="Live telemetry of Insiders trackers.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what is going on in detail")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text)
+
+    run = command("run", "Run the gateway.")
+    demo = command("demo", "Run a simulated cloud and the gateway together, and show the athletes.")
+    demo.add_argument("--trackers", type=_count, default=12, metavar="N", help="how many athletes (default 12)")
+    demo.add_argument("--seed", type=int, default=7, metavar="S", help="another number is another session (default 7)")
+    demo.add_argument("--port", type=_port, default=8770, help="port of the live stream (default 8770)")
+    simulate = command("simulate", "Run a simulated Insiders cloud.")
+    simulate.add_argument("--port", type=_port, default=8771, help="port of the simulated cloud (default 8771)")
+    simulate.add_argument("--trackers", type=_count, default=12, metavar="N", help="how many trackers (default 12)")
+    simulate.add_argument("--seed", type=int, default=7, metavar="S", help="another number is another session")
+    simulate.add_argument("--faults", type=Path, metavar="FILE", help="TOML file with what shall go wrong")
+    watch = command("watch", "Show a gateway's live stream.")
+    watch.add_argument("url", nargs="?", default=DEFAULT_URL, metavar="URL", help=f"default {DEFAULT_URL}")
+    watch.add_argument("--json", action="store_true", help="print every message as a line of JSON")
+    tracker = command("trackers", "List, claim or release trackers in the cloud.")
+    tracker.add_argument("verb", choices=("list", "claim", "release"))
+    tracker.add_argument("serials", nargs="*", metavar="SERIAL", help="serial numbers; claim takes all by default")
+    config = command("config", "Check the configuration.")
+    config.add_argument("verb", choices=("check",))
+    for reader in (run, tracker, config):
+        reader.add_argument("--config", type=Path, metavar="FILE", help=f"config.toml here, else {SYSTEM_CONFIG}")
+    return parser
+
+
+async def _run(options: argparse.Namespace) -> int:
+    settings = load(_config(options))
+    credentials = load_credentials(os.environ)
+    with stop_on_signal() as stop:
+        try:
+            async with app.running(settings, credentials):
+                await stop.wait()
+        except OSError as error:
+            return _fail(f"Port {settings.live.port} cannot be opened ({error.strerror}): set another in [live].")
+    return 0
+
+
+async def _demo(options: argparse.Namespace) -> int:
+    from gateway.demo import demo
+
+    with stop_on_signal() as stop:
+        try:
+            await demo(trackers=options.trackers, seed=options.seed, port=options.port, stop=stop, console=Console())
+        except OSError as error:
+            return _fail(f"Port {options.port} cannot be opened ({error.strerror}): give another with --port.")
+    return 0
+
+
+async def _simulate(options: argparse.Namespace) -> int:
+    from gateway.simulator.errors import SimulatorError
+    from gateway.simulator.server import simulate
+
+    try:
+        return await _until_stopped(simulate("127.0.0.1", options.port, options.trackers, options.seed, options.faults))
+    except SimulatorError as error:
+        return _fail(str(error))
+
+
+async def _watch(options: argparse.Namespace) -> int:
+    from gateway.watch import watch, watch_json
+
+    try:
+        return await _until_stopped(watch_json(options.url) if options.json else watch(options.url, Console()))
+    except StreamError as error:
+        return _fail(f"{error}.")
+
+
+async def _trackers(options: argparse.Namespace) -> int:
+    settings = load(_config(options))
+    roster, console = app.roster(settings), Console()
+    async with app.connected(settings, load_credentials(os.environ)) as cloud:
+        match options.verb:
+            case "list":
+                return await trackers.list_trackers(cloud, roster, console)
+            case "claim":
+                return await trackers.claim_trackers(cloud, roster, options.serials, console)
+            case _:
+                return await trackers.release_trackers(cloud, roster, options.serials, console)
+
+
+async def _check(options: argparse.Namespace) -> int:
+    path = _config(options)
+    settings = load(path)
+    print(f"{path} is in order: {len(settings.trackers)} trackers, live stream on port {settings.live.port}.")
+    return 0
+
+
+async def _until_stopped(work: Coroutine[object, object, None]) -> int:
+    """Do the work until it ends or a signal asks to stop."""
+    with stop_on_signal() as stop:
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(work)
+            stopping = tasks.create_task(stop.wait())
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            working.cancel()
+            stopping.cancel()
+    return 0
+
+
+def _config(options: argparse.Namespace) -> Path:
+    path: Path | None = options.config
+    if path is None:
+        path = Path("config.toml") if Path("config.toml").exists() else SYSTEM_CONFIG
+    return path
+
+
+def _fail(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 200:
+        raise argparse.ArgumentTypeError("a number from 1 to 200")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("a port from 0 to 65535")
+    return number
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, int]]] = {
+    "run": _run,
+    "demo": _demo,
+    "simulate": _simulate,
+    "watch": _watch,
+    "trackers": _trackers,
+    "config": _check,
+}

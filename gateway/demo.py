@@ -1,0 +1,87 @@
+"""A simulated cloud and the real gateway together on this machine, to be looked at."""
+
+import asyncio
+import os
+from contextlib import suppress
+
+from pydantic import SecretStr
+from rich.console import Console
+
+from gateway import app
+from gateway.config import Credentials, Settings
+from gateway.simulator import server as simulator
+from gateway.simulator.clock import steady_epoch_ms
+from gateway.simulator.cloud import SimulatedCloud
+from gateway.simulator.faults import Faults
+from gateway.watch import watch
+
+# Invented people; the simulator knows trackers only.
+_ATHLETES = (
+    "Ada Lindqvist", "Bea Okafor", "Cleo Marchetti", "Dana Novak", "Elif Aydin", "Fay O'Brien", "Gwen Tanaka",
+    "Hana Kowalski", "Ines Duarte", "Jule Baumann", "Kira Petrov", "Lena Haddad", "Mina Sorensen", "Nora Castillo",
+    "Orla Keane", "Pia Lombardi", "Quinn Abebe", "Rosa Jimenez", "Sara Nyberg", "Tess van Dijk",
+)  # fmt: skip
+
+
+async def demo(*, trackers: int, seed: int, port: int, stop: asyncio.Event, console: Console) -> None:
+    """Run both until `stop` is set; on a terminal the athletes are shown live.
+
+    Args:
+        trackers: How many athletes.
+        seed: Another number gives another session.
+        port: Of the live stream, 0 for any.
+        stop: Ends the demo.
+        console: Where to write.
+
+    Raises:
+        OSError: If the port is taken.
+    """
+    cloud = SimulatedCloud(trackers, seed, Faults(), steady_epoch_ms())
+    async with simulator.running(cloud) as served:
+        settings = _settings(cloud, served, port)
+        credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
+        async with app.running(settings, credentials, {}) as gateway:
+            url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
+            console.print(
+                f"{trackers} simulated athletes. Insiders cloud (simulated): {served.api_url}\n"
+                f"Live stream: {url}\n"
+                f"In another terminal: insiders-gateway watch {url}\n"
+                f"                     insiders-gateway watch --json {url}\n"
+                "Ctrl-C ends the demo.",
+                highlight=False,
+                soft_wrap=True,
+            )
+            if not console.is_terminal:
+                await stop.wait()
+                return
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(watch(url, console), name="watch")
+                await stop.wait()
+                watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watching
+
+
+def _settings(cloud: SimulatedCloud, served: simulator.RunningCloud, port: int) -> Settings:
+    return Settings.model_validate(
+        {
+            "gateway": {"site": "Demo", "state_dir": os.path.devnull},
+            "cloud": {
+                "api_url": served.api_url,
+                "token_url": served.token_url,
+                "websocket_url": served.websocket_url,
+                "username": simulator.USERNAME,
+                "client_id": simulator.CLIENT_ID,
+            },
+            "live": {"port": port},
+            "trackers": [
+                {
+                    "serial_number": device.serial_number,
+                    "device_name": device.device_name,
+                    "athlete": _ATHLETES[place % len(_ATHLETES)],
+                    "number": place + 1,
+                }
+                for place, device in enumerate(cloud.devices)
+            ],
+        }
+    )

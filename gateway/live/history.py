@@ -1,0 +1,66 @@
+"""The past few minutes of one tracker, for a program that asks over HTTP."""
+
+from collections.abc import Mapping
+
+from gateway.live.requests import ErrorCode
+from gateway.live.source import Channels
+from insiders_codecs.live import Arrivals, Codec, encode_rows, schema
+from insiders_codecs.samples import COLUMN_NAMES
+
+MAX_ROWS = 10_000
+"""Rows in one answer: 17 minutes of one tracker, under 1 MB of JSON."""
+
+NO_ARRIVAL = 0
+"""Arrival number that says "none": rows of a history answer are ordered by time, not by arrival."""
+
+
+class HistoryError(ValueError):
+    """A question that cannot be answered; its text says what to change."""
+
+    def __init__(self, code: ErrorCode, text: str) -> None:
+        super().__init__(text)
+        self.code = str(code)
+
+
+def answer_history(channels: Channels, query: Mapping[str, str], codec: Codec) -> bytes:
+    """Answer ``GET /api/v1/history``.
+
+    Args:
+        channels: All channels.
+        query: ``device`` (serial number), ``from`` and ``to`` (epoch ms, half open), ``columns`` (comma separated
+            names, all by default).
+        codec: Form of the answer.
+
+    Returns:
+        A message `history` with the rows ascending by time in one block, their schema, and ``next_from_ms`` where the
+        answer was cut, None where it was not.
+
+    Raises:
+        HistoryError: If the query is incomplete or names what is not there.
+    """
+    known = {channel.wearer.serial_number: channel for channel in channels.values()}
+    channel = known.get(query.get("device", ""))
+    if channel is None:
+        raise HistoryError(ErrorCode.UNKNOWN_DEVICE, "Give device=SERIAL_NUMBER of a tracker of this gateway.")
+    from_ms, to_ms = _time(query, "from"), _time(query, "to")
+    names = query["columns"].split(",") if query.get("columns") else list(COLUMN_NAMES)
+    if not set(names) <= set(COLUMN_NAMES) or len(set(names)) != len(names):
+        raise HistoryError(ErrorCode.UNKNOWN_COLUMN, f"Columns are {', '.join(COLUMN_NAMES)}, each once.")
+    columns = [COLUMN_NAMES.index(name) for name in names]
+    rows = channel.ring.between(from_ms, to_ms)
+    cut = rows.take(slice(0, MAX_ROWS))
+    head = {
+        "op": "history",
+        "ch": channel.ch,
+        "serial_number": channel.wearer.serial_number,
+        "schema": schema(columns),
+        "next_from_ms": int(rows.t_ms[MAX_ROWS]) if len(rows) > MAX_ROWS else None,
+    }
+    return encode_rows(head, [Arrivals(channel.ch, NO_ARRIVAL, cut)] if len(cut) else [], columns, codec)
+
+
+def _time(query: Mapping[str, str], name: str) -> int:
+    text = query.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise HistoryError(ErrorCode.BAD_MESSAGE, f"Give {name}=TIME in epoch milliseconds, a whole number.")
+    return int(text)

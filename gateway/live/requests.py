@@ -1,0 +1,111 @@
+"""What a client may ask for: its messages, checked and typed."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from insiders_codecs.live import Message
+from insiders_codecs.samples import COLUMN_NAMES
+
+MAX_SUBSCRIPTIONS = 64
+MAX_INBOUND_BYTES = 8 * 1024
+"""A resume of 200 channels with a list of 200 devices takes 5 kB."""
+
+SubId = Annotated[int, Meta(ge=0, lt=1 << 31)]
+RequestId = int | str | None
+_T = TypeVar("_T")
+
+
+class ErrorCode(StrEnum):
+    """Stable codes of `error` messages."""
+
+    BAD_MESSAGE = "bad_message"
+    UNSUPPORTED_OPTION = "unsupported_option"
+    UNKNOWN_DEVICE = "unknown_device"
+    UNKNOWN_COLUMN = "unknown_column"
+    UNKNOWN_SUBSCRIPTION = "unknown_subscription"
+    SUBSCRIPTION_EXISTS = "subscription_exists"
+    TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
+
+
+class RequestError(ValueError):
+    """A request that cannot be met; its text says what to change."""
+
+    def __init__(self, code: ErrorCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+    """Where a subscription begins.
+
+    Attributes:
+        last_s: With so many seconds of each channel's data before its newest row; 0 is now.
+        epoch: With `cursors`: the epoch of the `hello` under which they were counted.
+        cursors: Pairs of channel number and the arrival number of the last row that the client has.
+    """
+
+    last_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    epoch: str | None = None
+    cursors: tuple[tuple[int, Annotated[int, Meta(ge=0)]], ...] | None = None
+
+
+class Sub(msgspec.Struct, frozen=True, rename={"start": "from"}):
+    """A request for samples.
+
+    Attributes:
+        sub: Number of the subscription, chosen by the client.
+        devices: Serial numbers, or "*" for all, later ones too.
+        columns: Names of columns in the order wanted; None for all.
+        mode: Every row, or only the rows with the newest value of some column.
+        batch_ms: How long rows are gathered into one message, in mode all.
+        max_hz: How often at most, in mode latest.
+        start: Where to begin.
+        id: Repeated in the answer.
+    """
+
+    sub: SubId
+    devices: Literal["*"] | tuple[str, ...] = "*"
+    columns: tuple[str, ...] | None = None
+    mode: Literal["all", "latest"] = "all"
+    batch_ms: Annotated[int, Meta(ge=50, le=2000)] = 200
+    max_hz: Annotated[float, Meta(gt=0, le=10)] = 2.0
+    start: Start = Start()
+    id: RequestId = None
+
+
+class Unsub(msgspec.Struct, frozen=True):
+    """The end of a subscription."""
+
+    sub: SubId
+    id: RequestId = None
+
+
+def parse_sub(message: Message) -> Sub:
+    """Check a `sub` message; raises `RequestError`."""
+    request = _convert(message, Sub)
+    for name in request.columns or ():
+        if name not in COLUMN_NAMES:
+            raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"Columns are {', '.join(COLUMN_NAMES)}.")
+    if len(set(request.columns or ())) != len(request.columns or ()) or request.columns == ():
+        raise RequestError(ErrorCode.UNKNOWN_COLUMN, "Name each column once, and at least one.")
+    return request
+
+
+def parse_unsub(message: Message) -> Unsub:
+    """Check an `unsub` message; raises `RequestError`."""
+    return _convert(message, Unsub)
+
+
+def _convert(message: Mapping[str, Any], form: type[_T]) -> _T:
+    for key in message:
+        # A client marks with "!" what it cannot do without; we must not accept and ignore it.
+        if key.startswith("!"):
+            raise RequestError(ErrorCode.UNSUPPORTED_OPTION, "This gateway knows none of the required options (!...).")
+    try:
+        return msgspec.convert(message, form)
+    except msgspec.ValidationError as error:
+        raise RequestError(ErrorCode.BAD_MESSAGE, f"{error}.") from None

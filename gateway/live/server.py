@@ -1,0 +1,201 @@
+"""Carries the live protocol over websockets and HTTP. Moves bytes and time; what is said is decided in the session."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from gateway.live.history import HistoryError, answer_history
+from gateway.live.requests import MAX_INBOUND_BYTES
+from gateway.live.session import CloseCode, Hub, Session
+from insiders_codecs.live import Codec
+
+_LOG = logging.getLogger(__name__)
+
+SEND_BUFFER_BYTES = 64 * 1024
+"""Kernel buffer per client. The default hides megabytes, minutes of samples, before anybody notices a slow laptop."""
+
+SILENCE_S = 45.0
+"""A client that gives no sign of life for so long is gone; pings ask for one."""
+
+GOODBYE_S = 2.0
+"""How long clients have to take the last message when the gateway stops."""
+
+MAX_CLIENTS = 64
+
+
+class LiveServer:
+    """The server on the local network."""
+
+    def __init__(self, hub: Hub, counters: Callable[[], dict[str, object]]) -> None:
+        """Make a server; `run` opens it.
+
+        Args:
+            hub: What the sessions share.
+            counters: Numbers for `/api/v1/counters`.
+        """
+        self._hub = hub
+        self._counters = counters
+        self._clients: dict[Session, asyncio.Event] = {}
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve for as long as the context is open; clients are told before it closes.
+
+        Args:
+            host: A loopback address: there is no access control yet.
+            port: TCP port, 0 for any.
+
+        Yields:
+            The port.
+
+        Raises:
+            OSError: If the port is taken.
+        """
+        if not _is_loopback(host):
+            raise ValueError("without access control the live server listens on loopback only")
+        app = web.Application()
+        app.router.add_get("/api/v1/stream", self._stream)
+        app.router.add_get("/api/v1/hello", self._hello)
+        app.router.add_get("/api/v1/history", self._history)
+        app.router.add_get("/api/v1/counters", self._count)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, host, port)
+            await site.start()
+            bound: int = runner.addresses[0][1]
+            _LOG.info("Live stream on ws://%s:%d/api/v1/stream", host, bound)
+            yield bound
+            await self._dismiss()
+        finally:
+            await runner.cleanup()
+
+    @property
+    def clients(self) -> int:
+        """Clients connected now."""
+        return len(self._clients)
+
+    async def _dismiss(self) -> None:
+        for session, is_due in self._clients.items():
+            session.say_goodbye(CloseCode.RESTART, "The gateway stops.", 2000, is_resumable=False)
+            is_due.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await self._is_empty.wait()
+
+    async def _hello(self, request: web.Request) -> web.Response:
+        _check_origin(request)
+        return _json({"op": "hello", **self._hub.identity()})
+
+    async def _count(self, request: web.Request) -> web.Response:
+        _check_origin(request)
+        return _json({**self._counters(), "clients": len(self._clients)})
+
+    async def _history(self, request: web.Request) -> web.Response:
+        _check_origin(request)
+        is_msgpack = "application/msgpack" in request.headers.get("Accept", "")
+        codec = Codec.MSGPACK if is_msgpack else Codec.JSON
+        try:
+            body = answer_history(self._hub.channels, request.query, codec)
+        except HistoryError as error:
+            return _json({"op": "error", "code": error.code, "text": str(error)}, HTTPStatus.BAD_REQUEST)
+        return web.Response(body=body, content_type="application/msgpack" if is_msgpack else "application/json")
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        _check_origin(request)
+        offered = [
+            name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()
+        ]
+        spoken = [str(codec) for codec in Codec]
+        if offered and not set(offered) & set(spoken):
+            text = f"This gateway speaks {' and '.join(spoken)}; offer one of them, or none for JSON."
+            return _json({"op": "error", "code": "bad_subprotocol", "text": text}, HTTPStatus.BAD_REQUEST)
+        if len(self._clients) >= MAX_CLIENTS:
+            text = "This gateway serves as many clients as it can; close one and try again."
+            full = _json({"op": "error", "code": "too_many_clients", "text": text}, HTTPStatus.SERVICE_UNAVAILABLE)
+            full.headers["Retry-After"] = "10"
+            return full
+        ws = web.WebSocketResponse(
+            protocols=spoken,
+            max_msg_size=MAX_INBOUND_BYTES,
+            heartbeat=SILENCE_S * 2 / 3,
+            timeout=GOODBYE_S,
+            compress=False,
+        )
+        await ws.prepare(request)
+        if request.transport is not None:
+            request.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
+            )
+        session = Session(self._hub, Codec(ws.ws_protocol or Codec.JSON), time.monotonic())
+        self._clients[session] = is_due = asyncio.Event()
+        self._is_empty.clear()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read(ws, session, is_due), name="live client, reading")
+                await self._write(ws, session, is_due)
+                reader.cancel()
+        except* ConnectionError:
+            pass  # the client went away in the middle of a message; it will resume from its cursor
+        finally:
+            del self._clients[session]
+            if not self._clients:
+                self._is_empty.set()
+        return ws
+
+    async def _read(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
+        async for message in ws:
+            if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                session.receive(message.data, time.monotonic())
+                is_due.set()
+        is_due.set()
+
+    async def _write(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
+        """Send what is due until either side closes: the only place that writes to this socket."""
+        kind = WSMsgType.TEXT if session.codec is Codec.JSON else WSMsgType.BINARY
+        while not ws.closed:
+            is_due.clear()
+            for payload in session.messages(time.monotonic()):
+                await ws.send_frame(payload, kind)
+            if session.closing is not None:
+                await ws.close(code=session.closing)
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, session.due_s() - time.monotonic())):
+                    await is_due.wait()
+
+
+def _json(document: dict[str, object], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
+
+
+def _check_origin(request: web.Request) -> None:
+    """Keep pages of other sites out: a browser would let any of them read heart rates from this address.
+
+    The name in Host must be a loopback one, else a hostile name that resolves to this machine would pass as our own.
+    """
+    host = urlsplit(f"//{request.host}").hostname or ""
+    if host != "localhost" and not _is_loopback(host):
+        raise web.HTTPMisdirectedRequest(text="Ask for this gateway by its loopback address.\n")
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise web.HTTPForbidden(text="Pages of other sites may not read this gateway.\n")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

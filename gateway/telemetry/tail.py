@@ -1,0 +1,89 @@
+"""Follows the cloud's latest rows of one tracker."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.cloud.errors import CloudError, Forbidden, NotFound, Throttled
+from gateway.telemetry.channel import Channel
+from gateway.telemetry.gaps import GapReason
+from gateway.telemetry.schedule import WINDOW_MS, Known, PollSchedule
+from insiders_codecs.cloud import DecodedRows
+
+_LOG = logging.getLogger(__name__)
+
+
+class LatestData(Protocol):
+    """Where the newest rows come from."""
+
+    async def latest_data(self, device_id: int, size: int, *, unread_s: float = 0.0) -> DecodedRows:
+        """Up to `size` of a tracker's newest rows; raises `CloudError`."""
+
+
+class Tail:
+    """Polls one tracker: one request at a time, turns skipped rather than queued when the cloud is slow."""
+
+    def __init__(self, channel: Channel, device_id: int, source: LatestData, on_refused: Callable[[], None]) -> None:
+        """Make a tail.
+
+        Args:
+            channel: Takes the rows.
+            device_id: The tracker in the cloud.
+            source: The cloud.
+            on_refused: Called when the cloud says that the tracker is not ours (any longer).
+        """
+        self._channel = channel
+        self._device_id = device_id
+        self._source = source
+        self._on_refused = on_refused
+        self._schedule = PollSchedule(time.monotonic())
+
+    async def run(self) -> None:
+        """Poll until cancelled, or until the cloud refuses the tracker."""
+        is_ours = True
+        while is_ours:
+            await asyncio.sleep(max(0.0, self._schedule.next_s - time.monotonic()))
+            try:
+                is_ours = await self.poll()
+            except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
+                _LOG.exception("Channel %d: unexpected failure, polling goes on", self._channel.ch)
+                self._channel.counters.polls_failed += 1
+                now_s = time.monotonic()
+                self._schedule.failed(now_s, now_s)
+
+    async def poll(self) -> bool:
+        """Ask once and take in what comes; False when the cloud says that the tracker is not ours."""
+        channel, counters = self._channel, self._channel.counters
+        asked_s = time.monotonic()
+        unread_s = self._schedule.unread_s(asked_s)
+        size = self._schedule.rows(asked_s, self._known())
+        counters.polls += 1
+        try:
+            rows = await self._source.latest_data(self._device_id, size, unread_s=unread_s)
+        except CloudError as error:
+            counters.polls_failed += 1
+            now_s = time.monotonic()
+            first = self._schedule.failures == 0
+            _LOG.log(logging.WARNING if first else logging.DEBUG, "Channel %d: no rows: %s", channel.ch, error)
+            counters.turns_skipped += self._schedule.failed(asked_s, now_s)
+            if isinstance(error, Forbidden | NotFound):
+                self._on_refused()
+                return False
+            is_throttled = isinstance(error, Throttled)
+            reason = GapReason.UPSTREAM_RATE_LIMITED if is_throttled else GapReason.UPSTREAM_OUTAGE
+            channel.gaps.poll_failed(reason, self._schedule.unread_s(now_s))
+            return True
+        now_s = time.monotonic()
+        counters.rows_rejected += rows.rows_rejected
+        counters.fields_rejected += rows.fields_rejected
+        new = channel.rows_came(rows.block, now_s)
+        counters.turns_skipped += self._schedule.answered(asked_s, now_s, new)
+        return True
+
+    def _known(self) -> Known:
+        newest_ms = self._channel.ring.newest_ms
+        if newest_ms is None:
+            return Known(None, None)
+        return Known(newest_ms, self._channel.gaps.oldest_hole_ms(newest_ms - WINDOW_MS))

@@ -1,0 +1,164 @@
+"""The live stream in a terminal: a table for people, or every message as a line for programs."""
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TextIO
+
+import msgspec
+import numpy as np
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gateway.live.client import LiveClient
+from insiders_codecs.live import Arrivals, Codec, Message
+from insiders_codecs.samples import Column
+
+HEART_RATE_GOES_OLD_MS = 5_000
+"""A heart rate older than this, by the tracker's own time, is no longer the athlete's."""
+
+_REDRAWS_PER_S = 4
+_KMH_PER_MPS = 3.6
+_STYLES = {"live": "", "stale": "dim", "lost": "dim red", "waiting": "dim", "unclaimed": "dim red"}
+
+
+@dataclass(slots=True)
+class Row:
+    """What is known of one athlete."""
+
+    name: str
+    number: int | None
+    presence: str = "waiting"
+    t_ms: int = 0
+    latest: dict[Column, tuple[int, float]] = field(default_factory=dict)  # time and value last measured
+    rows: int = 0
+    open_gaps: dict[int, Message] = field(default_factory=dict)
+
+
+class Scoreboard:
+    """The newest of everything, by channel, built from the messages of the stream."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.problems: dict[str, Message] = {}
+        self.connection = "connecting"
+        self._clock_offset_ms = 0.0
+
+    def take(self, message: Message, arrivals: list[Arrivals], now_ms: float) -> None:
+        """Take in one message and its decoded samples; `now_ms` is this computer's clock."""
+        match message["op"]:
+            case "hello" | "time":
+                # Ages are told by the gateway's clock: a laptop's may be minutes off.
+                self._clock_offset_ms = message["utc_ms"] - now_ms
+                self.connection = "connected"
+            case "channels":
+                for channel in message["channels"]:
+                    row = self.rows.setdefault(channel["ch"], Row("", None))
+                    row.name = channel["name"] or channel["serial_number"]
+                    row.number = channel["number"]
+            case "state" if "ch" in message and message["ch"] in self.rows:
+                self.rows[message["ch"]].presence = message["value"]
+            case "state" if message["key"].startswith("problem/"):
+                if message["value"] == "gone":
+                    self.problems.pop(message["key"], None)
+                else:
+                    self.problems[message["key"]] = message
+            case "gap" if message["ch"] in self.rows and "id" in message:
+                gaps = self.rows[message["ch"]].open_gaps
+                if message["state"] == "repaired":
+                    gaps.pop(message["id"], None)
+                else:
+                    gaps[message["id"]] = message
+            case "disconnected":
+                self.connection = f"{message['text']}, trying again"
+            case "bye":
+                self.connection = message["text"]
+        for run in arrivals:
+            self._take_rows(run)
+
+    def age_ms(self, row: Row, now_ms: float) -> float | None:
+        """How old the newest sample is by the gateway's clock; None before the first."""
+        return now_ms + self._clock_offset_ms - row.t_ms if row.t_ms else None
+
+    def table(self, now_ms: float) -> Group:
+        """The board as it is to be drawn; fits 80 columns."""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+        table.add_column("#", justify="right", width=3)
+        table.add_column("Athlete", width=20, no_wrap=True, overflow="ellipsis")
+        for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 6), ("Rows", 8), ("Gaps", 4)):
+            table.add_column(heading, justify="right", width=width)
+        table.add_column("", width=9)
+        for row in self.rows.values():
+            is_shown = row.presence in {"live", "stale"}
+            age_ms = self.age_ms(row, now_ms)
+            table.add_row(
+                "" if row.number is None else str(row.number),
+                row.name,
+                _value(row, Column.HEART_RATE, "{:.0f}", 1) if is_shown else "—",
+                _value(row, Column.SPEED, "{:.1f}", _KMH_PER_MPS) if is_shown else "—",
+                _value(row, Column.POWER, "{:.0f}", 1) if is_shown else "—",
+                "—" if age_ms is None else f"{age_ms / 1000:.1f}",
+                str(row.rows),
+                str(len(row.open_gaps)) if row.open_gaps else "",
+                "" if row.presence == "live" else row.presence,
+                style=_STYLES.get(row.presence, ""),
+            )
+        lines: list[Table | Text] = [table]
+        if self.connection != "connected":
+            lines.append(Text(self.connection, style="bold red"))
+        lines += [
+            Text(f"{problem['text']}: {problem['action']}.", style="yellow") for problem in self.problems.values()
+        ]
+        return Group(*lines)
+
+    def _take_rows(self, run: Arrivals) -> None:
+        row = self.rows.setdefault(run.ch, Row("", None))
+        row.rows += len(run.block)
+        row.t_ms = max(row.t_ms, int(run.block.t_ms.max()))
+        for column in (Column.HEART_RATE, Column.SPEED, Column.POWER):
+            measured = np.flatnonzero(~np.isnan(run.block.column(column)))
+            if len(measured):
+                last = int(measured[np.argmax(run.block.t_ms[measured])])
+                t_ms = int(run.block.t_ms[last])
+                if t_ms >= row.latest.get(column, (0, 0.0))[0]:
+                    row.latest[column] = (t_ms, float(run.block.column(column)[last]))
+
+
+async def watch(url: str, console: Console) -> None:
+    """Draw the live table until cancelled; raises `StreamError` if the address is no live stream."""
+    client = LiveClient(url)
+    board = Scoreboard()
+    with Live(console=console, auto_refresh=False, screen=False) as screen:
+        async with asyncio.TaskGroup() as tasks:
+            drawing = tasks.create_task(_draw(board, screen), name="drawing")
+            async for message in client.messages():
+                arrivals = client.rows(message) if message["op"] in {"snap", "d"} else []
+                board.take(message, arrivals, _now_ms())
+            drawing.cancel()
+
+
+async def watch_json(url: str, out: TextIO = sys.stdout) -> None:
+    """Print every message as one line of JSON until cancelled; raises `StreamError` as `watch` does."""
+    async for message in LiveClient(url, Codec.JSON).messages():
+        out.write(msgspec.json.encode(message).decode() + "\n")
+        out.flush()
+
+
+async def _draw(board: Scoreboard, screen: Live) -> None:
+    while True:
+        screen.update(board.table(_now_ms()), refresh=True)
+        await asyncio.sleep(1 / _REDRAWS_PER_S)
+
+
+def _value(row: Row, column: Column, form: str, factor: float) -> str:
+    t_ms, value = row.latest.get(column, (0, np.nan))
+    is_old = column is Column.HEART_RATE and row.t_ms - t_ms > HEART_RATE_GOES_OLD_MS
+    return "—" if np.isnan(value) or is_old else form.format(value * factor)
+
+
+def _now_ms() -> float:
+    return time.time() * 1000
