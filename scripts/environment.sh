@@ -87,5 +87,5 @@ pip_install() {
     if grep -q -i -e 'connection' -e 'name resolution' -e 'unreachable' -e 'timed out' "$LOG"; then
         fail "The Python packages could not be downloaded: check the internet connection and start again ($LOG)."
     fi
-    fail "The Python packages could not be installed: the last lines of $LOG say why."
+    fail "The Python packages could not be installed ($(tail -n 1 "$LOG")): $LOG says more."
 }
