@@ -164,7 +164,7 @@ class Exchange:
             ) as response:
                 return Answer(response.status, response.headers, await self._read(request, response))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _translated(request.operation, error) from None  # aiohttp's errors carry our headers
+            raise translated(request.operation, error) from None  # aiohttp's errors carry our headers
 
     async def _read(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
         # The stream is decompressed chunk by chunk, so that a bomb is noticed long before it is whole.
@@ -186,7 +186,8 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-def _translated(operation: str, error: Exception) -> CloudError:
+def translated(operation: str, error: Exception) -> CloudError:
+    """The leaf that stands for an error of the HTTP library or the operating system."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or "its certificate is not valid"
