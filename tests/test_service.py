@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -183,17 +184,16 @@ asyncio.run(main())
 """
 
 
-def started(after: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", STOPPING.format(after=after)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    return process
+@contextmanager
+def started(after: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", STOPPING.format(after=after)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -201,7 +201,7 @@ def test_a_signal_ends_the_process_quietly(number: signal.Signals) -> None:
     with started(after="") as process:
         process.send_signal(number)
         assert process.communicate(timeout=30) == ("stopping\n", "")
-    assert process.returncode == 0
+        assert process.returncode == 0
 
 
 def test_a_second_signal_ends_a_stop_that_hangs_without_a_traceback() -> None:
@@ -211,4 +211,4 @@ def test_a_second_signal_ends_a_stop_that_hangs_without_a_traceback() -> None:
         assert process.stdout.readline() == "stopping\n"
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30) == ("", "")
-    assert process.returncode == -signal.SIGINT
+        assert process.returncode == -signal.SIGINT
