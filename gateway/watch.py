@@ -86,7 +86,7 @@ class Scoreboard:
 
     def table(self, now_ms: float) -> Group:
         """The board as it is to be drawn; fits 80 columns."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column("#", justify="right", width=3)
         table.add_column("Athlete", width=20, no_wrap=True, overflow="ellipsis")
         for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 6), ("Rows", 8), ("Gaps", 4)):

@@ -83,7 +83,7 @@ def decode_rows(body: bytes) -> DecodedRows:
     """
     try:
         return DecodedRows(_to_block(_ROWS.decode(body)))
-    except msgspec.DecodeError:  # also what does not fit the types
+    except _UNREADABLE:
         pass
     document = _parse(body)
     if not isinstance(document, list):
@@ -100,7 +100,7 @@ def decode_rows_page(body: bytes) -> RowsPage:
     try:
         page = _PAGE.decode(body)
         return RowsPage(page.count, page.page, page.next, DecodedRows(_to_block(page.results)))
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         pass
     document = _parse(body)
     if not isinstance(document, dict) or not isinstance(document.get("results"), list):
@@ -109,6 +109,10 @@ def decode_rows_page(body: bytes) -> RowsPage:
     if type(count) is not int or type(number) is not int or not (following is None or type(following) is int):
         raise DecodeError("the page does not say which page it is and which follows")
     return RowsPage(count, number, following, _clean(document["results"]))
+
+
+# Malformed JSON, what does not fit the types, and nesting without end in a field that nobody reads.
+_UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 
 def _in_range(column: Column) -> Any:

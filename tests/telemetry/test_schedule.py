@@ -1,0 +1,109 @@
+"""When a tracker is polled, and for how many rows."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.telemetry.schedule import MOST_ROWS, WINDOW_MS, Known, PollSchedule
+
+STEADY = Known(newest_ms=1_000_000, hole_ms=None)
+
+
+def test_the_first_poll_is_at_once_and_for_the_whole_window() -> None:
+    schedule = PollSchedule(50.0)
+    assert schedule.next_s == 50.0
+    assert schedule.unread_s(50.0) == math.inf
+    assert schedule.rows(50.0, Known(None, None)) == MOST_ROWS
+
+
+def test_a_live_tracker_is_asked_each_second_for_what_can_be_new_and_a_batch_more() -> None:
+    schedule = PollSchedule(0.0)
+    schedule.answered(0.0, 0.1, 300)
+    assert schedule.next_s == 1.0
+    assert schedule.rows(1.0, STEADY) == 20
+
+
+def test_a_tracker_that_falls_silent_is_asked_less_and_less_and_always_inside_the_window() -> None:
+    schedule = PollSchedule(0.0)
+    schedule.answered(0.0, 0.0, 10)
+    intervals = []
+    for _ in range(200):
+        asked = schedule.next_s
+        schedule.answered(asked, asked, 0)
+        intervals.append(schedule.next_s - asked)
+    assert intervals[:8] == [1.0] * 8
+    assert sorted(set(intervals)) == [1.0, 2.0, 15.0]
+    assert intervals == sorted(intervals)
+    assert max(intervals) * 1000 < WINDOW_MS / 1.5
+
+
+def test_one_new_row_wakes_it_up() -> None:
+    schedule = PollSchedule(0.0)
+    schedule.answered(500.0, 500.0, 0)
+    assert schedule.next_s == 515.0
+    schedule.answered(515.0, 515.2, 4)
+    assert schedule.next_s == 516.0
+
+
+def test_turns_that_pass_while_the_cloud_is_slow_are_skipped_not_queued() -> None:
+    schedule = PollSchedule(0.0)
+    assert schedule.answered(0.0, 0.3, 10) == 0
+    assert schedule.answered(1.0, 4.5, 10) == 3
+    assert schedule.next_s == 5.0
+    assert schedule.rows(5.0, STEADY) == 50
+
+
+def test_after_an_outage_all_that_can_be_new_is_asked_for() -> None:
+    schedule = PollSchedule(0.0)
+    schedule.answered(0.0, 0.0, 10)
+    assert schedule.rows(12.0, STEADY) == 130
+    assert schedule.rows(40.0, STEADY) == MOST_ROWS
+
+
+def test_failures_slow_it_down_to_a_limit_and_an_answer_ends_that() -> None:
+    schedule = PollSchedule(0.0)
+    schedule.answered(0.0, 0.0, 10)
+    waits = []
+    for _ in range(6):
+        asked = schedule.next_s
+        schedule.failed(asked, asked)
+        waits.append(schedule.next_s - asked)
+    assert waits == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert schedule.failures == 6
+    asked = schedule.next_s
+    schedule.answered(asked, asked, 10)
+    assert (schedule.next_s, schedule.failures) == (asked + 1.0, 0)
+
+
+def test_a_hole_is_looked_into_now_and_then_and_not_each_second() -> None:
+    schedule = PollSchedule(0.0)
+    schedule.rows(0.0, Known(None, None))
+    schedule.answered(0.0, 0.0, 10)
+    hole = Known(newest_ms=1_000_000, hole_ms=1_000_000 - 20_000)
+    asked = []
+    for second in range(1, 8):
+        asked.append(schedule.rows(float(second), hole))
+        schedule.answered(float(second), float(second), 10)
+    assert asked == [20, 20, 220, 20, 20, 220, 20]
+
+
+@given(
+    st.floats(0, 1e6),
+    st.lists(st.tuples(st.floats(0, 90), st.booleans(), st.integers(0, 300)), max_size=30),
+    st.integers(0, 10**13),
+    st.none() | st.integers(0, WINDOW_MS),
+)
+def test_whatever_happens_the_next_poll_lies_ahead_and_the_number_of_rows_is_one_the_cloud_takes(
+    start_s: float, answers: list[tuple[float, bool, int]], newest_ms: int, hole_age_ms: int | None
+) -> None:
+    schedule = PollSchedule(start_s)
+    known = Known(newest_ms, None if hole_age_ms is None else newest_ms - hole_age_ms)
+    for delay_s, is_answer, rows in answers:
+        asked_s = schedule.next_s
+        assert 1 <= schedule.rows(asked_s, known) <= MOST_ROWS
+        now_s = asked_s + delay_s
+        missed = schedule.answered(asked_s, now_s, rows) if is_answer else schedule.failed(asked_s, now_s)
+        assert missed >= 0
+        # A turn that falls on the very moment of the answer may be taken or skipped.
+        assert now_s - 1e-6 <= schedule.next_s <= now_s + 15.0 + 1e-6
