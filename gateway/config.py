@@ -57,6 +57,7 @@ class CredentialsError(ConfigError):
     """A secret is in neither of the two places where it may be."""
 
 
+_MAX_TEXT = 200
 _WHY_LOOPBACK = "a loopback address such as 127.0.0.1: there is no access control, and heart rates are health data"
 
 
@@ -82,10 +83,16 @@ def _loopback_host(host: str) -> str:
     return host
 
 
+def _short(text: str) -> str:
+    if len(text) > _MAX_TEXT:
+        raise ValueError(f"at most {_MAX_TEXT} characters")
+    return text
+
+
 _HttpUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "https", "http"))]
 _WebsocketUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "wss", "ws"))]
 _LoopbackHost = Annotated[str, AfterValidator(_loopback_host)]
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
+_Text = Annotated[str, Field(min_length=1), AfterValidator(_short)]
 
 
 class _Section(BaseModel):

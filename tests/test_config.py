@@ -196,6 +196,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("[trackers]\nserial_number = 'a'", "trackers: found a section, expected sections [[trackers]], with double"),
         ("[[trackers]]\nnumber = 1", "trackers[1].serial_number: found nothing, expected the serial number"),
         ("[[trackers]]\nserial_number = ' '", 'trackers[1].serial_number: found " ", expected the serial number'),
+        (f"[gateway]\nsite = '{'x' * 201}'", f'gateway.site: found "{"x" * 37}…", expected at most 200 characters'),
         ("[telemetry]\nring_minutes = 121", "telemetry.ring_minutes: found 121, expected whole minutes from 1 to 120"),
     ],
 )
