@@ -164,11 +164,12 @@ class Subscription:
                         if column not in newest or t_ms > newest[column][0]:
                             newest[column] = (t_ms, run.n0 + row, run.block.take(slice(row, row + 1)))
                 position.cursor = run.last
-            chosen = {number: block for t_ms, number, block in newest.values() if t_ms > (position.last_ms or 0)}
+            sent_ms = -1 if position.last_ms is None else position.last_ms
+            chosen = {number: block for t_ms, number, block in newest.values() if t_ms > sent_ms}
             runs += [Arrivals(ch, number, chosen[number]) for number in sorted(chosen)]
             room -= len(chosen)
             if newest:
-                position.last_ms = max(position.last_ms or 0, newest[-1][0])
+                position.last_ms = max(sent_ms, newest[-1][0])
         return runs, []
 
     def _advance(self, position: _Position, run: Arrivals) -> list[Message]:

@@ -1,0 +1,416 @@
+"""One client's side of the protocol, driven without socket or clock."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from gateway.live.board import Board
+from gateway.live.requests import MAX_SUBSCRIPTIONS
+from gateway.live.session import MAX_ANSWERS, CloseCode, Hub, Session
+from gateway.telemetry.channel import Channel, Wearer
+from insiders_codecs.live import (
+    MAX_FRAME_BYTES,
+    MAX_ROWS,
+    Arrivals,
+    Codec,
+    Message,
+    decode,
+    decode_rows,
+    encode,
+    schema,
+)
+from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, Column, SampleBlock
+
+EPOCH = "0123456789abcdef"
+
+
+def block(*times: int, heart_rate: float | None = None) -> SampleBlock:
+    values = np.full((len(QUANTITIES), len(times)), np.nan)
+    values[Column.SPEED] = [(t_ms // 100) % 1000 / 100 for t_ms in times]
+    if heart_rate is not None and times:
+        values[Column.HEART_RATE, 0] = heart_rate
+    return SampleBlock(np.array(times, np.int64), values)
+
+
+def seconds(start: int, stop: int) -> SampleBlock:
+    """Whole seconds of rows at 10 Hz."""
+    return block(*range(start * 1000, stop * 1000, 100), heart_rate=120)
+
+
+@dataclass
+class Client:
+    """A client that shares the session's thread: says things, and collects what it is told."""
+
+    hub: Hub
+    codec: Codec = Codec.JSON
+    now_s: float = 1000.0
+    heard: list[Message] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.session = Session(self.hub, self.codec, self.now_s)
+        self.listen()
+
+    def say(self, **message: Any) -> list[Message]:
+        self.session.receive(encode(message, self.codec), self.now_s)
+        return self.listen()
+
+    def listen(self) -> list[Message]:
+        new = []
+        for payload in self.session.messages(self.now_s):
+            assert len(payload) <= MAX_FRAME_BYTES
+            new.append(decode(payload, self.codec))
+        self.heard += new
+        return new
+
+    def wait(self, duration_s: float) -> list[Message]:
+        """Let time pass as the server would: waking whenever something is due."""
+        end_s = self.now_s + duration_s
+        new: list[Message] = []
+        while (due_s := self.session.due_s()) <= end_s:
+            assert due_s > self.now_s or new or self.now_s == 1000.0, "the session would spin"
+            self.now_s = max(self.now_s, due_s)
+            new += self.listen()
+        self.now_s = end_s
+        return new
+
+
+def ops(messages: list[Message]) -> list[str]:
+    return [message["op"] for message in messages]
+
+
+def rows(messages: list[Message], columns: tuple[str, ...] = COLUMN_NAMES) -> list[Arrivals]:
+    wanted = schema([COLUMN_NAMES.index(name) for name in columns])
+    return [run for message in messages if message["op"] in {"snap", "d"} for run in decode_rows(message, wanted)]
+
+
+def numbers(messages: list[Message], ch: int = 1) -> list[int]:
+    """Arrival numbers received on a channel, in the order received."""
+    return [n for run in rows(messages) if run.ch == ch for n in range(run.n0, run.last + 1)]
+
+
+@pytest.fixture(name="hub")
+def _hub() -> Hub:
+    board = Board()
+    channels = {ch: Channel(ch, Wearer(f"SN-{ch}", f"Athlete {ch}", ch), 600) for ch in (1, 2, 3)}
+    for channel in channels.values():
+        board.channel_changed(channel)
+    return Hub(channels, board, EPOCH, "Test", "0", 60.0, lambda: 1_700_000_000_000, lambda: None)
+
+
+@pytest.fixture(name="one")
+def _one(hub: Hub) -> Channel:
+    channel = hub.channels[1]
+    assert isinstance(channel, Channel)
+    return channel
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_a_session_begins_with_hello_then_the_channels_then_the_time(hub: Hub, codec: Codec) -> None:
+    client = Client(hub, codec)
+    assert ops(client.heard) == ["hello", "channels", "time"]
+    hello, channels, _ = client.heard
+    assert (hello["epoch"], hello["site"], hello["ring_span_s"]) == (EPOCH, "Test", 60.0)
+    assert hello["limits"]["max_frame_bytes"] == MAX_FRAME_BYTES
+    assert [entry["serial_number"] for entry in channels["channels"]] == ["SN-1", "SN-2", "SN-3"]
+    assert channels["columns"] == schema(range(len(QUANTITIES)))
+
+
+def test_sub_ok_comes_before_an_end_of_snapshot_before_data(hub: Hub, one: Channel) -> None:
+    one.rows_came(seconds(0, 5), 0.0)
+    client = Client(hub)
+    answer = client.say(op="sub", sub=4, id="a")
+    assert ops(answer) == ["sub_ok", "snap"]
+    assert (answer[0]["sub"], answer[0]["id"]) == (4, "a")
+    assert answer[0]["channels"][0] == {"ch": 1, "recovered": "fresh", "cursor": 50}
+    assert (answer[1]["end"], answer[1]["blocks"], answer[1]["seq"]) == (True, [], 1)
+    one.rows_came(seconds(5, 6), 0.0)
+    data = [message for message in client.wait(1.0) if message["op"] == "d"]
+    assert [message["seq"] for message in data] == [2]
+    assert numbers(data) == list(range(51, 61))
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_the_past_comes_as_a_snapshot_in_paced_chunks_and_live_rows_wait(hub: Hub, one: Channel, codec: Codec) -> None:
+    for second in range(59):
+        one.rows_came(seconds(second, second + 1), 0.0)
+    client = Client(hub, codec)
+    first = client.say(**{"op": "sub", "sub": 1, "from": {"last_s": 3600}})
+    assert ops(first) == ["sub_ok", "snap"]
+    one.rows_came(seconds(59, 60), 0.0)
+    rest = [message for message in client.wait(1.0) if message["op"] in {"snap", "d"}]
+    assert set(ops(rest[:-1])) == {"snap"}
+    assert rest[-1]["op"] == "d"
+    assert rest[-2]["end"] is True
+    assert [message["seq"] for message in first[1:] + rest] == list(range(1, len(rest) + 2))
+    assert numbers(first + rest) == list(range(1, 601))
+    assert all(sum(b["rows"] for b in message["blocks"]) <= MAX_ROWS[codec] for message in rest)
+
+
+def test_last_s_reaches_back_from_the_newest_row_of_each_channel(hub: Hub, one: Channel) -> None:
+    one.rows_came(seconds(0, 30), 0.0)
+    client = Client(hub)
+    assert numbers(client.say(**{"op": "sub", "sub": 1, "from": {"last_s": 2}})) == list(range(280, 301))
+
+
+def test_a_resume_with_everything_still_here_is_exact(hub: Hub, one: Channel) -> None:
+    one.rows_came(seconds(0, 10), 0.0)
+    client = Client(hub)
+    answer = client.say(**{"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1, 42]]}})
+    assert answer[0]["channels"][0] == {"ch": 1, "recovered": "exact", "cursor": 42}
+    assert answer[0]["channels"][1]["recovered"] == "fresh"
+    assert numbers(answer) == list(range(43, 101))
+
+
+def test_a_resume_after_too_long_is_partial_and_counts_what_is_gone(hub: Hub, one: Channel) -> None:
+    one.rows_came(seconds(0, 60), 0.0)
+    one.rows_came(seconds(60, 70), 0.0)
+    client = Client(hub)
+    answer = client.say(**{"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1, 42]]}})
+    assert answer[0]["channels"][0] == {"ch": 1, "recovered": "partial", "missing_rows": 58, "cursor": 100}
+    assert numbers(answer + client.wait(1.0))[0] == 101
+
+
+@pytest.mark.parametrize(
+    "start", [{"epoch": "another", "cursors": [[1, 42]]}, {"epoch": EPOCH, "cursors": [[1, 10**9]]}]
+)
+def test_a_resume_under_another_count_is_fresh(hub: Hub, one: Channel, start: Message) -> None:
+    one.rows_came(seconds(0, 10), 0.0)
+    answer = Client(hub).say(**{"op": "sub", "sub": 1, "from": start})
+    assert answer[0]["channels"][0] == {"ch": 1, "recovered": "fresh", "cursor": 100}
+
+
+def test_a_late_row_reaches_a_client_that_resumes_afterwards(hub: Hub, one: Channel) -> None:
+    one.rows_came(seconds(0, 5), 0.0)
+    one.rows_came(seconds(6, 10), 0.0)
+    one.rows_came(seconds(5, 6), 0.0)
+    answer = Client(hub).say(**{"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1, 90]]}})
+    late = rows(answer)[0]
+    assert late.is_late
+    assert late.block.t_ms.tolist() == list(range(5000, 6000, 100))
+
+
+def test_rows_overwritten_before_they_could_be_sent_are_told_as_a_gap(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1)
+    one.rows_came(seconds(0, 1), 0.0)
+    client.wait(1.0)
+    one.rows_came(seconds(1, 71), 0.0)
+    new = client.wait(1.0)
+    gap = next(message for message in new if message["op"] == "gap")
+    assert (gap["ch"], gap["rows"], gap["reason"], gap["from_ms"]) == (1, 100, "ring_overrun", 900)
+    assert numbers(new) == list(range(111, 711))
+
+
+def test_devices_and_columns_can_be_chosen(hub: Hub, one: Channel) -> None:
+    one.rows_came(seconds(0, 1), 0.0)
+    hub.channels[2].rows_came(seconds(0, 1), 0.0)  # type: ignore[attr-defined]
+    client = Client(hub)
+    answer = client.say(
+        **{"op": "sub", "sub": 1, "devices": ["SN-2"], "columns": ["speed", "heart_rate"], "from": {"last_s": 9}}
+    )
+    assert answer[0]["columns"] == ["speed", "heart_rate"]
+    runs = rows(answer, ("speed", "heart_rate"))
+    assert [run.ch for run in runs] == [2]
+    assert runs[0].block.column(Column.SPEED)[3] == 0.03
+    assert np.isnan(runs[0].block.column(Column.LATITUDE)).all()
+
+
+def test_a_channel_that_comes_later_joins_a_subscription_to_all(hub: Hub) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1)
+    late = Channel(9, Wearer("SN-9"), 600)
+    hub.channels[9] = late  # type: ignore[index]
+    hub.board.channel_changed(late)
+    late.rows_came(seconds(0, 1), 0.0)
+    new = [message for message in client.wait(1.0) if message["op"] != "time"]
+    assert ops(new)[:2] == ["channels", "sub_ok"]
+    assert numbers(new, ch=9) == list(range(1, 11))
+
+
+def test_latest_mode_sends_the_rows_with_the_newest_values_only(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1, mode="latest", max_hz=1)
+    one.rows_came(seconds(0, 3), 0.0)
+    new = rows(client.wait(1.0))
+    assert [run.block.t_ms.tolist() for run in new] == [[0], [2900]]
+    assert new[0].block.column(Column.HEART_RATE).tolist() == [120]
+    one.rows_came(block(2950, 3000), 0.0)
+    assert [run.block.t_ms.tolist() for run in rows(client.wait(1.0))] == [[3000]]
+    assert rows(client.wait(3.0)) == []
+
+
+def test_after_unsub_nothing_more_comes(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1)
+    assert client.say(op="unsub", sub=1, id=7) == [{"op": "unsub_ok", "sub": 1, "id": 7}]
+    one.rows_came(seconds(0, 5), 0.0)
+    assert set(ops(client.wait(5.0))) == {"time"}
+
+
+def test_the_time_comes_every_two_seconds_and_tells_nothing_new_from_nothing_sent(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    one.rows_came(seconds(0, 1), 0.0)
+    client.say(op="sub", sub=1)
+    times = [message for message in client.wait(6.0) if message["op"] == "time"]
+    assert len(times) == 3
+    assert times[0]["newest"] == [[1, 10], [2, 0], [3, 0]]
+
+
+def test_states_are_told_once_and_only_the_newest_word(hub: Hub) -> None:
+    client = Client(hub)
+    hub.board.presence_changed(hub.channels[1], "stale")
+    hub.board.presence_changed(hub.channels[1], "lost")
+    hub.board.state_changed("cloud", "ok")
+    assert [(m["key"], m["value"]) for m in client.listen()] == [("channel/1", "lost"), ("cloud", "ok")]
+    assert client.listen() == []
+    assert [m["value"] for m in Client(hub).heard if m["op"] == "state"] == ["lost", "ok"]
+
+
+ERRORS = [
+    ({"op": "sub"}, "bad_message"),
+    ({"op": "sub", "sub": -1}, "bad_message"),
+    ({"op": "sub", "sub": True}, "bad_message"),
+    ({"op": "sub", "sub": 1, "batch_ms": 10}, "bad_message"),
+    ({"op": "sub", "sub": 1, "max_hz": 0}, "bad_message"),
+    ({"op": "sub", "sub": 1, "mode": "some"}, "bad_message"),
+    ({"op": "sub", "sub": 1, "from": {"cursors": [[1]]}}, "bad_message"),
+    ({"op": "sub", "sub": 1, "devices": ["nobody"]}, "unknown_device"),
+    ({"op": "sub", "sub": 1, "columns": ["vo2"]}, "unknown_column"),
+    ({"op": "sub", "sub": 1, "columns": []}, "unknown_column"),
+    ({"op": "sub", "sub": 1, "!squads": ["a"]}, "unsupported_option"),
+    ({"op": "unsub", "sub": 1}, "unknown_subscription"),
+]
+
+
+@pytest.mark.parametrize(("message", "code"), ERRORS)
+def test_a_request_that_cannot_be_met_gets_an_error_with_its_code(hub: Hub, message: Message, code: str) -> None:
+    client = Client(hub)
+    (answer,) = client.say(**message, id="q1")
+    assert (answer["op"], answer["code"], answer["id"]) == ("error", code, "q1")
+    assert answer["text"].endswith(".")
+    assert client.session.closing is None
+
+
+@pytest.mark.parametrize("payload", [b"\xff", b"[]", b'{"op": 5}', b"[" * 5000])
+def test_what_is_no_message_gets_an_error_and_the_session_goes_on(hub: Hub, payload: bytes) -> None:
+    client = Client(hub)
+    client.session.receive(payload, client.now_s)
+    assert [message["code"] for message in client.listen()] == ["bad_message"]
+    assert ops(client.say(op="sub", sub=1)) == ["sub_ok", "snap"]
+
+
+def test_unknown_operations_and_fields_are_ignored(hub: Hub) -> None:
+    client = Client(hub)
+    assert client.say(op="dance", with_whom="anybody") == []
+    assert ops(client.say(op="sub", sub=1, colour="red")) == ["sub_ok", "snap"]
+
+
+def test_a_subscription_number_is_taken_once_and_there_are_not_too_many(hub: Hub) -> None:
+    client = Client(hub)
+    for sub in range(MAX_SUBSCRIPTIONS):
+        client.say(op="sub", sub=sub)
+    assert client.say(op="sub", sub=0)[0]["code"] == "subscription_exists"
+    assert client.say(op="sub", sub=99)[0]["code"] == "too_many_subscriptions"
+
+
+def test_a_client_that_asks_and_never_reads_is_cut_off(hub: Hub) -> None:
+    session = Session(hub, Codec.JSON, 0.0)
+    for _ in range(10 * MAX_ANSWERS):
+        session.receive(b"{}", 0.0)
+    messages = [decode(payload, Codec.JSON) for payload in session.messages(0.0)]
+    assert [(m["op"], m["code"]) for m in messages] == [("bye", CloseCode.TOO_SLOW)]
+    assert session.closing is CloseCode.TOO_SLOW
+
+
+def test_goodbye_is_the_last_word(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1)
+    one.rows_came(seconds(0, 1), 0.0)
+    client.session.say_goodbye(CloseCode.RESTART, "Bye.", 2000, is_resumable=False)
+    (bye,) = client.wait(1.0) or client.listen()
+    assert bye == {"op": "bye", "code": 1012, "text": "Bye.", "retry_after_ms": 2000, "resumable": False}
+    assert client.say(op="sub", sub=2) == []
+
+
+client_message = st.dictionaries(
+    st.sampled_from(["op", "sub", "id", "devices", "columns", "mode", "batch_ms", "max_hz", "from", "!x"]),
+    st.sampled_from(["sub", "unsub", "*", "all", "latest", 0, 1, -1, 2.5, None, True, [], ["SN-1"], ["speed"], {}])
+    | st.dictionaries(
+        st.sampled_from(["last_s", "epoch", "cursors"]), st.sampled_from([1, EPOCH, [[1, 3]], [[1, 2, 3]], -1, None])
+    ),
+)
+
+
+@given(st.lists(client_message | st.binary(max_size=40), max_size=12), st.sampled_from(Codec))
+def test_whatever_a_client_says_it_gets_messages_and_never_an_exception(said: list[Any], codec: Codec) -> None:
+    channels = {1: Channel(1, Wearer("SN-1"), 60)}
+    channels[1].rows_came(seconds(0, 3), 0.0)
+    session = Session(Hub(channels, Board(), EPOCH, "", "", 6.0, lambda: 0, lambda: None), codec, 0.0)
+    for now, item in enumerate(said):
+        session.receive(item if isinstance(item, bytes) else encode(item, codec), float(now))
+        for payload in session.messages(float(now)):
+            decode(payload, codec)
+
+
+class ResumingClient(RuleBasedStateMachine):
+    """A client that is cut off at any moment and resumes has every row once, or is told how many it missed."""
+
+    @initialize(codec=st.sampled_from(Codec))
+    def connect(self, codec: Codec) -> None:
+        self.channel = Channel(1, Wearer("SN-1"), 100)
+        hub = Hub({1: self.channel}, Board(), EPOCH, "", "", 10.0, lambda: 0, lambda: None)
+        self.client = Client(hub, codec)
+        self.client.say(**{"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1, 0]]}})
+        self.next_s = 0
+        self.got: list[int] = []
+        self.missing = 0
+        self.last_seq = 0
+        self._take(self.client.heard)
+
+    @rule(count=st.integers(1, 4), skip=st.integers(0, 1))
+    def rows_come(self, count: int, skip: int) -> None:
+        self.next_s += skip
+        self.channel.rows_came(seconds(self.next_s, self.next_s + count), 0.0)
+        self.next_s += count
+
+    @rule(duration_s=st.sampled_from([0.05, 0.2, 1.0, 5.0]))
+    def time_passes(self, duration_s: float) -> None:
+        self._take(self.client.wait(duration_s))
+
+    @rule(is_heard=st.booleans())
+    def the_connection_is_cut(self, is_heard: bool) -> None:
+        """What was under way is lost or not; the client goes on from what it has."""
+        if is_heard:
+            self._take(self.client.wait(0.3))
+        last = self.got[-1] if self.got else 0
+        self.client = Client(self.client.hub, self.client.codec, self.client.now_s)
+        self.last_seq = 0
+        self._take(self.client.say(**{"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1, last]]}}))
+
+    def teardown(self) -> None:
+        if hasattr(self, "client"):
+            self._take(self.client.wait(30.0))
+            assert (self.got[-1] if self.got else 0) == self.channel.ring.newest
+            assert len(self.got) + self.missing == self.channel.ring.newest
+
+    def _take(self, messages: list[Message]) -> None:
+        for message in messages:
+            if message["op"] == "sub_ok":
+                self.missing += message["channels"][0].get("missing_rows", 0)
+            elif message["op"] == "gap":
+                self.missing += message["rows"]
+            elif message["op"] in {"snap", "d"}:
+                assert message["seq"] == self.last_seq + 1
+                self.last_seq = message["seq"]
+                new = numbers([message])
+                assert new == sorted(set(new))
+                assert not new or new[0] > (self.got[-1] if self.got else 0)
+                self.got += new
+
+
+TestResumingClient = ResumingClient.TestCase
