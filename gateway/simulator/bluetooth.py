@@ -24,6 +24,7 @@ class BluetoothConfig:
         self.target = pairings
         self._current = pairings
         self._pushed: tuple[int, Pairings] | None = None
+        self._unanswered_start = False
 
     def current(self, now_ms: int) -> Pairings:
         """What the tracker is known to use."""
@@ -55,8 +56,14 @@ class BluetoothConfig:
         self._pushed = (now_ms + ACKNOWLEDGE_MS, self.target)
 
     def start(self) -> None:
-        """The tracker starts, gets the target and acknowledges it."""
-        self._current, self._pushed = self.target, None
+        """The tracker starts; it asks for the target as soon as it is online."""
+        self._unanswered_start = True
+        self._pushed = None
+
+    def online(self) -> None:
+        """The tracker has network; after a start it gets the target and acknowledges it."""
+        if self._unanswered_start:
+            self._current, self._unanswered_start = self.target, False
 
 
 def _pairing(slot: str, value: object) -> dict[str, str]:

@@ -15,7 +15,7 @@ from gateway.simulator.accounts import Accounts
 from gateway.simulator.bluetooth import BluetoothConfig, Pairings
 from gateway.simulator.delivery import BATCH_MS, Delivery
 from gateway.simulator.devices import Device, catalogue
-from gateway.simulator.errors import not_found
+from gateway.simulator.errors import SimulatorError, not_found
 from gateway.simulator.faults import Faults
 from gateway.simulator.jobs import Jobs
 from gateway.simulator.ownership import Register
@@ -39,6 +39,9 @@ class SimulatedCloud:
         faults: The knobs to begin with.
         now_ms: The clock, epoch milliseconds.
 
+    Raises:
+        SimulatorError: If there is no tracker or the seed is negative.
+
     Attributes:
         accounts, ownerships, jobs, throttle: The parts of the state.
         devices: All trackers in order.
@@ -48,6 +51,8 @@ class SimulatedCloud:
     """
 
     def __init__(self, trackers: int, seed: int, faults: Faults, now_ms: Callable[[], int]) -> None:
+        if trackers < 1 or seed < 0:
+            raise SimulatorError("The simulator needs at least one tracker and a seed that is not negative.")
         self.now_ms = now_ms
         start_ms = now_ms()
         self._faults = faults
@@ -156,7 +161,9 @@ class SimulatedCloud:
 
     def set_network(self, device_id: int, *, connected: bool) -> None:
         """Take a tracker's network away or give it back."""
-        self.delivery(self.device(device_id).device_id).set_connected(self.now_ms(), self._faults, connected=connected)
+        delivery = self.delivery(self.device(device_id).device_id)
+        delivery.set_connected(self.now_ms(), self._faults, connected=connected)
+        self._tell_online(device_id)
 
     def set_power(self, device_id: int, *, on: bool) -> None:
         """Switch a tracker off or on; starting it applies its Bluetooth target."""
@@ -165,6 +172,7 @@ class SimulatedCloud:
         delivery.set_powered(self.now_ms(), self._faults, powered=on)
         if starts:
             self.bluetooth(device_id).start()
+        self._tell_online(device_id)
 
     def restart(self, device_id: int) -> None:
         """Switch a tracker off and on again."""
@@ -181,6 +189,10 @@ class SimulatedCloud:
         self.ownerships.take(owner.manager_id, device_id, now_ms)
         if device.activation_ms is None:
             device.activation_ms = now_ms
+
+    def _tell_online(self, device_id: int) -> None:
+        if self.is_online(device_id):
+            self.bluetooth(device_id).online()
 
     def _assign(self, start_ms: int) -> None:
         foreign = self.devices[max(0, len(self.devices) - self._faults.initially_foreign) :]

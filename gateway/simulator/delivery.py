@@ -87,13 +87,13 @@ class Delivery:
             self._sent[part] = self._arrival[part] = _WAITING if self.powered else NEVER
             self._forget_before_power(part, begins)
             return
-        gap_ms = 1000 / faults.backlog_batches_per_s
+        gap_ms = _gap_ms(faults)
         if self._queue_free_ms > ends[0]:
             # Strictly in order: live batches queue behind the backlog until the queue has caught up with them.
             steps = np.arange(new.size) * gap_ms
             waiting = np.maximum.accumulate(np.maximum(ends, self._queue_free_ms) - steps) + steps
-            self._sent[part] = waiting.astype(np.int64)
-            self._queue_free_ms = int(waiting[-1] + gap_ms)
+            self._sent[part] = waiting
+            self._queue_free_ms = int(waiting[-1]) + gap_ms
         else:
             self._sent[part] = ends
         self._arrival[part] = self._sent[part] + self._on_the_way_ms(new, faults)
@@ -125,13 +125,13 @@ class Delivery:
 
     def _drain(self, now_ms: int, faults: Faults) -> None:
         waiting = np.flatnonzero(self._sent[: self._measured] == _WAITING)
-        gap_ms = 1000 / faults.backlog_batches_per_s
+        gap_ms = _gap_ms(faults)
         if faults.backlog_order == "newest_first":
             waiting = waiting[::-1]
-        self._sent[waiting] = now_ms + (np.arange(1, waiting.size + 1) * gap_ms).astype(np.int64)
+        self._sent[waiting] = now_ms + np.arange(1, waiting.size + 1) * gap_ms
         self._arrival[waiting] = self._sent[waiting] + self._on_the_way_ms(waiting, faults)
         if faults.backlog_order == "oldest_first":
-            self._queue_free_ms = int(now_ms + (waiting.size + 1) * gap_ms)
+            self._queue_free_ms = now_ms + (waiting.size + 1) * gap_ms
 
     def _on_the_way_ms(self, batches: Times, faults: Faults) -> Times:
         draws = self.draws(batches)
@@ -148,6 +148,11 @@ class Delivery:
             more = np.empty(max(batches, 2 * self._sent.size) - self._sent.size, dtype=np.int64)
             self._sent = np.concatenate([self._sent, more])
             self._arrival = np.concatenate([self._arrival, more])
+
+
+def _gap_ms(faults: Faults) -> int:
+    """Time between two batches of a backlog; whole, so that the order of asking cannot add up rounding."""
+    return max(1, round(1000 / faults.backlog_batches_per_s))
 
 
 @lru_cache(maxsize=1024)

@@ -155,5 +155,5 @@ def _mistakes(error: ValidationError, model: type[BaseModel]) -> str:
             nearest = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.0)[0]
             sentences.append(f"{key} is unknown, the nearest known knob is {nearest}.")
         else:
-            sentences.append(f"{key} is {mistake['input']!r}: {mistake['msg'].lower()}.")
+            sentences.append(f"{key} is {mistake['input']!r}: {mistake['msg'][:1].lower()}{mistake['msg'][1:]}.")
     return " ".join(sentences)

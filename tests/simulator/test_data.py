@@ -1,0 +1,251 @@
+"""Measurements over REST: latest, ranges and history."""
+
+from itertools import pairwise
+
+import pytest
+
+from gateway.simulator.accounts import OTHER_PASSWORD, OTHER_USERNAME
+from tests.simulator.bench import START_MS, Answer, Bench, bench
+
+DAY_MS = 86_400_000
+
+
+async def latest(sim: Bench, place: int = 0, **query: object) -> list[dict[str, object]]:
+    answer = await sim.get(f"devices/{sim.ids[place]}/latest-preprocessed-data/", **query)
+    assert answer.status == 200
+    assert isinstance(answer.body, list)
+    return answer.body
+
+
+async def history(sim: Bench, place: int = 0, **query: object) -> Answer:
+    span = {"start": START_MS - 600_000, "stop": sim.clock(), **query}
+    return await sim.get(f"devices/{sim.ids[place]}/preprocessed/", **span)
+
+
+def times(rows: list[dict[str, object]]) -> list[int]:
+    return [t for row in rows if isinstance(t := row["gnss.timestamp"], int)]
+
+
+async def test_the_latest_rows_are_newest_first_every_100_ms(sim: Bench) -> None:
+    rows = times(await latest(sim, size=300))
+    assert len(rows) == 300
+    assert {a - b for a, b in pairwise(rows)} == {100}
+    assert 1000 <= START_MS - rows[0] + 1000 <= 3000
+    assert rows[0] % 100 != 0
+
+
+async def test_trackers_have_different_phases(sim: Bench) -> None:
+    assert times(await latest(sim, 0, size=1))[0] % 100 != times(await latest(sim, 1, size=1))[0] % 100
+
+
+async def test_new_rows_come_as_the_clock_advances(sim: Bench) -> None:
+    before = times(await latest(sim, size=1))[0]
+    assert times(await latest(sim, size=1))[0] == before
+    sim.clock.advance(5)
+    assert times(await latest(sim, size=1))[0] == before + 5000
+
+
+async def test_a_row_has_the_documented_keys_and_precision(sim: Bench) -> None:
+    rows = await latest(sim, 1, size=10)
+    positions = {"gnss.timestamp", "gnss.latitude", "gnss.longitude", "gnss.altitude", "gnss.speed"}
+    readings = {"ecg.hr", "pwr.pwr_cadence", "pwr.pwr_instantpower", "device.standstill", "device.Bat_lvl"}
+    stamps = {"ecg.timestamp", "pwr.timestamp", "device.timestamp"}
+    assert [set(row) for row in rows[:-1]] == [positions] * 9
+    assert set(rows[-1]) == positions | readings | stamps
+    for row in rows:
+        assert round(float(str(row["gnss.latitude"])), 7) == row["gnss.latitude"]
+        assert round(float(str(row["gnss.speed"])), 3) == row["gnss.speed"]
+
+
+@pytest.mark.parametrize(("form", "expected"), [("null", None), ("zero", 0)])
+async def test_missing_values_are_null_or_zero_by_knob(sim: Bench, form: str, expected: object) -> None:
+    sim.set_faults(missing=form)
+    rows = await latest(sim, 0, size=10)
+    assert [row["ecg.hr"] for row in rows[:-1]] == [expected] * 9
+    assert [row["pwr.pwr_instantpower"] for row in rows] == [expected] * 10
+    assert rows[-1]["ecg.hr"] not in {None, 0}
+
+
+async def test_seconds_without_a_fix_lack_their_position(sim: Bench) -> None:
+    """The same seconds whenever they are asked for."""
+    sim.set_faults(no_fix_fraction=0.3)
+    rows = await latest(sim, size=300)
+    blind = [t for t, row in zip(times(rows), rows, strict=True) if "gnss.latitude" not in row]
+    assert 30 <= len(blind) <= 160
+    assert rows == await latest(sim, size=300)
+
+
+async def test_size_above_the_maximum_is_a_knob(sim: Bench) -> None:
+    assert len(await latest(sim, size=5000)) == 300
+    sim.set_faults(over_limit="refuse")
+    path = f"devices/{sim.ids[0]}/latest-preprocessed-data/"
+    assert (await sim.get(path, size=301)).status == 400
+    assert (await sim.get(path, size=0)).status == 400
+
+
+async def test_duplicates_and_unknown_fields_are_knobs(sim: Bench) -> None:
+    plain = await latest(sim, size=100)
+    sim.set_faults(duplicate_fraction=0.5)
+    doubled = times(await latest(sim, size=100))
+    assert 120 < len(doubled) < 180
+    assert sorted(set(doubled)) == sorted(times(plain))
+    assert doubled == sorted(doubled, reverse=True)
+    sim.set_faults(duplicate_fraction=0, unknown_field_fraction=1)
+    for row, known in zip(await latest(sim, size=100), plain, strict=True):
+        assert set(row) > set(known)
+        assert {key: row[key] for key in known} == known
+
+
+async def test_the_latest_timestamp_is_that_of_the_newest_row(sim: Bench) -> None:
+    newest = times(await latest(sim, size=1))[0]
+    answer = (await sim.get(f"devices/{sim.ids[0]}/latest-timestamp/")).body
+    assert answer["timestamp"] == newest
+    assert answer["datetime"].endswith("+00:00")
+    assert len(answer["datetime"]) == len("2025-06-15T15:06:38.597000+00:00")
+
+
+async def test_a_device_claimed_just_now_has_no_data_yet(sim: Bench) -> None:
+    await sim.control("POST", f"devices/{sim.ids[2]}/move", {"to": "ours"})
+    assert (await sim.get(f"devices/{sim.ids[2]}/latest-timestamp/")).status == 400
+    assert await latest(sim, 2) == []
+    sim.clock.advance(3)
+    rows = times(await latest(sim, 2, size=300))
+    assert 5 <= len(rows) <= 30
+    assert min(rows) >= START_MS
+
+
+async def test_truth_is_what_the_cloud_serves_without_faults(sim: Bench) -> None:
+    """Both the latest data and all pages of history together equal it, also after a noisy time."""
+    sim.set_faults(late_fraction=0.3, late_s=15)
+    sim.clock.advance(60)
+    sim.set_faults(late_fraction=0)
+    sim.clock.advance(60)
+    truth = sim.cloud.truth(sim.ids[0], START_MS - 600_000, sim.clock())
+    assert times(truth) == sorted(set(times(truth)))
+    pages = [(await history(sim, page=page, limit=2500)).body["results"] for page in (1, 2, 3)]
+    assert [row for page in pages for row in page] == truth
+    assert (await latest(sim, size=300))[::-1] == truth[-300:]
+
+
+async def test_truth_grows_by_what_arrives_late(sim: Bench) -> None:
+    sim.set_faults(late_fraction=1, late_s=1)
+    sim.clock.advance(10)
+    before = times(sim.cloud.truth(sim.ids[0], START_MS, sim.clock()))
+    sim.clock.advance(1)
+    after = times(sim.cloud.truth(sim.ids[0], START_MS, sim.clock()))
+    assert len(after) == len(before) + 10
+
+
+async def test_latest_data_are_for_the_current_owner_only(sim: Bench) -> None:
+    await sim.control("POST", f"devices/{sim.ids[0]}/move", {"to": "other"})
+    for path in ("latest-timestamp/", "latest-preprocessed-data/"):
+        assert (await sim.get(f"devices/{sim.ids[0]}/{path}")).status == 403
+        assert (await sim.get(f"devices/{sim.ids[3]}/{path}")).status == 403
+        assert (await sim.get(f"devices/1/{path}")).status == 404
+
+
+async def test_history_stays_readable_for_the_time_it_was_owned(sim: Bench) -> None:
+    sim.clock.advance(60)
+    moved = sim.clock()
+    await sim.control("POST", f"devices/{sim.ids[0]}/move", {"to": "other"})
+    sim.clock.advance(60)
+    mine = times((await history(sim)).body["results"])
+    assert mine[-1] < moved <= mine[-1] + 100
+    sim.set_faults(partial_ownership="refuse")
+    assert (await history(sim)).status == 403
+    assert (await history(sim, stop=moved - 1)).status == 200
+    assert (await history(sim, start=moved)).status == 403
+    await sim.log_in(OTHER_USERNAME, OTHER_PASSWORD)
+    theirs = times((await history(sim, start=moved)).body["results"])
+    assert theirs[0] == mine[-1] + 100
+
+
+async def test_the_result_of_a_query_is_frozen_for_two_minutes(sim: Bench) -> None:
+    """Even its count, on every page; another query sees the present."""
+    stop = START_MS + 3_600_000
+    first = (await history(sim, stop=stop)).body
+    sim.clock.advance(119)
+    assert (await history(sim, stop=stop)).body == first
+    assert (await history(sim, stop=stop, page=2, limit=100)).body["count"] == first["count"]
+    assert (await history(sim, stop=stop - 1)).body["count"] == first["count"] + 1190
+    sim.clock.advance(1)
+    assert (await history(sim, stop=stop)).body["count"] == first["count"] + 1200
+
+
+async def test_the_span_of_a_query_is_limited(sim: Bench) -> None:
+    device = f"devices/{sim.ids[0]}"
+    stop = START_MS
+    for path, longest in (("preprocessed", 2 * DAY_MS), ("preprocessed-ranges", 14 * DAY_MS)):
+        assert (await sim.get(f"{device}/{path}/", start=stop - longest, stop=stop)).status == 200
+        assert (await sim.get(f"{device}/{path}/", start=stop - longest - 1, stop=stop)).status == 400
+        assert (await sim.get(f"{device}/{path}/", start=stop, stop=stop - 1)).status == 400
+        assert (await sim.get(f"{device}/{path}/", start=stop)).status == 400
+        assert (await sim.get(f"{device}/{path}/")).status == 400
+
+
+async def test_times_are_milliseconds_or_iso_with_an_offset(sim: Bench) -> None:
+    path = f"devices/{sim.ids[0]}/preprocessed/"
+    start = START_MS - 60_000
+    expected = (await sim.get(path, start=start, stop=START_MS)).body
+    for one, other in (
+        ("2025-06-15T15:05:40Z", "2025-06-15T15:06:40.000Z"),
+        ("2025-06-15T16:05:40+0100", "2025-06-15T16:06:40+01:00"),
+        ("2025-06-15T10:05:40.000-0500", "2025-06-15T10:06:40-05:00"),
+    ):
+        assert (await sim.get(path, start=one, stop=other)).body == expected
+        assert (await sim.get(path, start_iso=one, stop_iso=other)).body == expected
+    raw = f"{path}?start=2025-06-15T16:05:40+0100&stop={START_MS}"
+    for wrong in (raw, f"{path}?start=2025-06-15T15:05:40&stop={START_MS}", f"{path}?start=now&stop={START_MS}"):
+        assert (await sim.call("GET", wrong)).status == 400
+
+
+async def test_pages_of_history_are_limited(sim: Bench) -> None:
+    sim.clock.advance(2600)
+    body = (await history(sim, limit=100_000)).body
+    assert len(body["results"]) == 25_000
+    assert (body["next"], body["previous"]) == (2, None)
+    body = (await history(sim)).body
+    assert len(body["results"]) == 10_000
+    assert (await history(sim, page=2, limit=25_000)).body["next"] is None
+    assert (await history(sim, page=3, limit=25_000)).status == 404
+
+
+async def test_ranges_break_at_five_minutes_without_rows(sim: Bench) -> None:
+    device = f"devices/{sim.ids[0]}"
+    for pause in (295, 305):
+        await sim.control("POST", f"{device}/power", {"on": False})
+        sim.clock.advance(pause)
+        await sim.control("POST", f"{device}/power", {"on": True})
+        sim.clock.advance(60)
+    body = (await sim.get(f"{device}/preprocessed-ranges/", start=START_MS - DAY_MS, stop=sim.clock())).body
+    ranges = body["results"]
+    assert body["count"] == len(ranges) == 2
+    rows = sim.cloud.truth(sim.ids[0], START_MS - DAY_MS, sim.clock())
+    assert sum(r["size"] for r in ranges) == len(rows)
+    assert set(ranges[0]) == {"start", "stop", "size"}
+    assert ranges[0]["start"].endswith("Z")
+
+
+async def test_a_lost_network_delivers_its_backlog_later(sim: Bench) -> None:
+    device = f"devices/{sim.ids[0]}"
+    sim.set_faults(backlog_order="newest_first", backlog_batches_per_s=2)
+    await sim.control("POST", f"{device}/network", {"connected": False})
+    sim.clock.advance(30)
+    before = times(await latest(sim, size=1))[0]
+    assert before < START_MS
+    await sim.control("POST", f"{device}/network", {"connected": True})
+    sim.clock.advance(5)
+    seen = times(await latest(sim, size=300))
+    assert seen[0] > START_MS + 32_000
+    assert sim.cloud.truth(sim.ids[0], START_MS, START_MS + 15_000) == []
+    sim.clock.advance(30)
+    assert len(sim.cloud.truth(sim.ids[0], START_MS, START_MS + 29_999)) == 300
+
+
+async def test_two_clouds_with_one_seed_and_start_serve_the_same() -> None:
+    async with bench(seed=5) as one, bench(seed=5) as two:
+        await latest(two, 1)
+        two.clock.advance(100)
+        await latest(two, 1)
+        one.clock.advance(100)
+        assert await latest(one, size=300) == await latest(two, size=300)
