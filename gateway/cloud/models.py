@@ -35,7 +35,7 @@ class Account(Struct, frozen=True):
     role: str | None = None
     username: str | None = None
     manager_profile: ManagerProfile | None = None
-    extra_permissions: list[str] | None = None
+    extra_permissions: dict[str, Any] | list[str] | None = None
 
 
 class Manager(Struct, frozen=True):
@@ -45,8 +45,7 @@ class Manager(Struct, frozen=True):
     username: str | None = None
     external_id: str | None = None
     email: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
+    manager_profile: ManagerProfile | None = None
 
 
 class ManagerDetails(Struct, frozen=True, omit_defaults=True):

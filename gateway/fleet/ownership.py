@@ -18,8 +18,9 @@ RECHECK_S = 300.0
 RETRY_BASE_S, RETRY_CAP_S = 2.0, 60.0
 """Without the list of devices there is no live data at all, so an outage is probed once a minute at worst."""
 
-SHORTEST_PAUSE_S = 2.0
-"""However often a new look is wanted: every poll of a tracker that was taken from us may want one."""
+DOUBT_BASE_S, DOUBT_CAP_S = 2.0, 60.0
+"""Pause before a look that somebody asked for, doubled with every one that found nothing new: a cloud that lists a
+tracker as ours and refuses its data all the same is not asked at full speed for ever."""
 
 UNCHECKED = "trackers_unchecked"
 CODES = {
@@ -46,7 +47,8 @@ class Claims:
     """Claims every tracker of the roster, at the start, when the roster changes, and again from time to time.
 
     Attributes:
-        revision: Grows with every change of what `current` gives; from 0, before the first look at the cloud.
+        revision: Grows with every change of what `current` gives, and with every look that `recheck` asked for; 0
+            before the first look at the cloud.
     """
 
     def __init__(
@@ -61,28 +63,31 @@ class Claims:
         self._problems = problems
         self._jitter = jitter
         self._trackers = tuple(trackers)
-        self._claims = {tracker.serial_number: _unchecked(tracker) for tracker in trackers}
+        self._claims = tuple(_unchecked(tracker) for tracker in trackers)
         self._reported: dict[str, str] = {}
-        self._wanted = asyncio.Event()
+        self._roster_is_new = False
+        self._is_doubted = False
+        self._vain_doubts = 0
+        self._woken = asyncio.Event()
         self._changed = asyncio.Event()
 
     @property
     def current(self) -> tuple[Claim, ...]:
         """Where each tracker stands, in the order of the roster."""
-        return tuple(self._claims.values())
+        return self._claims
 
     def set_roster(self, trackers: Sequence[Tracker]) -> None:
         """Replace the roster; what is new in it is claimed at once, what left it is forgotten but not released."""
+        known = {found.tracker.serial_number: found for found in self._claims}
         self._trackers = tuple(trackers)
-        known = self._claims
-        self._adopt(
-            [replace(known.get(tracker.serial_number, _unchecked(tracker)), tracker=tracker) for tracker in trackers]
-        )
-        self.recheck()
+        self._announce(tuple(replace(known.get(t.serial_number, _unchecked(t)), tracker=t) for t in trackers))
+        self._roster_is_new = True
+        self._woken.set()
 
     def recheck(self) -> None:
-        """Look at the cloud now: somebody was refused a tracker's data, for example."""
-        self._wanted.set()
+        """Look at the cloud soon: somebody was refused a tracker's data, for example."""
+        self._is_doubted = True
+        self._woken.set()
 
     async def changed(self, since: int) -> int:
         """Wait until `revision` is another than ``since``, and give it."""
@@ -94,19 +99,16 @@ class Claims:
         """Check for ever; ends by cancellation."""
         failures = 0
         while True:
-            self._wanted.clear()
+            self._roster_is_new = False
             failures = 0 if await self.check() else failures + 1
-            pause_s = backoff_s(failures, self._jitter(), RETRY_BASE_S, RETRY_CAP_S) if failures else RECHECK_S
-            await asyncio.sleep(SHORTEST_PAUSE_S)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._wanted.wait()
+            retry_s = backoff_s(failures, self._jitter(), RETRY_BASE_S, RETRY_CAP_S)
+            await self._pause(retry_s if failures else RECHECK_S)
 
     async def check(self) -> bool:
         """Look at the cloud once, and claim what is missing; whether it answered for every tracker."""
         trackers = self._trackers
         try:
-            claims = await claim(self._cloud, trackers)
+            claims = tuple(await claim(self._cloud, trackers))
         except CloudError as error:
             # What we knew stays: not being able to ask takes no tracker away.
             self._problems.report(UNCHECKED, error.text, error.action)
@@ -114,18 +116,33 @@ class Claims:
         self._problems.resolve(UNCHECKED)
         if trackers is not self._trackers:
             return False  # the roster changed meanwhile: this was about another one
-        self._adopt(claims)
+        is_news = claims != self._claims
+        self._vain_doubts = self._vain_doubts + 1 if self._is_doubted and not is_news else 0
+        if is_news or self._is_doubted or not self.revision:
+            self._is_doubted = False
+            self._announce(claims)
         self._tell(claims)
         return all(found.status.is_final for found in claims)
 
-    def _adopt(self, claims: Sequence[Claim]) -> None:
-        fresh = {found.tracker.serial_number: found for found in claims}
-        if list(fresh.items()) == list(self._claims.items()) and self.revision:
-            return
-        self._claims = fresh
+    def _announce(self, claims: tuple[Claim, ...]) -> None:
+        self._claims = claims
         self.revision += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+    async def _pause(self, pause_s: float) -> None:
+        """Wait, less long if a doubt is raised, and no longer once the roster changes."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while not self._roster_is_new:
+            self._woken.clear()
+            doubt_s = min(DOUBT_CAP_S, DOUBT_BASE_S * 2.0 ** min(self._vain_doubts, 16))
+            left_s = start + (min(pause_s, doubt_s) if self._is_doubted else pause_s) - loop.time()
+            if left_s <= 0:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._woken.wait()
 
     def _tell(self, claims: Sequence[Claim]) -> None:
         wrong = {found.tracker.serial_number: found for found in claims if found.status in CODES}
