@@ -40,7 +40,8 @@ class Transport:
         self._api_url = api_url
         self._endpoints = endpoints
         self._budget = RetryBudget()
-        self._has_worked: set[tuple[str, object]] = set()
+        # Operation and device -> the token it worked with last.
+        self._worked_with: dict[tuple[str, object], AccessToken] = {}
 
     async def send(
         self,
@@ -108,17 +109,18 @@ class Transport:
         try:
             value = await self._once(request, decoder, token)
         except (Unauthorized, Forbidden) as refusal:
-            # A 403 may be a token's fault only where it used to work; there it is examined once, not at every poll.
-            if isinstance(refusal, Forbidden) and thing not in self._has_worked:
+            # A 403 may be the token's fault only where the same token used to work: if the next one does not help, the
+            # right is gone, and no further token is spent on it.
+            if isinstance(refusal, Forbidden) and self._worked_with.get(thing) is not token:
                 raise
-            self._has_worked.discard(thing)
             another = await self._authoriser.another(token)
             if another is None:
                 raise
-            value = await self._once(request, decoder, another)
+            token = another
+            value = await self._once(request, decoder, token)
         # What a write without an id is about stands in its body: that one claim worked says nothing about the next.
         if request.method == "GET" or "device" in ids:
-            self._has_worked.add(thing)
+            self._worked_with[thing] = token
         return value
 
     async def _once(self, request: Request, decoder: Callable[[bytes], T], token: AccessToken) -> T:
