@@ -136,6 +136,13 @@ async def test_truth_grows_by_what_arrives_late(sim: Bench) -> None:
     assert len(after) == len(before) + 10
 
 
+async def test_new_knobs_apply_to_what_is_measured_from_then_on(sim: Bench) -> None:
+    """Also when nobody looked at the cloud since."""
+    sim.clock.advance(10)
+    sim.set_faults(late_fraction=1, late_s=60)
+    assert len(sim.cloud.truth(sim.ids[0], START_MS - 600_000, sim.clock())) >= 6080
+
+
 async def test_latest_data_are_for_the_current_owner_only(sim: Bench) -> None:
     await sim.control("POST", f"devices/{sim.ids[0]}/move", {"to": "other"})
     for path in ("latest-timestamp/", "latest-preprocessed-data/"):
@@ -195,7 +202,13 @@ async def test_times_are_milliseconds_or_iso_with_an_offset(sim: Bench) -> None:
         assert (await sim.get(path, start=one, stop=other)).body == expected
         assert (await sim.get(path, start_iso=one, stop_iso=other)).body == expected
     raw = f"{path}?start=2025-06-15T16:05:40+0100&stop={START_MS}"
-    for wrong in (raw, f"{path}?start=2025-06-15T15:05:40&stop={START_MS}", f"{path}?start=now&stop={START_MS}"):
+    spaced = f"{path}?start=2025-06-15%2015:05:40Z&stop={START_MS}"
+    for wrong in (
+        raw,
+        spaced,
+        f"{path}?start=2025-06-15T15:05:40&stop={START_MS}",
+        f"{path}?start=now&stop={START_MS}",
+    ):
         assert (await sim.call("GET", wrong)).status == 400
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.simulator.accounts import OTHER_PASSWORD, OTHER_USERNAME
 from gateway.simulator.devices import catalogue
+from gateway.simulator.ownership import Register
 from tests.simulator.bench import START_MS, Bench, bench
 
 UNKNOWN = {"serial_number": "SIM-9999", "device_name": "004999010000379"}
@@ -76,6 +77,7 @@ async def test_pages_have_whole_numbers_for_next_and_previous() -> None:
             (5, 2, 3, 1, 2),
             (5, 3, None, 2, 1),
         ]
+        assert (await sim.get("devices/", limit=5)).body["next"] is None
         assert (await sim.get("devices/", page=4, limit=2)).status == 404
         for wrong in ({"limit": 0}, {"limit": "x"}, {"page": 0}, {"page": -1}):
             assert (await sim.get("devices/", **wrong)).status == 400
@@ -147,6 +149,16 @@ async def test_ownership_filters(sim: Bench) -> None:
     assert await count(start_time_to=now - 1) == 2
     assert await count(end_time_to=now) == 0
     assert await count(end_time_from=now) == 3
+
+
+def test_owners_that_follow_each_other_share_no_instant() -> None:
+    register = Register()
+    register.take(1, 5, now_ms=1000)
+    register.take(2, 5, now_ms=2000)
+    register.end(5, now_ms=3000)
+    assert register.spans(1, 5) == [(1000, 1999)]
+    assert register.spans(2, 5) == [(2000, 2999)]
+    assert register.current(5) is None
 
 
 async def test_others_see_nothing_of_ours(sim: Bench) -> None:

@@ -73,6 +73,7 @@ def test_positions_never_jump(seconds: list[list[Second]], tracker: int) -> None
     """No teleport at a border between minutes, periods or laps."""
     east, north = east_north(tracker, seconds[tracker])
     assert np.hypot(np.diff(east), np.diff(north)).max() / TICK_S < 18
+    assert np.abs(np.diff(column(seconds[tracker], "altitude"))).max() / 1000 < 2.5
 
 
 @pytest.mark.parametrize("tracker", range(0, TRACKERS, 2))
