@@ -39,6 +39,8 @@ class Selection:
 
     def rows(self, start: int, stop: int) -> "Selection":
         """The rows from number `start` to before `stop`, counted from 0."""
+        # A page number may be larger than any column can hold.
+        start, stop = min(start, self.size), min(stop, self.size)
         ends = np.cumsum(self.high - self.low)
         begins = ends - (self.high - self.low)
         kept = (ends > start) & (begins < stop)

@@ -1,6 +1,8 @@
 """The line itself: slashes, budgets, failures, bodies, and the endpoint table."""
 
+import re
 import time
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -52,6 +54,52 @@ async def test_bodies_must_be_json(sim: Bench) -> None:
     for broken in (b"{", b"\xff", b"[" * 100_000):
         async with sim.session.post(url, data=broken, headers=headers) as response:
             assert response.status == 400
+
+
+NASTY = (
+    "",
+    "0",
+    "-1",
+    "1e3",
+    "999999999999999",
+    "9" * 400,
+    "\u0663",
+    "NaN",
+    "null",
+    "0001-01-01T00:00:00+23:59",
+    "%00",
+)
+
+
+@pytest.mark.parametrize("name", [name for name, e in ENDPOINTS.items() if e.base is Base.API])
+async def test_no_value_of_a_client_breaks_the_server(sim: Bench, name: str) -> None:
+    """Wherever it stands, the answer is a 4xx or a result, never a crash."""
+    sim.set_faults(throttle_burst=10_000)
+    endpoint = ENDPOINTS[name]
+    parameters = (
+        "page",
+        "limit",
+        "size",
+        "start",
+        "stop",
+        "current",
+        "ordering",
+        "start_time_from",
+        "immediate_sending",
+    )
+    fields = ("serial_number", "custom_name", "asi_b64", "pairing_1", "email", "new_password", "manager_profile")
+    good = endpoint.path.format(device=sim.ids[0], manager=21, device_ownership=7001, job="job-0")
+    span = {"start": "1750000000000", "stop": "1750000000000"}
+    for value in NASTY:
+        bad = re.sub(r"{\w+}", quote(value, safe="") or "x", endpoint.path)
+        assert (await sim.call(endpoint.method, bad)).status < 500
+        for parameter in parameters:
+            assert (await sim.call(endpoint.method, good, params={**span, parameter: value})).status < 500
+    if endpoint.method != "GET":
+        values: tuple[object, ...] = (None, 1, "", [], {}, "x")
+        bodies: list[object] = [*values, [[]], *({field: value} for field in fields for value in values)]
+        for body in bodies:
+            assert (await sim.call(endpoint.method, good, json=body)).status < 500
 
 
 async def test_requests_and_answers_are_counted(sim: Bench) -> None:
