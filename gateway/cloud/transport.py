@@ -23,6 +23,9 @@ T = TypeVar("T")
 READ_ATTEMPTS = 4
 """With full jitter three pauses last 1.75 s on average: a hiccup is bridged, an outage is reported."""
 
+LONGEST_WAIT_S = 30.0
+"""A longer pause after a 429 is reported instead of waited for: somebody may sit at a terminal."""
+
 
 class Transport:
     """Performs operations of the table of endpoints.
@@ -98,9 +101,11 @@ class Transport:
             except CloudError as error:
                 if not error.is_transient or not self._budget.spend():
                     raise
-                # After a 429 the pacer waits for all of us.
-                pause_s = 0.0 if isinstance(error, Throttled) else backoff_s(failures, random.random())
-            await asyncio.sleep(pause_s)
+                if isinstance(error, Throttled):
+                    if error.retry_after_s > LONGEST_WAIT_S:
+                        raise
+                    continue  # the pacer waits for all of us
+            await asyncio.sleep(backoff_s(failures, random.random()))
         return await self._perform(request, decoder, ids or {})
 
     async def _perform(self, request: Request, decoder: Callable[[bytes], T], ids: Mapping[str, int | str]) -> T:

@@ -187,3 +187,16 @@ async def test_a_probe_that_fails_doubles_the_pause_up_to_its_cap() -> None:
         pauses.append(pacer.closed_for_s)
         await asyncio.sleep(pacer.closed_for_s)
     assert pauses[FAILURES_TO_CLOSE - 1 :] == [0.5, 1, 2, 4, 7.5, 7.5, 7.5]
+
+
+async def test_a_timer_that_fires_a_tick_early_still_opens_the_gate() -> None:
+    pacer = Pacer(max_in_flight=1)
+    pacer.throttled(7)
+    async with asyncio.TaskGroup() as tasks:
+        requests = Requests(pacer, tasks)
+        requests.start("a", Priority.LIVE)
+        await asyncio.sleep(6.999)
+        pacer._reopen()
+        await turn()
+        assert requests.entered == ["a"]
+        await requests.end_all()

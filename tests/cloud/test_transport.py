@@ -146,12 +146,14 @@ async def test_a_verdict_is_not_asked_for_twice(cloud: ScriptedCloud, code: int,
     assert len(cloud.asked) == 1
 
 
-async def test_a_live_poll_is_tried_once(cloud: ScriptedCloud) -> None:
-    cloud.handler = status(503)
+@pytest.mark.parametrize("trouble", [status(503), cut], ids=["503", "cut"])
+async def test_a_live_poll_is_tried_once(cloud: ScriptedCloud, trouble: Handler) -> None:
+    cloud.handler = sequence(empty_rows, trouble)
     async with cloud.open() as client:
-        with pytest.raises(ServerFailed):
+        await client.latest_data(7, 1)
+        with pytest.raises((ServerFailed, Unreachable)):
             await client.latest_data(7, 1)
-    assert len(cloud.asked) == 1
+    assert len(cloud.asked) == 2
 
 
 @pytest.mark.parametrize("trouble", [status(503), cut], ids=["503", "cut"])
@@ -162,10 +164,11 @@ async def test_a_write_is_never_repeated_blindly(cloud: ScriptedCloud, trouble: 
             client.take_ownership("012345", "a1"),
             client.release_ownership(7),
             client.set_bluetooth_config(7, PairingSet(pairing_1=None)),
+            client.set_custom_name(7, "Left back"),
         ):
             with pytest.raises((ServerFailed, Unreachable)):
                 await write
-    assert len(cloud.asked) == 3
+    assert len(cloud.asked) == 4
 
 
 async def test_retries_are_a_small_part_of_all_requests(cloud: ScriptedCloud) -> None:
@@ -197,6 +200,14 @@ async def test_a_throttled_reading_waits_for_the_pause_and_a_throttled_poll_says
             async with asyncio.timeout(0.2):
                 await client.latest_data(8, 1)
     assert len(cloud.asked) == 3
+
+
+async def test_a_reading_does_not_wait_long_for_a_pause_to_end(cloud: ScriptedCloud) -> None:
+    cloud.handler = status(429, **{"Retry-After": "31"})
+    async with cloud.open() as client:
+        with pytest.raises(Throttled):
+            await client.device(7)
+    assert len(cloud.asked) == 1
 
 
 async def test_an_id_cannot_leave_its_place_in_the_path(cloud: ScriptedCloud) -> None:

@@ -105,6 +105,13 @@ class Cloud:
         raise Forbidden("take_ownership")
 
 
+async def watch(claims: Claims, seen: list[list[str]]) -> None:
+    revision = claims.revision
+    while True:
+        revision = await claims.changed(revision)
+        seen.append([found.tracker.serial_number for found in claims.current])
+
+
 async def run_for(claims: Claims, duration_s: float) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(duration_s):
@@ -163,8 +170,13 @@ async def test_a_new_roster_is_claimed_at_once_even_while_the_old_one_is_being_l
             cloud.while_looking = lambda: None
             claims.set_roster([Tracker("A")])
 
+        seen: list[list[str]] = []
         cloud.while_looking = meanwhile
+        watching = tasks.create_task(watch(claims, seen))
         await asyncio.sleep(RECHECK_S)
+        watching.cancel()
+        assert seen[-1] == ["A"]
+        assert ["A", "B"] not in seen[seen.index(["A"]) :]
         assert [found.tracker.serial_number for found in claims.current] == ["A"]
         assert cloud.looked_at == [0, 50, 50 + RECHECK_S, 50 + RECHECK_S]
         running.cancel()
