@@ -103,7 +103,7 @@ async def release_trackers(cloud: Cloud, roster: Sequence[Tracker], serials: Seq
         except CloudError as error:
             status = _fail(console, f"{serial} was not released. {error}")
             continue
-        console.print(f"{serial} is released.", markup=False, highlight=False)
+        _say(console, f"{serial} is released.", "green")
         if serial in listed:
             _say(console, f"A running gateway claims {serial} again: take it out of [[trackers]] too.", "yellow")
     return status

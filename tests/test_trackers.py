@@ -91,8 +91,8 @@ async def test_claim_takes_those_that_are_named(cloud: Simulated, roster: list[T
 async def test_claim_refuses_a_serial_number_that_is_not_configured(
     cloud: Simulated, roster: list[Tracker], terminal: Terminal
 ) -> None:
-    assert await claim_trackers(cloud.client, roster, ["SIM-0004", "SIM-7"], terminal.console) == 1
-    assert "SIM-7 is not in [[trackers]]: add it to the configuration" in terminal.text
+    assert await claim_trackers(cloud.client, roster, ["SIM-0004", "[red]7"], terminal.console) == 1
+    assert "[red]7 is not in [[trackers]]: add it to the configuration" in terminal.text
     assert cloud.cloud.requests["take_ownership"] == 1
 
 

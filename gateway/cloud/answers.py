@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -161,8 +162,8 @@ def _document(body: bytes) -> object:
 def _fields(document: Mapping[str, object], secrets: Sequence[SecretStr]) -> dict[str, tuple[str, ...]]:
     # Only lists: that is how field errors differ from whatever else an object may hold.
     lists = ((name, _sentences(value)) for name, value in document.items() if isinstance(value, list))
-    found = ((_clean(name, secrets), tuple(_clean(text, secrets) for text in texts)) for name, texts in lists if texts)
-    return {name: texts for (name, texts), _ in zip(found, range(MAX_FIELDS), strict=False)}
+    wrong = islice(((name, texts) for name, texts in lists if texts), MAX_FIELDS)
+    return {_clean(name, secrets): tuple(_clean(text, secrets) for text in texts) for name, texts in wrong}
 
 
 def _sentences(value: object) -> list[str]:

@@ -96,6 +96,7 @@ class Cloud:
         if current:
             self.looked_at.append(asyncio.get_running_loop().time())
         self.while_looking()
+        await asyncio.sleep(0)
         if self.error:
             raise self.error
         for device in self.owned:
