@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -106,7 +106,9 @@ async def running(
                 tasks.create_task(claims.run(), name="claims"),
                 tasks.create_task(feed.run(watchdog.register("feed")), name="feed"),
                 tasks.create_task(_assign(claims, feed), name="claims to feed"),
-                tasks.create_task(_tell_problems(problems, board), name="problems to board"),
+                tasks.create_task(
+                    _tell_problems(problems, board, watchdog.register("board")), name="problems to board"
+                ),
                 tasks.create_task(watchdog.run(), name="watchdog"),
             ]
             notifier.ready(f"Live stream on port {port}, {len(wearers)} trackers configured")
@@ -133,7 +135,7 @@ async def _assign(claims: Claims, feed: Feed) -> None:
         feed.assign(owned(claims.current))
 
 
-async def _tell_problems(problems: Problems, board: Board) -> None:
+async def _tell_problems(problems: Problems, board: Board, beat: Callable[[], None]) -> None:
     """Show problems to the clients as states, and take them back when they are solved."""
     revision = -1
     shown: set[str] = set()
@@ -146,12 +148,20 @@ async def _tell_problems(problems: Problems, board: Board) -> None:
             for key, problem in current.items():
                 board.state_changed(key, "open", text=problem.text, action=problem.action, since_ms=problem.since_ms)
             shown = set(current)
+        beat()
         await asyncio.sleep(_TURN_S)
 
 
 def _counters(feed: Feed, cloud: CloudClient) -> dict[str, object]:
+    traffic = cloud.traffic
     return {
-        "cloud": asdict(cloud.traffic),
+        "cloud": {
+            "requests": traffic.requests,
+            "received_bytes": traffic.received_bytes,
+            "succeeded": traffic.succeeded,
+            "failed": dict(traffic.failed),
+            "items_rejected": traffic.items_rejected,
+        },
         "channels": [
             {
                 "ch": channel.ch,

@@ -135,10 +135,12 @@ async def watch(url: str, console: Console) -> None:
     with Live(console=console, auto_refresh=False, screen=False) as screen:
         async with asyncio.TaskGroup() as tasks:
             drawing = tasks.create_task(_draw(board, screen), name="drawing")
-            async for message in client.messages():
-                arrivals = client.rows(message) if message["op"] in {"snap", "d"} else []
-                board.take(message, arrivals, _now_ms())
-            drawing.cancel()
+            try:
+                async for message in client.messages():
+                    arrivals = client.rows(message) if message["op"] in {"snap", "d"} else []
+                    board.take(message, arrivals, _now_ms())
+            finally:
+                drawing.cancel()
 
 
 async def watch_json(url: str, out: TextIO = sys.stdout) -> None:

@@ -1,7 +1,7 @@
 """The Insiders API as typed operations.
 
 Every operation raises a leaf of `CloudError`. Readings are retried with growing pauses while the cause is transient,
-live polls and writes are not: a late poll is worthless, and a write whose answer was lost may have been done.
+live polls are not, because a late one is worthless, and a write is after a 429 only: it may have been done otherwise.
 """
 
 import base64

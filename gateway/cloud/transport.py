@@ -20,7 +20,7 @@ from gateway.cloud.retry import RetryBudget, backoff_s
 
 T = TypeVar("T")
 
-READ_ATTEMPTS = 4
+ATTEMPTS = 4
 """With full jitter three pauses last 1.75 s on average: a hiccup is bridged, an outage is reported."""
 
 LONGEST_WAIT_S = 30.0
@@ -57,7 +57,7 @@ class Transport:
         body: bytes | None = None,
         unread_s: float = 0.0,
         extra_s: float = 0.0,
-        attempts: int | None = None,
+        attempts: int = ATTEMPTS,
         secrets: Sequence[SecretStr] = (),
     ) -> T:
         """Perform one operation.
@@ -71,8 +71,8 @@ class Transport:
             body: JSON.
             unread_s: How long what it reads has gone unread, seconds.
             extra_s: Seconds it may last longer than other requests.
-            attempts: How often it is tried; left out: a GET as often as `READ_ATTEMPTS` says, all else once, because
-                a write whose answer was lost may have been done.
+            attempts: How often it is tried. After the first time only a GET is tried again for any passing cause: a
+                write whose answer was lost may have been done. One that met a 429 was not done.
             secrets: What of the body no error may show.
 
         Raises:
@@ -92,14 +92,13 @@ class Transport:
             extra_s=extra_s,
             secrets=secrets,
         )
-        if attempts is None:
-            attempts = READ_ATTEMPTS if endpoint.method == "GET" else 1
         self._budget.earn()
         for failures in range(1, attempts):
             try:
                 return await self._perform(request, decoder, ids or {})
             except CloudError as error:
-                if not error.is_transient or not self._budget.spend():
+                is_harmless = endpoint.method == "GET" or isinstance(error, Throttled)
+                if not (error.is_transient and is_harmless) or not self._budget.spend():
                     raise
                 if isinstance(error, Throttled):
                     if error.retry_after_s > LONGEST_WAIT_S:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -77,10 +77,11 @@ class LiveClient:
         self._schema: dict[str, Message] = {}
         self._columns: list[str] = []
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncGenerator[Message, None]:
         """All messages of the server, decoded, across reconnects.
 
-        A cut connection appears as ``{"op": "disconnected", "text": reason, "retry_s": seconds}``.
+        Close the iterator (`contextlib.aclosing`) when leaving it early. A cut connection appears
+        as ``{"op": "disconnected", "text": reason, "retry_s": seconds}``.
 
         Raises:
             StreamError: If the address answers but does not speak our protocol.

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -29,6 +28,9 @@ SILENCE_S = 45.0
 
 GOODBYE_S = 2.0
 """How long clients have to take the last message when the gateway stops."""
+
+SHORTEST_PAUSE_S = 0.001
+"""A timer may fire a tick of the clock early; without this the loop would spin until the tick has passed."""
 
 MAX_CLIENTS = 64
 
@@ -139,7 +141,8 @@ class LiveServer:
             request.transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
             )
-        session = Session(self._hub, Codec(ws.ws_protocol or Codec.JSON), time.monotonic())
+        now = asyncio.get_running_loop().time
+        session = Session(self._hub, Codec(ws.ws_protocol or Codec.JSON), now())
         self._clients[session] = is_due = asyncio.Event()
         self._is_empty.clear()
         try:
@@ -156,24 +159,26 @@ class LiveServer:
         return ws
 
     async def _read(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
+        now = asyncio.get_running_loop().time
         async for message in ws:
             if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
-                session.receive(message.data, time.monotonic())
+                session.receive(message.data, now())
                 is_due.set()
         is_due.set()
 
     async def _write(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
         """Send what is due until either side closes: the only place that writes to this socket."""
+        now = asyncio.get_running_loop().time
         kind = WSMsgType.TEXT if session.codec is Codec.JSON else WSMsgType.BINARY
         while not ws.closed:
             is_due.clear()
-            for payload in session.messages(time.monotonic()):
+            for payload in session.messages(now()):
                 await ws.send_frame(payload, kind)
             if session.closing is not None:
                 await ws.close(code=session.closing)
                 return
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, session.due_s() - time.monotonic())):
+                async with asyncio.timeout(max(SHORTEST_PAUSE_S, session.due_s() - now())):
                     await is_due.wait()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -114,7 +113,7 @@ class Feed:
         self._is_dirty.set()
 
     def _tell(self) -> None:
-        now_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time()
         for channel in self.channels.values():
             presence = channel.presence(now_s)
             if presence is not self._presences.get(channel.ch):

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -38,25 +37,26 @@ class Tail:
         self._device_id = device_id
         self._source = source
         self._on_refused = on_refused
-        self._schedule = PollSchedule(time.monotonic())
+        self._now = asyncio.get_running_loop().time
+        self._schedule = PollSchedule(self._now())
 
     async def run(self) -> None:
         """Poll until cancelled, or until the cloud refuses the tracker."""
         is_ours = True
         while is_ours:
-            await asyncio.sleep(max(0.0, self._schedule.next_s - time.monotonic()))
+            await asyncio.sleep(max(0.0, self._schedule.next_s - self._now()))
             try:
                 is_ours = await self.poll()
             except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
                 _LOG.exception("Channel %d: unexpected failure, polling goes on", self._channel.ch)
                 self._channel.counters.polls_failed += 1
-                now_s = time.monotonic()
+                now_s = self._now()
                 self._schedule.failed(now_s, now_s)
 
     async def poll(self) -> bool:
         """Ask once and take in what comes; False when the cloud says that the tracker is not ours."""
         channel, counters = self._channel, self._channel.counters
-        asked_s = time.monotonic()
+        asked_s = self._now()
         unread_s = self._schedule.unread_s(asked_s)
         size = self._schedule.rows(asked_s, self._known())
         counters.polls += 1
@@ -64,18 +64,19 @@ class Tail:
             rows = await self._source.latest_data(self._device_id, size, unread_s=unread_s)
         except CloudError as error:
             counters.polls_failed += 1
-            now_s = time.monotonic()
+            now_s = self._now()
             first = self._schedule.failures == 0
-            _LOG.log(logging.WARNING if first else logging.DEBUG, "Channel %d: no rows: %s", channel.ch, error)
+            _LOG.log(logging.WARNING if first else logging.DEBUG, "Channel %d: no rows: %s", channel.ch, error.text)
             counters.turns_skipped += self._schedule.failed(asked_s, now_s)
-            if isinstance(error, Forbidden | NotFound):
+            # A 404 for the path as a whole says something about the configuration, and nothing about this tracker.
+            if isinstance(error, Forbidden) or (isinstance(error, NotFound) and not error.is_path_unknown):
                 self._on_refused()
                 return False
             is_throttled = isinstance(error, Throttled)
             reason = GapReason.UPSTREAM_RATE_LIMITED if is_throttled else GapReason.UPSTREAM_OUTAGE
             channel.gaps.poll_failed(reason, self._schedule.unread_s(now_s))
             return True
-        now_s = time.monotonic()
+        now_s = self._now()
         counters.rows_rejected += rows.rows_rejected
         counters.fields_rejected += rows.fields_rejected
         new = channel.rows_came(rows.block, now_s)
