@@ -31,6 +31,10 @@ _MAX_ITEMS = 4096
 """Items in any list or map that a peer may send: the largest honest message, a resume of every channel, has 200."""
 
 
+_PACKER = msgpack.Packer()
+"""Kept, because making one costs as much as packing a frame."""
+
+
 class Codec(StrEnum):
     """The two forms; the value is the websocket subprotocol that asks for it."""
 
@@ -75,7 +79,7 @@ def encode(message: Mapping[str, Any], codec: Codec) -> bytes:
     """Encode a message without samples."""
     if codec is Codec.JSON:
         return msgspec.json.encode(message)
-    packed: bytes = msgpack.packb(message)
+    packed: bytes = _PACKER.pack(message)
     return packed
 
 
@@ -120,20 +124,17 @@ def encode_rows(head: Mapping[str, Any], runs: Sequence[Arrivals], columns: Sequ
         return encode({**head, "blocks": [], "columns": [None] * len(columns)}, codec)
     t_ms = np.concatenate([run.block.t_ms for run in runs])
     table = np.concatenate([run.block.values for run in runs], axis=1)
-    blocks = []
-    start = 0
-    is_even = _is_even(t_ms, [len(run.block) for run in runs])
-    for run in runs:
-        stop = start + len(run.block)
-        block: Message = {"ch": run.ch, "n0": run.n0, "rows": stop - start, "t0": int(t_ms[start])}
-        if is_even or _is_even(t_ms[start:stop], [stop - start]):
-            block["dt"] = SAMPLE_PERIOD_MS
-        else:
-            block["t"] = t_ms[start:stop].tolist()
+    lengths = [len(run.block.t_ms) for run in runs]
+    starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)
+    blocks: list[Message] = [
+        {"ch": run.ch, "n0": run.n0, "rows": rows, "t0": t0, "dt": SAMPLE_PERIOD_MS}
+        for run, rows, t0 in zip(runs, lengths, t_ms[starts].tolist(), strict=True)
+    ]
+    if not _is_even(t_ms, starts):
+        _name_times(blocks, [run.block.t_ms for run in runs])
+    for run, block in zip(runs, blocks, strict=True):
         if run.is_late:
             block["late"] = True
-        blocks.append(block)
-        start = stop
     return encode({**head, "blocks": blocks, "columns": _pack(table, columns, codec)}, codec)
 
 
@@ -219,8 +220,16 @@ def _unpack(data: bytes | list[float | None], column: Mapping[str, Any]) -> NDAr
     return np.where(packed == column["missing"], np.nan, packed / column["scale"])
 
 
-def _is_even(t_ms: NDArray[np.int64], lengths: Sequence[int]) -> bool:
-    """Whether the times of each run, one run after another, step by the sample period."""
+def _is_even(t_ms: NDArray[np.int64], starts: NDArray[np.intp]) -> bool:
+    """Whether the times of all runs, one run after another from the given rows on, step by the sample period."""
     steps = t_ms[1:] - t_ms[:-1]
-    steps[np.cumsum(lengths[:-1], dtype=np.intp) - 1] = SAMPLE_PERIOD_MS
+    steps[starts[1:] - 1] = SAMPLE_PERIOD_MS  # from one run to the next is no step
     return bool(np.count_nonzero(steps == SAMPLE_PERIOD_MS) == len(steps))
+
+
+def _name_times(blocks: Sequence[Message], times: Sequence[NDArray[np.int64]]) -> None:
+    """Give every block whose times are uneven the list of them."""
+    for block, t_ms in zip(blocks, times, strict=True):
+        if not _is_even(t_ms, np.zeros(1, np.intp)):
+            del block["dt"]
+            block["t"] = t_ms.tolist()

@@ -39,9 +39,10 @@ class Ring:
         """
         self.ch = ch
         self.capacity = capacity
-        self._t_ms = np.empty(capacity, np.int64)
-        self._newest_by_then = np.empty(capacity, np.int64)  # the newest time at each row's arrival, its own included
-        self._values = np.empty((len(QUANTITIES), capacity), np.float64)
+        # Written to now, so that memory a full ring needs is taken at the start and not lacking half an hour later.
+        self._t_ms = np.full(capacity, 0, np.int64)
+        self._newest_by_then = np.full(capacity, 0, np.int64)  # the newest time at each row's arrival, its own included
+        self._values = np.full((len(QUANTITIES), capacity), np.nan, np.float64)
         self._first = first
         self._next = first
         self._newest_ms = -1
