@@ -13,6 +13,7 @@ from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
 from gateway.live.client import StreamError
 from gateway.service import stop_on_signal
+from gateway.simulator.errors import SimulatorError
 
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
 DEFAULT_URL = "ws://127.0.0.1:8770/api/v1/stream"
@@ -24,15 +25,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.configure(verbose=options.verbose)
     try:
         return asyncio.run(_COMMANDS[options.command](options))
-    except ConfigError as error:
-        print(describe(error), file=sys.stderr)
-        return EXIT_CONFIG
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output is gone, `| head` for example. Python must not try to flush into the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the edge of the program; the unforeseen is raised again
+        return _explain(error)
+
+
+def _explain(error: BaseException) -> int:
+    """Put a failure into a sentence and an exit status; one that nobody foresaw is raised again."""
+    cause = error
+    while isinstance(cause, BaseExceptionGroup):  # task groups wrap what went wrong in one of their tasks
+        cause = cause.exceptions[0]
+    match cause:
+        case ConfigError():
+            print(describe(cause), file=sys.stderr)
+            return EXIT_CONFIG
+        case StreamError():
+            return _fail(f"{cause}.")
+        case SimulatorError():
+            return _fail(str(cause))
+        case BrokenPipeError():
+            # Our reader is gone, `| head` for example. Python must not try to flush into the pipe once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        case KeyboardInterrupt():
+            return 130
+        case _:
+            raise error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,13 +62,21 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command("run", "Run the gateway.")
     demo = command("demo", "Run a simulated cloud and the gateway together, and show the athletes.")
-    demo.add_argument("--trackers", type=_count, default=12, metavar="N", help="how many athletes (default 12)")
-    demo.add_argument("--seed", type=int, default=7, metavar="S", help="another number is another session (default 7)")
-    demo.add_argument("--port", type=_port, default=8770, help="port of the live stream (default 8770)")
+    demo.add_argument("--trackers", type=_whole(1, 200), default=12, metavar="N", help="how many athletes (default 12)")
+    demo.add_argument(
+        "--seed", type=_whole(0, 2**31), default=7, metavar="S", help="another number is another session (default 7)"
+    )
+    demo.add_argument("--port", type=_whole(0, 65535), default=8770, help="port of the live stream (default 8770)")
     simulate = command("simulate", "Run a simulated Insiders cloud.")
-    simulate.add_argument("--port", type=_port, default=8771, help="port of the simulated cloud (default 8771)")
-    simulate.add_argument("--trackers", type=_count, default=12, metavar="N", help="how many trackers (default 12)")
-    simulate.add_argument("--seed", type=int, default=7, metavar="S", help="another number is another session")
+    simulate.add_argument(
+        "--port", type=_whole(0, 65535), default=8771, help="port of the simulated cloud (default 8771)"
+    )
+    simulate.add_argument(
+        "--trackers", type=_whole(1, 200), default=12, metavar="N", help="how many trackers (default 12)"
+    )
+    simulate.add_argument(
+        "--seed", type=_whole(0, 2**31), default=7, metavar="S", help="another number is another session"
+    )
     simulate.add_argument("--faults", type=Path, metavar="FILE", help="TOML file with what shall go wrong")
     watch = command("watch", "Show a gateway's live stream.")
     watch.add_argument("url", nargs="?", default=DEFAULT_URL, metavar="URL", help=f"default {DEFAULT_URL}")
@@ -90,22 +115,18 @@ async def _demo(options: argparse.Namespace) -> int:
 
 
 async def _simulate(options: argparse.Namespace) -> int:
-    from gateway.simulator.errors import SimulatorError
     from gateway.simulator.server import simulate
 
-    try:
-        return await _until_stopped(simulate("127.0.0.1", options.port, options.trackers, options.seed, options.faults))
-    except SimulatorError as error:
-        return _fail(str(error))
+    return await _until_stopped(simulate("127.0.0.1", options.port, options.trackers, options.seed, options.faults))
 
 
 async def _watch(options: argparse.Namespace) -> int:
     from gateway.watch import watch, watch_json
 
-    try:
-        return await _until_stopped(watch_json(options.url) if options.json else watch(options.url, Console()))
-    except StreamError as error:
-        return _fail(f"{error}.")
+    console = Console()
+    if not options.json and not console.is_terminal:
+        return _fail("The table needs a terminal: add --json for a pipe or a file.")
+    return await _until_stopped(watch_json(options.url) if options.json else watch(options.url, console))
 
 
 async def _trackers(options: argparse.Namespace) -> int:
@@ -152,18 +173,15 @@ def _fail(sentence: str) -> int:
     return 1
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 200:
-        raise argparse.ArgumentTypeError("a number from 1 to 200")
-    return number
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    """A type for arguments that are whole numbers of a range."""
 
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from {lowest} to {highest}")
+        return int(text)
 
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError("a port from 0 to 65535")
-    return number
+    return parse
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, int]]] = {

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 from pydantic import SecretStr
 from rich.console import Console
@@ -43,11 +45,11 @@ async def demo(*, trackers: int, seed: int, port: int, stop: asyncio.Event, cons
         async with app.running(settings, credentials, {}) as gateway:
             url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
             console.print(
-                f"{trackers} simulated athletes. Insiders cloud (simulated): {served.api_url}\n"
-                f"Live stream: {url}\n"
-                f"In another terminal: insiders-gateway watch {url}\n"
-                f"                     insiders-gateway watch --json {url}\n"
-                "Ctrl-C ends the demo.",
+                f"{trackers} simulated athletes; Ctrl-C ends the demo. Open next, in another terminal:\n"
+                f"  {_command()} watch {url}\n"
+                f"  {_command()} watch --json {url}\n"
+                f"  curl http://127.0.0.1:{gateway.port}/api/v1/counters\n"
+                f"The simulated cloud: {served.control_url}state and {served.control_url}faults",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -60,6 +62,12 @@ async def demo(*, trackers: int, seed: int, port: int, stop: asyncio.Event, cons
                 watching.cancel()
                 with suppress(asyncio.CancelledError):
                     await watching
+
+
+def _command() -> str:
+    """Our command as it can be typed from the present folder, whether or not the environment is activated."""
+    command = Path(sys.executable).with_name("insiders-gateway")
+    return os.path.relpath(command) if command.exists() else "insiders-gateway"
 
 
 def _settings(cloud: SimulatedCloud, served: simulator.RunningCloud, port: int) -> Settings:

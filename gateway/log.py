@@ -27,6 +27,13 @@ def configure(*, verbose: bool) -> None:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
+def restream() -> None:
+    """Write to what stderr is now: a live table takes it over, and puts our lines above itself instead of into it."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
+
+
 class TerminalFormatter(logging.Formatter):
     """Time, level, module and message for someone who reads along."""
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gateway import log
 from gateway.live.client import LiveClient
 from insiders_codecs.live import Arrivals, Codec, Message
 from insiders_codecs.samples import Column
@@ -132,15 +133,20 @@ async def watch(url: str, console: Console) -> None:
     """Draw the live table until cancelled; raises `StreamError` if the address is no live stream."""
     client = LiveClient(url)
     board = Scoreboard()
-    with Live(console=console, auto_refresh=False, screen=False) as screen:
-        async with asyncio.TaskGroup() as tasks:
-            drawing = tasks.create_task(_draw(board, screen), name="drawing")
-            try:
-                async for message in client.messages():
-                    arrivals = client.rows(message) if message["op"] in {"snap", "d"} else []
-                    board.take(message, arrivals, _now_ms())
-            finally:
-                drawing.cancel()
+    with Live(console=console, auto_refresh=False) as screen:
+        log.restream()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                drawing = tasks.create_task(_draw(board, screen), name="drawing")
+                try:
+                    async for message in client.messages():
+                        arrivals = client.rows(message) if message["op"] in {"snap", "d"} else []
+                        board.take(message, arrivals, _now_ms())
+                finally:
+                    drawing.cancel()
+        finally:
+            screen.stop()
+            log.restream()
 
 
 async def watch_json(url: str, out: TextIO = sys.stdout) -> None:

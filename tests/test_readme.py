@@ -1,0 +1,63 @@
+"""What the README promises a newcomer holds: its commands are CI's, its files exist, its client works."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def code(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_test_command_is_the_last_thing_ci_runs() -> None:
+    assert "./test " in code("sh")[0]
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "./test"
+
+
+def test_both_commands_can_be_started() -> None:
+    for name in ("demo", "test"):
+        assert f"./{name}" in README
+        assert os.access(ROOT / name, os.X_OK)
+
+
+def test_every_file_it_points_to_exists() -> None:
+    targets = re.findall(r"]\(([^)#]+)\)", README)
+    assert len(targets) >= 3
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("command", ["run", "demo", "simulate", "watch", "trackers", "config"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert "usage: insiders-gateway" in capsys.readouterr().out
+    assert f"insiders-gateway {command}" in README or f"./{command}" in README
+
+
+def test_the_ten_line_client_prints_samples_of_the_demo() -> None:
+    """The demo and the README's own Python client, each a process of its own, as a newcomer runs them."""
+    (client,) = code("python")
+    demo_command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--trackers", "2"]
+    with subprocess.Popen(demo_command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as demo:
+        try:
+            url = next(found[0] for line in demo.stdout or () if (found := re.findall(r"ws://\S+", line)))
+            client_command = [sys.executable, "-u", "-c", client.replace("ws://127.0.0.1:8770/api/v1/stream", url)]
+            with subprocess.Popen(client_command, stdout=subprocess.PIPE, text=True) as follower:
+                blocks, columns = next(iter(follower.stdout or ())).split("] [", 1)
+                follower.terminate()
+            assert "'rows': 10" in blocks
+            assert columns.count("[") >= 1
+        finally:
+            demo.terminate()
+    assert demo.returncode == 0
