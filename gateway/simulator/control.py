@@ -69,17 +69,17 @@ class _Control:
 
     async def revoke(self, request: web.Request) -> web.Response:
         """End all access tokens, and with {"refresh": true} all refresh tokens."""
-        self._cloud.accounts.revoke(refresh_tokens=_flag(await _json(request), "refresh", absent=False))
+        self._cloud.accounts.revoke(refresh_tokens=_flag(await _json(request, "refresh"), "refresh", absent=False))
         return web.json_response({})
 
     async def network(self, request: web.Request) -> web.Response:
         """{"connected": bool} takes a tracker's network or gives it back."""
-        self._cloud.set_network(_device(request), connected=_flag(await _json(request), "connected"))
+        self._cloud.set_network(_device(request), connected=_flag(await _json(request, "connected"), "connected"))
         return web.json_response({})
 
     async def power(self, request: web.Request) -> web.Response:
         """{"on": bool} switches a tracker."""
-        self._cloud.set_power(_device(request), on=_flag(await _json(request), "on"))
+        self._cloud.set_power(_device(request), on=_flag(await _json(request, "on"), "on"))
         return web.json_response({})
 
     async def restart(self, request: web.Request) -> web.Response:
@@ -89,7 +89,7 @@ class _Control:
 
     async def move(self, request: web.Request) -> web.Response:
         """{"to": "ours" | "other" | "nobody"}, to the other manager unless given."""
-        body = await _json(request)
+        body = await _json(request, "to")
         wanted = body.get("to", "other")
         to: NewOwner | None = next((owner for owner in get_args(NewOwner) if owner == wanted), None)
         if to is None:
@@ -110,7 +110,8 @@ def _checked(handler: _Answer) -> _Answer:
     return answer
 
 
-async def _json(request: web.Request) -> dict[str, object]:
+async def _json(request: web.Request, *known: str) -> dict[str, object]:
+    """The body as an object; with names given, it may hold no others: a misspelt one must not be ignored."""
     content = await request.read()
     try:
         body = json.loads(content) if content else {}
@@ -118,6 +119,8 @@ async def _json(request: web.Request) -> dict[str, object]:
         raise Refusal(400, {"detail": "The body is not JSON."}) from None
     if not isinstance(body, dict):
         raise Refusal(400, {"detail": "The body is not a JSON object."})
+    if known and not body.keys() <= set(known):
+        raise Refusal(400, {"detail": f"The body may hold {', '.join(known)} and nothing else."})
     return body
 
 

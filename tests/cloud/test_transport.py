@@ -1,4 +1,4 @@
-"""Operations: authorised, replayed once, readings repeated, writes never."""
+"""Operations: authorised, replayed once, readings repeated, writes only where they were surely not done."""
 
 import asyncio
 
@@ -200,6 +200,13 @@ async def test_a_throttled_reading_waits_for_the_pause_and_a_throttled_poll_says
             async with asyncio.timeout(0.2):
                 await client.latest_data(8, 1)
     assert len(cloud.asked) == 3
+
+
+async def test_a_write_is_repeated_after_a_429_because_it_was_not_done(cloud: ScriptedCloud) -> None:
+    cloud.handler = sequence(status(429, **{"Retry-After": "1"}), one_device)
+    async with cloud.open() as client:
+        assert (await client.take_ownership("012345", "a1")).id == 7
+    assert [asked.method for asked in cloud.asked] == ["POST", "POST"]
 
 
 async def test_a_reading_does_not_wait_long_for_a_pause_to_end(cloud: ScriptedCloud) -> None:

@@ -47,6 +47,8 @@ async def test_the_state_shows_trackers_owners_and_counters(sim: Bench) -> None:
         ("devices/4101/power", {}, 400),
         ("devices/4101/move", {"to": "mars"}, 400),
         ("devices/4101/move", [], 400),
+        ("devices/4101/move", {"owner": "ours"}, 400),
+        ("devices/4101/network", {"connected": False, "for_s": 3}, 400),
     ],
 )
 async def test_wrong_commands_are_refused(sim: Bench, path: str, body: object, status: int) -> None:
