@@ -22,11 +22,12 @@ class HistoryError(ValueError):
         self.code = str(code)
 
 
-def answer_history(channels: Channels, query: Mapping[str, str], codec: Codec) -> bytes:
+def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], codec: Codec) -> bytes:
     """Answer ``GET /api/v1/history``.
 
     Args:
         channels: All channels.
+        epoch: Of this run of the gateway.
         query: ``device`` (serial number), ``from`` and ``to`` (epoch ms, half open), ``columns`` (comma separated
             names, all by default).
         codec: Form of the answer.
@@ -51,6 +52,7 @@ def answer_history(channels: Channels, query: Mapping[str, str], codec: Codec) -
     cut = rows.take(slice(0, MAX_ROWS))
     head = {
         "op": "history",
+        "epoch": epoch,
         "ch": channel.ch,
         "serial_number": channel.wearer.serial_number,
         "schema": schema(columns),

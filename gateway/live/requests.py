@@ -87,9 +87,13 @@ class Unsub(msgspec.Struct, frozen=True):
 def parse_sub(message: Message) -> Sub:
     """Check a `sub` message; raises `RequestError`."""
     request = _convert(message, Sub)
+    if request.start.cursors is not None and request.start.epoch is None:
+        raise RequestError(ErrorCode.BAD_MESSAGE, "Give the epoch under which the cursors were counted.")
     for name in request.columns or ():
         if name not in COLUMN_NAMES:
-            raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"Columns are {', '.join(COLUMN_NAMES)}.")
+            raise RequestError(
+                ErrorCode.UNKNOWN_COLUMN, f"There is no column {name!r}; columns are {', '.join(COLUMN_NAMES)}."
+            )
     if len(set(request.columns or ())) != len(request.columns or ()) or request.columns == ():
         raise RequestError(ErrorCode.UNKNOWN_COLUMN, "Name each column once, and at least one.")
     return request
@@ -108,4 +112,6 @@ def _convert(message: Mapping[str, Any], form: type[_T]) -> _T:
     try:
         return msgspec.convert(message, form)
     except msgspec.ValidationError as error:
-        raise RequestError(ErrorCode.BAD_MESSAGE, f"{error}.") from None
+        # msgspec says "Expected `int`, got `str` - at `$.from.last_s`".
+        text, _, place = str(error).partition(" - at `$.")
+        raise RequestError(ErrorCode.BAD_MESSAGE, f"{place.rstrip('`') or 'sub'}: {text}.") from None

@@ -6,8 +6,8 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,7 +15,7 @@ from aiohttp import WSMsgType, web
 
 from gateway.live.history import HistoryError, answer_history
 from gateway.live.requests import MAX_INBOUND_BYTES
-from gateway.live.session import CloseCode, Hub, Session
+from gateway.live.session import MAX_CLIENTS, CloseCode, Hub, Session
 from insiders_codecs.live import Codec
 
 _LOG = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ GOODBYE_S = 2.0
 
 SHORTEST_PAUSE_S = 0.001
 """A timer may fire a tick of the clock early; without this the loop would spin until the tick has passed."""
-
-MAX_CLIENTS = 64
 
 
 class LiveServer:
@@ -110,9 +108,9 @@ class LiveServer:
         is_msgpack = "application/msgpack" in request.headers.get("Accept", "")
         codec = Codec.MSGPACK if is_msgpack else Codec.JSON
         try:
-            body = answer_history(self._hub.channels, request.query, codec)
+            body = answer_history(self._hub.channels, self._hub.epoch, request.query, codec)
         except HistoryError as error:
-            return _json({"op": "error", "code": error.code, "text": str(error)}, HTTPStatus.BAD_REQUEST)
+            raise web.HTTPBadRequest(**_error_body(error.code, str(error))) from None
         return web.Response(body=body, content_type="application/msgpack" if is_msgpack else "application/json")
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
@@ -123,15 +121,13 @@ class LiveServer:
         spoken = [str(codec) for codec in Codec]
         if offered and not set(offered) & set(spoken):
             text = f"This gateway speaks {' and '.join(spoken)}; offer one of them, or none for JSON."
-            return _json({"op": "error", "code": "bad_subprotocol", "text": text}, HTTPStatus.BAD_REQUEST)
+            raise web.HTTPBadRequest(**_error_body("bad_subprotocol", text))
         if len(self._clients) >= MAX_CLIENTS:
             text = "This gateway serves as many clients as it can; close one and try again."
-            full = _json({"op": "error", "code": "too_many_clients", "text": text}, HTTPStatus.SERVICE_UNAVAILABLE)
-            full.headers["Retry-After"] = "10"
-            return full
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "10"}, **_error_body("too_many_clients", text))
         ws = web.WebSocketResponse(
             protocols=spoken,
-            max_msg_size=MAX_INBOUND_BYTES,
+            max_msg_size=MAX_INBOUND_BYTES + 1,  # aiohttp refuses what reaches its limit, we what exceeds ours
             heartbeat=SILENCE_S * 2 / 3,
             timeout=GOODBYE_S,
             compress=False,
@@ -182,8 +178,14 @@ class LiveServer:
                     await is_due.wait()
 
 
-def _json(document: dict[str, object], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
+def _json(document: dict[str, object]) -> web.Response:
+    return web.Response(body=msgspec.json.encode(document), content_type="application/json")
+
+
+def _error_body(code: str, text: str) -> dict[str, Any]:
+    """The parts of a refusal over HTTP that tell why, as an `error` message."""
+    message = msgspec.json.encode({"op": "error", "code": code, "text": text})
+    return {"text": message.decode(), "content_type": "application/json"}
 
 
 def _check_origin(request: web.Request) -> None:
@@ -193,10 +195,12 @@ def _check_origin(request: web.Request) -> None:
     """
     host = urlsplit(f"//{request.host}").hostname or ""
     if host != "localhost" and not _is_loopback(host):
-        raise web.HTTPMisdirectedRequest(text="Ask for this gateway by its loopback address.\n")
+        text = "Ask for this gateway by its loopback address."
+        raise web.HTTPMisdirectedRequest(**_error_body("bad_host", text))
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
-        raise web.HTTPForbidden(text="Pages of other sites may not read this gateway.\n")
+        text = "Web pages of other sites may not read this gateway."
+        raise web.HTTPForbidden(**_error_body("bad_origin", text))
 
 
 def _is_loopback(host: str) -> bool:

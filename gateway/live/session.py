@@ -24,6 +24,7 @@ from insiders_codecs.live import MAX_FRAME_BYTES, Codec, Message, decode, encode
 from insiders_codecs.samples import QUANTITIES
 
 TIME_INTERVAL_S = 2.0
+MAX_CLIENTS = 64
 MAX_ANSWERS = 256
 """Answers that may wait for one client. One that asks that much without reading is cut off."""
 
@@ -84,7 +85,8 @@ class Session:
         self._subscriptions: dict[int, Subscription] = {}
         self._revision = 0
         self._time_due_s = now_s
-        self._answers: list[Message] = [self._hello(now_s)]
+        self._is_greeted = False
+        self._answers: list[Message] = []
 
     def receive(self, payload: bytes | str, now_s: float) -> None:
         """Take in one message of the client."""
@@ -119,11 +121,16 @@ class Session:
 
     def messages(self, now_s: float) -> Iterator[bytes]:
         """What is to be sent now, most important first; the caller may take its time between two messages."""
+        if not self._is_greeted:
+            self._is_greeted = True
+            yield encode(self._hello(now_s), self.codec)
+        if self.closing is None:
+            # Before the answers: who is told that a subscription begins has been told what its channels are.
+            for news in self._news():
+                yield encode(news, self.codec)
         yield from self._drain()
         if self.closing is not None:
             return
-        for news in self._news():
-            yield encode(news, self.codec)
         if now_s >= self._time_due_s:
             self._time_due_s = now_s + TIME_INTERVAL_S
             yield encode(self._time(now_s), self.codec)
@@ -206,6 +213,7 @@ class Session:
                 "max_frame_bytes": MAX_FRAME_BYTES,
                 "max_inbound_bytes": MAX_INBOUND_BYTES,
                 "max_subscriptions": MAX_SUBSCRIPTIONS,
+                "max_clients": MAX_CLIENTS,
             },
             "ring_span_s": self._hub.ring_span_s,
         }

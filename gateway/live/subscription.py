@@ -78,12 +78,15 @@ class Subscription:
         The caller may take its time between two messages: nothing is read from the rings before it is asked for.
         """
         while now_s >= self.due_s:
-            is_latest = self.request.mode == "latest" and not self._in_snapshot
-            runs, lost = self._newest_runs(channels) if is_latest else self._next_runs(channels)
+            lost: list[Message] = []
+            if self.request.mode == "latest":
+                runs, is_whole = self._newest_runs(channels)
+            else:
+                runs, lost = self._next_runs(channels)
+                is_whole = sum(len(run.block) for run in runs) < MAX_ROWS[self._codec]
             yield from lost
             self._seq += bool(runs) or self._in_snapshot
             head: Message = {"op": "snap" if self._in_snapshot else "d", "sub": self.request.sub, "seq": self._seq}
-            is_whole = is_latest or sum(len(run.block) for run in runs) < MAX_ROWS[self._codec]
             if self._in_snapshot:
                 if is_whole:
                     head["end"] = True
@@ -106,12 +109,12 @@ class Subscription:
             raise RequestError(
                 ErrorCode.UNKNOWN_DEVICE, f"No tracker here has the serial number {unknown[0]!r}; see `channels`."
             )
-        return [by_serial[serial] for serial in self.request.devices]
+        return [by_serial[serial] for serial in dict.fromkeys(self.request.devices)]
 
     def _place(self, channel: ChannelView, epoch: str, *, is_first: bool) -> Message:
         """Put the cursor where the client asked for it, and say what of that could be met."""
         start, ring = self.request.start, channel.ring
-        verdict: Message = {"ch": channel.ch, "recovered": "fresh"}
+        verdict: Message = {"ch": channel.ch, "serial_number": channel.wearer.serial_number, "recovered": "fresh"}
         cursor = ring.newest
         known = dict(start.cursors or ()).get(channel.ch) if start.epoch == epoch else None
         if known is not None and known <= ring.newest:
@@ -145,13 +148,19 @@ class Subscription:
                 room -= len(run.block)
         return runs, lost
 
-    def _newest_runs(self, channels: Channels) -> tuple[list[Arrivals], list[Message]]:
-        """Of the rows after the cursors only those that hold the newest value of some column, one run for each."""
+    def _newest_runs(self, channels: Channels) -> tuple[list[Arrivals], bool]:
+        """Of the rows after the cursors only those that hold the newest value of some column, one run for each.
+
+        Returns:
+            The runs, and whether every channel had its turn.
+        """
         runs: list[Arrivals] = []
         room = MAX_ROWS[self._codec]
         for ch, position in self._positions.items():
-            if ch not in channels or room < len(self._columns) + 1:
+            if ch not in channels:
                 continue
+            if room <= len(self._columns):
+                return runs, False
             ring = channels[ch].ring
             newest: dict[int, tuple[int, int, SampleBlock]] = {}  # by column (-1: the row itself): time, number, row
             while (run := ring.read(position.cursor, MAX_ROWS[Codec.MSGPACK])) is not None:
@@ -170,7 +179,7 @@ class Subscription:
             room -= len(chosen)
             if newest:
                 position.last_ms = max(sent_ms, newest[-1][0])
-        return runs, []
+        return runs, True
 
     def _advance(self, position: _Position, run: Arrivals) -> list[Message]:
         """Move the cursor behind a run; if rows before it were overwritten unread, the record that says so."""

@@ -110,6 +110,8 @@ async def test_our_subprotocol_is_found_among_others(served: Served) -> None:
 
 async def test_an_oversize_message_closes_with_its_code_and_others_go_on(served: Served) -> None:
     async with connect(served.url) as other, connect(served.url) as ws:
+        await ws.send("x" * MAX_INBOUND_BYTES)
+        assert (await until(ws, "error"))["code"] == "bad_message"
         await ws.send("x" * (MAX_INBOUND_BYTES + 1))
         with pytest.raises(ConnectionClosed) as closed:
             await until(ws, "no such thing")

@@ -1,6 +1,6 @@
 """One client's side of the protocol, driven without socket or clock."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,7 @@ def test_sub_ok_comes_before_an_end_of_snapshot_before_data(hub: Hub, one: Chann
     answer = client.say(op="sub", sub=4, id="a")
     assert ops(answer) == ["sub_ok", "snap"]
     assert (answer[0]["sub"], answer[0]["id"]) == (4, "a")
-    assert answer[0]["channels"][0] == {"ch": 1, "recovered": "fresh", "cursor": 50}
+    assert answer[0]["channels"][0] == {"ch": 1, "serial_number": "SN-1", "recovered": "fresh", "cursor": 50}
     assert (answer[1]["end"], answer[1]["blocks"], answer[1]["seq"]) == (True, [], 1)
     one.rows_came(seconds(5, 6), 0.0)
     data = [message for message in client.wait(1.0) if message["op"] == "d"]
@@ -161,7 +161,7 @@ def test_a_resume_with_everything_still_here_is_exact(hub: Hub, one: Channel) ->
     one.rows_came(seconds(0, 10), 0.0)
     client = Client(hub)
     answer = client.say(**{"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1, 42]]}})
-    assert answer[0]["channels"][0] == {"ch": 1, "recovered": "exact", "cursor": 42}
+    assert answer[0]["channels"][0] == {"ch": 1, "serial_number": "SN-1", "recovered": "exact", "cursor": 42}
     assert answer[0]["channels"][1]["recovered"] == "fresh"
     assert numbers(answer) == list(range(43, 101))
 
@@ -171,7 +171,13 @@ def test_a_resume_after_too_long_is_partial_and_counts_what_is_gone(hub: Hub, on
     one.rows_came(seconds(60, 70), 0.0)
     client = Client(hub)
     answer = client.say(**{"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1, 42]]}})
-    assert answer[0]["channels"][0] == {"ch": 1, "recovered": "partial", "missing_rows": 58, "cursor": 100}
+    assert answer[0]["channels"][0] == {
+        "ch": 1,
+        "serial_number": "SN-1",
+        "recovered": "partial",
+        "missing_rows": 58,
+        "cursor": 100,
+    }
     assert numbers(answer + client.wait(1.0))[0] == 101
 
 
@@ -181,7 +187,7 @@ def test_a_resume_after_too_long_is_partial_and_counts_what_is_gone(hub: Hub, on
 def test_a_resume_under_another_count_is_fresh(hub: Hub, one: Channel, start: Message) -> None:
     one.rows_came(seconds(0, 10), 0.0)
     answer = Client(hub).say(**{"op": "sub", "sub": 1, "from": start})
-    assert answer[0]["channels"][0] == {"ch": 1, "recovered": "fresh", "cursor": 100}
+    assert answer[0]["channels"][0] == {"ch": 1, "serial_number": "SN-1", "recovered": "fresh", "cursor": 100}
 
 
 def test_a_late_row_reaches_a_client_that_resumes_afterwards(hub: Hub, one: Channel) -> None:
@@ -244,6 +250,38 @@ def test_latest_mode_sends_the_rows_with_the_newest_values_only(hub: Hub, one: C
     assert rows(client.wait(3.0)) == []
 
 
+def test_latest_mode_begins_with_the_newest_values_of_the_past_asked_for(hub: Hub, one: Channel) -> None:
+    for second in range(30):
+        one.rows_came(seconds(second, second + 1), 0.0)
+    client = Client(hub)
+    answer = client.say(**{"op": "sub", "sub": 1, "mode": "latest", "from": {"last_s": 5}})
+    assert ops(answer) == ["sub_ok", "snap"]
+    assert answer[1]["end"] is True
+    assert [run.block.t_ms.tolist() for run in rows(answer)] == [[29_000], [29_900]]
+
+
+def test_latest_mode_serves_every_channel_of_a_large_fleet(hub: Hub) -> None:
+    channels = {ch: Channel(ch, Wearer(f"SN-{ch}"), 60) for ch in range(1, 121)}
+    for channel in channels.values():
+        channel.rows_came(seconds(0, 2), 0.0)
+    client = Client(replace(hub, channels=channels))
+    new = client.say(**{"op": "sub", "sub": 1, "mode": "latest", "from": {"last_s": 5}}) + client.wait(1.0)
+    assert {run.ch for run in rows(new)} == set(channels)
+    assert [message.get("end") for message in new if message["op"] == "snap"][-1] is True
+
+
+def test_a_client_in_a_hurry_still_hears_of_the_channels_before_its_subscription(hub: Hub) -> None:
+    session = Session(hub, Codec.JSON, 0.0)
+    session.receive(b'{"op": "sub", "sub": 1}', 0.0)
+    heard = [decode(payload, Codec.JSON)["op"] for payload in session.messages(0.0)]
+    assert heard == ["hello", "channels", "sub_ok", "time", "snap"]
+
+
+def test_an_error_names_the_field_and_what_it_may_hold(hub: Hub) -> None:
+    (answer,) = Client(hub).say(**{"op": "sub", "sub": 1, "from": {"last_s": "10"}})
+    assert answer["text"] == "from.last_s: Expected `float`, got `str`."
+
+
 def test_after_unsub_nothing_more_comes(hub: Hub, one: Channel) -> None:
     client = Client(hub)
     client.say(op="sub", sub=1)
@@ -278,7 +316,8 @@ ERRORS = [
     ({"op": "sub", "sub": 1, "batch_ms": 10}, "bad_message"),
     ({"op": "sub", "sub": 1, "max_hz": 0}, "bad_message"),
     ({"op": "sub", "sub": 1, "mode": "some"}, "bad_message"),
-    ({"op": "sub", "sub": 1, "from": {"cursors": [[1]]}}, "bad_message"),
+    ({"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1]]}}, "bad_message"),
+    ({"op": "sub", "sub": 1, "from": {"cursors": [[1, 1]]}}, "bad_message"),
     ({"op": "sub", "sub": 1, "devices": ["nobody"]}, "unknown_device"),
     ({"op": "sub", "sub": 1, "columns": ["vo2"]}, "unknown_column"),
     ({"op": "sub", "sub": 1, "columns": []}, "unknown_column"),
@@ -323,7 +362,8 @@ def test_a_client_that_asks_and_never_reads_is_cut_off(hub: Hub) -> None:
     for _ in range(10 * MAX_ANSWERS):
         session.receive(b"{}", 0.0)
     messages = [decode(payload, Codec.JSON) for payload in session.messages(0.0)]
-    assert [(m["op"], m["code"]) for m in messages] == [("bye", CloseCode.TOO_SLOW)]
+    assert ops(messages) == ["hello", "bye"]
+    assert messages[1]["code"] == CloseCode.TOO_SLOW
     assert session.closing is CloseCode.TOO_SLOW
 
 
