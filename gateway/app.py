@@ -89,7 +89,7 @@ async def running(
         claims = Claims(cloud, problems, roster(settings))
         wearers = [Wearer(t.serial_number, t.athlete, t.number) for t in settings.trackers]
         ring_rows = rows_for(settings.telemetry.ring_minutes)
-        feed = Feed(wearers, ring_rows, cloud, board, on_refused=lambda _serial_number: claims.recheck())
+        feed = Feed(wearers, ring_rows, cloud, board, problems, on_refused=lambda _serial_number: claims.recheck())
         hub = Hub(
             channels=feed.channels,
             board=board,

@@ -315,6 +315,19 @@ async def test_the_gateway_starts_without_a_cloud_and_finds_it_later() -> None:
         assert list(w.gateway.problems) == []
 
 
+async def test_a_cloud_that_answers_nobody_is_one_problem_within_ten_seconds_and_none_when_it_is_back() -> None:
+    async with world() as w:
+        await asyncio.sleep(20)
+        w.faults(error_fraction=1.0)
+        await asyncio.sleep(3)
+        assert list(w.gateway.problems) == [], "a hiccup is no problem"
+        await asyncio.sleep(7)
+        assert [problem.code for problem in w.gateway.problems] == ["cloud_failing"]
+        w.faults(error_fraction=0.0)
+        await asyncio.sleep(20)
+        assert list(w.gateway.problems) == []
+
+
 async def test_counters_say_what_happened() -> None:
     async with world(Faults().merged({"error_fraction": 0.3})) as w:
         await asyncio.sleep(30)

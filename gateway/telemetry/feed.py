@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.gaps import Gap
+from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.tail import LatestData, Tail
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class Feed:
         ring_rows: int,
         source: LatestData,
         audience: Audience,
+        problems: Problems,
         on_refused: Callable[[str], None],
     ) -> None:
         """Make the channels.
@@ -47,11 +50,15 @@ class Feed:
             ring_rows: Rows that each ring holds.
             source: The cloud.
             audience: Told of every change.
+            problems: Told when the cloud answers nobody.
             on_refused: Called with the serial number of a tracker that the cloud says is not ours.
         """
         self.channels = {ch: Channel(ch, wearer, ring_rows) for ch, wearer in enumerate(wearers, start=1)}
         self._source = source
         self._audience = audience
+        self._problems = problems
+        self._reachability = Reachability()
+        self._trouble: str | None = None
         self._on_refused = on_refused
         self._presences: dict[int, Presence] = {}
         self._tails: dict[int, asyncio.Task[None]] = {}
@@ -102,7 +109,8 @@ class Feed:
                 del self._tails[channel.ch]
                 tail = None
             if tail is None and channel.device_id is not None:
-                new = Tail(channel, channel.device_id, self._source, partial(self._refused, channel))
+                refused = partial(self._refused, channel)
+                new = Tail(channel, channel.device_id, self._source, self._reachability, refused)
                 self._tails[channel.ch] = tails.create_task(new.run(), name=_task_name(channel))
 
     def _refused(self, channel: Channel) -> None:
@@ -121,6 +129,12 @@ class Feed:
                 self._audience.presence_changed(channel, presence)
             for gap in channel.gaps.changes():
                 self._audience.gap_changed(channel, gap)
+        trouble = self._reachability.trouble(now_s)
+        if self._trouble is not None and (trouble is None or trouble.code != self._trouble):
+            self._problems.resolve(self._trouble)
+        self._trouble = None if trouble is None else trouble.code
+        if trouble is not None:
+            self._problems.report(trouble.code, trouble.text, trouble.action)
 
 
 def _task_name(channel: Channel) -> str:

@@ -8,10 +8,13 @@ from typing import Protocol
 from gateway.cloud.errors import CloudError, Forbidden, NotFound, Throttled
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.gaps import GapReason
+from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.schedule import WINDOW_MS, Known, PollSchedule
 from insiders_codecs.cloud import DecodedRows
 
 _LOG = logging.getLogger(__name__)
+
+_FAILURES_TO_WARN = 3
 
 
 class LatestData(Protocol):
@@ -24,18 +27,27 @@ class LatestData(Protocol):
 class Tail:
     """Polls one tracker: one request at a time, turns skipped rather than queued when the cloud is slow."""
 
-    def __init__(self, channel: Channel, device_id: int, source: LatestData, on_refused: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        device_id: int,
+        source: LatestData,
+        reachability: Reachability,
+        on_refused: Callable[[], None],
+    ) -> None:
         """Make a tail.
 
         Args:
             channel: Takes the rows.
             device_id: The tracker in the cloud.
             source: The cloud.
+            reachability: Told how every poll ended.
             on_refused: Called when the cloud says that the tracker is not ours (any longer).
         """
         self._channel = channel
         self._device_id = device_id
         self._source = source
+        self._reachability = reachability
         self._on_refused = on_refused
         self._now = asyncio.get_running_loop().time
         self._schedule = PollSchedule(self._now())
@@ -65,18 +77,21 @@ class Tail:
         except CloudError as error:
             counters.polls_failed += 1
             now_s = self._now()
-            first = self._schedule.failures == 0
-            _LOG.log(logging.WARNING if first else logging.DEBUG, "Channel %d: no rows: %s", channel.ch, error.text)
             counters.turns_skipped += self._schedule.failed(asked_s, now_s)
+            # One failure is a hiccup; more than a few are told once, and as a problem if they are everybody's.
+            level = logging.WARNING if self._schedule.failures == _FAILURES_TO_WARN else logging.DEBUG
+            _LOG.log(level, "Channel %d: no rows: %s", channel.ch, error.text)
             # A 404 for the path as a whole says something about the configuration, and nothing about this tracker.
             if isinstance(error, Forbidden) or (isinstance(error, NotFound) and not error.is_path_unknown):
                 self._on_refused()
                 return False
+            self._reachability.failed(error, now_s)
             is_throttled = isinstance(error, Throttled)
             reason = GapReason.UPSTREAM_RATE_LIMITED if is_throttled else GapReason.UPSTREAM_OUTAGE
             channel.gaps.poll_failed(reason, self._schedule.unread_s(now_s))
             return True
         now_s = self._now()
+        self._reachability.answered()
         counters.rows_rejected += rows.rows_rejected
         counters.fields_rejected += rows.fields_rejected
         new = channel.rows_came(rows.block, now_s)
