@@ -30,7 +30,8 @@ def configure(*, verbose: bool) -> None:
 def restream() -> None:
     """Write to what stderr is now: a live table takes it over, and puts our lines above itself instead of into it."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
+        is_ours = isinstance(handler.formatter, TerminalFormatter | JournalFormatter)
+        if is_ours and isinstance(handler, logging.StreamHandler):
             handler.setStream(sys.stderr)
 
 

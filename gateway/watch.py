@@ -17,7 +17,7 @@ from rich.text import Text
 from gateway import log
 from gateway.live.client import LiveClient
 from insiders_codecs.live import Arrivals, Codec, Message
-from insiders_codecs.samples import Column
+from insiders_codecs.samples import Column, newer
 
 HEART_RATE_GOES_OLD_MS = 5_000
 """A heart rate older than this, by the tracker's own time, is no longer the athlete's."""
@@ -48,9 +48,15 @@ class Scoreboard:
         self.problems: dict[str, Message] = {}
         self.connection = "connecting"
         self._clock_offset_ms = 0.0
+        self._epoch = ""
 
     def take(self, message: Message, arrivals: list[Arrivals], now_ms: float) -> None:
         """Take in one message and its decoded samples; `now_ms` is this computer's clock."""
+        if message["op"] == "hello" and message["epoch"] != self._epoch:
+            # Another run of the gateway: nothing that the last one said of channels, problems and gaps holds.
+            self._epoch = message["epoch"]
+            self.problems.clear()
+            self.rows.clear()
         match message["op"]:
             case "hello" | "time":
                 # Ages are told by the gateway's clock: a laptop's may be minutes off.
@@ -87,7 +93,7 @@ class Scoreboard:
 
     def table(self, now_ms: float) -> Group:
         """The board as it is to be drawn; fits 80 columns."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
         table.add_column("#", justify="right", width=3)
         table.add_column("Athlete", width=20, no_wrap=True, overflow="ellipsis")
         for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 6), ("Rows", 8), ("Gaps", 4)):
@@ -98,7 +104,7 @@ class Scoreboard:
             age_ms = self.age_ms(row, now_ms)
             table.add_row(
                 "" if row.number is None else str(row.number),
-                row.name,
+                Text(row.name),
                 _value(row, Column.HEART_RATE, "{:.0f}", 1) if is_shown else "—",
                 _value(row, Column.SPEED, "{:.1f}", _KMH_PER_MPS) if is_shown else "—",
                 _value(row, Column.POWER, "{:.0f}", 1) if is_shown else "—",
@@ -119,18 +125,22 @@ class Scoreboard:
     def _take_rows(self, run: Arrivals) -> None:
         row = self.rows.setdefault(run.ch, Row("", None))
         row.rows += len(run.block)
-        row.t_ms = max(row.t_ms, int(run.block.t_ms.max()))
+        row.t_ms = newer(row.t_ms, int(run.block.t_ms.max()))
         for column in (Column.HEART_RATE, Column.SPEED, Column.POWER):
             measured = np.flatnonzero(~np.isnan(run.block.column(column)))
             if len(measured):
                 last = int(measured[np.argmax(run.block.t_ms[measured])])
                 t_ms = int(run.block.t_ms[last])
-                if t_ms >= row.latest.get(column, (0, 0.0))[0]:
+                if newer(row.latest.get(column, (0, 0.0))[0], t_ms) == t_ms:
                     row.latest[column] = (t_ms, float(run.block.column(column)[last]))
 
 
 async def watch(url: str, console: Console) -> None:
-    """Draw the live table until cancelled; raises `StreamError` if the address is no live stream."""
+    """Draw the live table until cancelled.
+
+    Raises:
+        ExceptionGroup: With a `StreamError`, if the address is no live stream.
+    """
     client = LiveClient(url)
     board = Scoreboard()
     with Live(console=console, auto_refresh=False) as screen:

@@ -5,9 +5,12 @@ and no test depends on how fast the machine is. The simulator's world follows th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -98,7 +101,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(faults: Faults | None = None, trackers: int = TRACKERS) -> AsyncIterator[World]:
+async def world(
+    faults: Faults | None = None, trackers: int = TRACKERS, environ: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[World]:
     loop = asyncio.get_running_loop()
     began_s = loop.time()
 
@@ -108,7 +113,7 @@ async def world(faults: Faults | None = None, trackers: int = TRACKERS) -> Async
     cloud = SimulatedCloud(trackers, 7, faults or Faults(), now_ms)
     async with simulator.running(cloud) as served:
         credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
-        async with app.running(settings(cloud, served), credentials, {}) as gateway:
+        async with app.running(settings(cloud, served), credentials, environ) as gateway:
             yield World(cloud, served, gateway, now_ms())
 
 
@@ -226,7 +231,9 @@ async def test_a_tracker_that_is_taken_from_us_falls_silent_and_its_samples_are_
         assert [problem.code for problem in w.gateway.problems] == ["tracker_foreign"]
         assert w.channel(1).presence(asyncio.get_running_loop().time()) is Presence.LIVE
         before = w.cloud.requests.copy()
+        polls = w.channel(2).counters.polls
         await asyncio.sleep(60)
+        assert w.channel(2).counters.polls == polls, "what is not ours is not asked for"
         assert w.cloud.statuses[403] < 15, "no storm of refused requests"
         assert w.cloud.requests["latest_data"] - before["latest_data"] > 60 * (TRACKERS - 2)
         await w.control(f"devices/{w.device_id(2)}/move", to="ours")
@@ -313,6 +320,8 @@ async def test_the_gateway_starts_without_a_cloud_and_finds_it_later() -> None:
         await until(lambda: all(len(channel.ring) for channel in w.gateway.feed.channels.values()), 120)
         await asyncio.sleep(2)
         assert list(w.gateway.problems) == []
+        told = await first_words(w, "snap")
+        assert [message["value"] for message in told if message.get("key", "").startswith("problem/")] == ["gone"]
 
 
 async def test_a_cloud_that_answers_nobody_is_one_problem_within_ten_seconds_and_none_when_it_is_back() -> None:
@@ -336,6 +345,56 @@ async def test_counters_say_what_happened() -> None:
             counters = await answer.json()
         assert counters["channels"][0]["rows"] == w.channel(1).counters.rows
         assert sum(channel["polls_failed"] for channel in counters["channels"]) > 0
+
+
+async def first_words(world: World, last: str) -> list[Message]:
+    """What a client that connects now is told up to a message."""
+    told = []
+    async with asyncio.timeout(10), aclosing(LiveClient(world.url).messages()) as messages:
+        async for message in messages:
+            told.append(message)
+            if message["op"] == last:
+                break
+    return told
+
+
+async def test_hello_says_how_far_back_the_past_reaches_and_counters_how_much_of_it_is_here() -> None:
+    async with world(trackers=1) as w:
+        await asyncio.sleep(10)
+        hello = (await first_words(w, "hello"))[0]
+        assert (hello["site"], hello["ring_span_s"]) == ("Test", 1800)
+        url = f"http://127.0.0.1:{w.gateway.port}/api/v1/counters"
+        async with aiohttp.ClientSession() as http, http.get(url) as answer:
+            (channel,) = (await answer.json())["channels"]
+        assert (channel["oldest"], channel["newest"]) == (1, channel["rows"])
+
+
+async def test_systemd_is_told_of_the_start_and_of_the_stop(tmp_path: Path) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        async with world(trackers=1, environ={"NOTIFY_SOCKET": str(path)}) as w:
+            ready = manager.recv(1000).decode()
+            assert ready == f"READY=1\nSTATUS=Live stream on port {w.gateway.port}, 1 trackers configured"
+            # Longer than any part may stay silent: each one turns, or the watchdog would starve.
+            await asyncio.sleep(60)
+        manager.setblocking(False)
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(manager.recv(1000).decode())
+    assert told[-1] == "STOPPING=1"
+    assert told.count("WATCHDOG=1") >= 4
+
+
+@pytest.mark.parametrize(("made", "synced"), [((), None), (("",), False), (("", "synchronized"), True)])
+def test_the_clock_is_known_to_be_right_only_where_systemd_says_so(
+    tmp_path: Path, made: tuple[str, ...], synced: bool | None
+) -> None:
+    timesync = tmp_path / "timesync"
+    for name in made:
+        (timesync / name).touch() if name else timesync.mkdir()
+    assert app.is_clock_synced(timesync) is synced
 
 
 @asynccontextmanager

@@ -157,7 +157,10 @@ def decode_rows(message: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]
         values = np.full((len(QUANTITIES), total), np.nan)
         for column, data in zip(columns, message["columns"], strict=True):
             if data is not None and column["name"] in COLUMN_NAMES:
-                values[COLUMN_NAMES.index(column["name"])] = _unpack(data, column)
+                cells = _unpack(data, column)
+                if cells.shape != (total,):
+                    raise DecodeError("a column has another number of values than there are rows")
+                values[COLUMN_NAMES.index(column["name"])] = cells
         runs = []
         start = 0
         for ch, n0, rows, block in heads:

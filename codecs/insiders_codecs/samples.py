@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+_DAY_MS = 86_400_000
+
 SAMPLE_PERIOD_MS = 100
 """Trackers measure at 10 Hz. Source: Insiders API 1.22, preprocessed data."""
 
@@ -103,6 +105,14 @@ class SampleBlock(msgspec.Struct, frozen=True, eq=False):
         """The rows in the order of their time, one per instant; of two with the same time the first stays."""
         _, first = np.unique(self.t_ms, return_index=True)
         return self.take(first)
+
+
+def newer(known_ms: int, t_ms: int) -> int:
+    """The time to go on with: the later of two, unless the known one is so far ahead that it must have been wrong.
+
+    A receiver without satellites may be years off for a row; no delayed row is a day old.
+    """
+    return known_ms if 0 <= known_ms - t_ms < _DAY_MS else t_ms
 
 
 def empty_block() -> SampleBlock:

@@ -17,6 +17,8 @@ STALE_AFTER_MS = 3_000
 _KEPT_GAPS = 500
 """Gap records kept for clients that connect later."""
 
+_FINISHED = ("repaired", "closed", "open")
+
 
 class GapView(Protocol):
     """A span of one tracker's time without rows."""
@@ -116,7 +118,12 @@ class Board:
                 "state": str(gap.state),
             },
         )
+        self._drop_gaps()
+
+    def _drop_gaps(self) -> None:
+        """Forget the gaps that are most finished and oldest, where there are too many."""
         gaps = [key for key in self._items if key.startswith("gap/")]
+        gaps.sort(key=lambda key: _FINISHED.index(self._items[key][1]["state"]))
         for key in gaps[: max(0, len(gaps) - _KEPT_GAPS)]:
             del self._items[key]
 

@@ -11,6 +11,9 @@ from insiders_codecs.errors import DecodeError
 from insiders_codecs.live import MAX_FRAME_BYTES, Arrivals, Codec, Message, decode, decode_rows, encode
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 10.0
+LONGEST_ASKED_S = 60.0
+"""A gateway may ask for a longer pause than our own, but not for ever."""
+
 SILENCE_S = 10.0
 """The server says the time every 2 s; five times that without a word means that the connection is dead."""
 
@@ -87,29 +90,41 @@ class LiveClient:
             StreamError: If the address answers but does not speak our protocol.
         """
         delay_s = FIRST_RETRY_S
+        self._asked_pause_s = 0.0
         async with aiohttp.ClientSession() as http:
             while True:
-                reason = "the connection ended"
+                reason, self._asked_pause_s = "the connection ended", 0.0
                 try:
                     async for message in self._connection(http):
                         delay_s = FIRST_RETRY_S
                         yield message
+                except StreamError:
+                    raise
                 except aiohttp.WSServerHandshakeError as error:
                     if error.status != 503:
                         raise StreamError(f"{self._url} is no live stream of a gateway (HTTP {error.status})") from None
                     reason = "the gateway has no room for another client"
+                    asked = error.headers.get("Retry-After", "") if error.headers else ""
+                    self._asked_pause_s = min(float(asked), LONGEST_ASKED_S) if asked.isdecimal() else 0.0
                 except aiohttp.InvalidURL:
                     raise StreamError(f"{self._url} is no address; try ws://127.0.0.1:8770/api/v1/stream") from None
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
                     reason = "nothing answers" if isinstance(error, aiohttp.ClientConnectorError) else "no word came"
-                retry_s = random.uniform(0, delay_s)
+                retry_s = max(random.uniform(0, delay_s), self._asked_pause_s)
                 yield {"op": "disconnected", "text": reason, "retry_s": round(retry_s, 1)}
                 await asyncio.sleep(retry_s)
                 delay_s = min(2 * delay_s, LONGEST_RETRY_S)
 
     def rows(self, message: Message) -> list[Arrivals]:
-        """The samples of a `snap` or `d` message; raises `DecodeError`."""
-        return decode_rows(message, [self._schema[name] for name in self._columns])
+        """The samples of a `snap` or `d` message.
+
+        Raises:
+            StreamError: If they do not fit what the server has announced.
+        """
+        try:
+            return decode_rows(message, [self._schema[name] for name in self._columns])
+        except (DecodeError, KeyError):
+            raise self._foreign() from None
 
     async def _connection(self, http: aiohttp.ClientSession) -> AsyncIterator[Message]:
         """One connection's messages, until it ends."""
@@ -124,12 +139,12 @@ class LiveClient:
                     return
                 try:
                     message = decode(frame.data, self._codec)
-                except DecodeError as error:
-                    raise StreamError(f"{self._url} sends what is not this protocol: {error}") from None
-                self.cursors.take(message)
+                    self.cursors.take(message)
+                    self._learn(message)
+                except (DecodeError, KeyError, TypeError, ValueError):
+                    raise self._foreign() from None
                 if message["op"] == "hello":
                     await self._subscribe(ws)
-                self._learn(message)
                 yield message
 
     async def _subscribe(self, ws: aiohttp.ClientWebSocketResponse) -> None:
@@ -144,3 +159,8 @@ class LiveClient:
                 self._schema = {column["name"]: column for column in message["columns"]}
             case "sub_ok":
                 self._columns = message["columns"]
+            case "bye":
+                self._asked_pause_s = min(message["retry_after_ms"] / 1000, LONGEST_ASKED_S)
+
+    def _foreign(self) -> StreamError:
+        return StreamError(f"{self._url} is no live stream of a gateway: what it sends is not the live protocol")

@@ -6,13 +6,13 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import WSMsgType, web
 
+from gateway.config import is_loopback
 from gateway.live.history import HistoryError, answer_history
 from gateway.live.requests import MAX_INBOUND_BYTES
 from gateway.live.session import MAX_CLIENTS, CloseCode, Hub, Session
@@ -46,8 +46,6 @@ class LiveServer:
         self._hub = hub
         self._counters = counters
         self._clients: dict[Session, asyncio.Event] = {}
-        self._is_empty = asyncio.Event()
-        self._is_empty.set()
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
@@ -63,7 +61,7 @@ class LiveServer:
         Raises:
             OSError: If the port is taken.
         """
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise ValueError("without access control the live server listens on loopback only")
         app = web.Application()
         app.router.add_get("/api/v1/stream", self._stream)
@@ -77,8 +75,13 @@ class LiveServer:
             await site.start()
             bound: int = runner.addresses[0][1]
             _LOG.info("Live stream on ws://%s:%d/api/v1/stream", host, bound)
-            yield bound
-            await self._dismiss()
+            try:
+                yield bound
+            finally:
+                await site.stop()  # nobody comes any more, and everybody who is here is told
+                for session, is_due in self._clients.items():
+                    session.say_goodbye(CloseCode.RESTART, "The gateway stops.", 2000, is_resumable=False)
+                    is_due.set()
         finally:
             await runner.cleanup()
 
@@ -86,14 +89,6 @@ class LiveServer:
     def clients(self) -> int:
         """Clients connected now."""
         return len(self._clients)
-
-    async def _dismiss(self) -> None:
-        for session, is_due in self._clients.items():
-            session.say_goodbye(CloseCode.RESTART, "The gateway stops.", 2000, is_resumable=False)
-            is_due.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
-                await self._is_empty.wait()
 
     async def _hello(self, request: web.Request) -> web.Response:
         _check_origin(request)
@@ -140,7 +135,6 @@ class LiveServer:
         now = asyncio.get_running_loop().time
         session = Session(self._hub, Codec(ws.ws_protocol or Codec.JSON), now())
         self._clients[session] = is_due = asyncio.Event()
-        self._is_empty.clear()
         try:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read(ws, session, is_due), name="live client, reading")
@@ -150,8 +144,6 @@ class LiveServer:
             pass  # the client went away in the middle of a message; it will resume from its cursor
         finally:
             del self._clients[session]
-            if not self._clients:
-                self._is_empty.set()
         return ws
 
     async def _read(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
@@ -193,18 +185,19 @@ def _check_origin(request: web.Request) -> None:
 
     The name in Host must be a loopback one, else a hostile name that resolves to this machine would pass as our own.
     """
-    host = urlsplit(f"//{request.host}").hostname or ""
-    if host != "localhost" and not _is_loopback(host):
+    if not is_loopback(_split(f"//{request.host}")[0]):
         text = "Ask for this gateway by its loopback address."
         raise web.HTTPMisdirectedRequest(**_error_body("bad_host", text))
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and _split(origin)[1] != request.host:
         text = "Web pages of other sites may not read this gateway."
         raise web.HTTPForbidden(**_error_body("bad_origin", text))
 
 
-def _is_loopback(host: str) -> bool:
+def _split(url: str) -> tuple[str, str]:
+    """Host name and authority of a URL that a stranger wrote; empty where it has none."""
     try:
-        return ip_address(host).is_loopback
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.netloc
     except ValueError:
-        return False
+        return "", ""

@@ -24,6 +24,9 @@ from insiders_codecs.live import MAX_FRAME_BYTES, Codec, Message, decode, encode
 from insiders_codecs.samples import QUANTITIES
 
 TIME_INTERVAL_S = 2.0
+CHANNELS_PER_MESSAGE = 32
+"""A few kB; a client may bound its messages by the announced limit here too, unless names are absurdly long."""
+
 MAX_CLIENTS = 64
 MAX_ANSWERS = 256
 """Answers that may wait for one client. One that asks that much without reading is cut off."""
@@ -121,6 +124,8 @@ class Session:
 
     def messages(self, now_s: float) -> Iterator[bytes]:
         """What is to be sent now, most important first; the caller may take its time between two messages."""
+        # Who subscribes from here on has its turn next time, when its answer has been sent.
+        subscriptions = tuple(self._subscriptions.values())
         if not self._is_greeted:
             self._is_greeted = True
             yield encode(self._hello(now_s), self.codec)
@@ -134,7 +139,7 @@ class Session:
         if now_s >= self._time_due_s:
             self._time_due_s = now_s + TIME_INTERVAL_S
             yield encode(self._time(now_s), self.codec)
-        for subscription in tuple(self._subscriptions.values()):
+        for subscription in subscriptions:
             added = subscription.admit(self._hub.channels, self._hub.epoch)
             if added is not None:
                 yield encode(added, self.codec)
@@ -192,8 +197,9 @@ class Session:
             for message in changed
             if message["op"] == "channels"
         ]
-        if channels:
-            yield {"op": "channels", "columns": schema(range(len(QUANTITIES))), "channels": channels}
+        for start in range(0, len(channels), CHANNELS_PER_MESSAGE):
+            portion = channels[start : start + CHANNELS_PER_MESSAGE]
+            yield {"op": "channels", "columns": schema(range(len(QUANTITIES))), "channels": portion}
         yield from (message for message in changed if message["op"] != "channels")
 
     def _clock(self, now_s: float) -> Message:

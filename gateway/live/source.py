@@ -10,7 +10,8 @@ from insiders_codecs.samples import SampleBlock
 class RingView(Protocol):
     """The recent rows of a channel, in the order of arrival."""
 
-    duplicates: int
+    withdrawn: int
+    """Arrival number up to which rows were taken back, because the tracker is not ours any more."""
 
     @property
     def oldest(self) -> int:

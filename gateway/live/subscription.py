@@ -4,15 +4,14 @@ There is no queue of samples per client anywhere. What a client has not been sen
 too long there, the next read says how many rows are gone.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gateway.live.requests import ErrorCode, RequestError, Sub
 from gateway.live.source import Channels, ChannelView
 from insiders_codecs.live import MAX_ROWS, Arrivals, Codec, Message, encode_rows
-from insiders_codecs.samples import COLUMN_NAMES, SampleBlock
+from insiders_codecs.samples import COLUMN_NAMES, SampleBlock, newer
 
 SNAPSHOT_BYTES_PER_S = 256 * 1024
 """How fast the past is sent to one client, so that a laptop that connects does not take the Wi-Fi from the others."""
@@ -25,6 +24,7 @@ class _Position:
     cursor: int
     snapshot_end: int
     last_ms: int | None = None
+    sent_ms: dict[int, int] = field(default_factory=dict)  # in mode latest: time last sent of each column
 
 
 class Subscription:
@@ -72,33 +72,34 @@ class Subscription:
         """Pairs of channel number and newest arrival number, for the `time` message."""
         return [[ch, channels[ch].ring.newest] for ch in self._positions if ch in channels]
 
-    def messages(self, channels: Channels, now_s: float) -> Iterator[Message | bytes]:
-        """What is due now: records of rows that were overwritten before they could be sent, and encoded samples.
+    def messages(self, channels: Channels, now_s: float) -> list[Message | bytes]:
+        """What is due now, one message of samples at most; while more is waiting, `due_s` stays in the past.
 
-        The caller may take its time between two messages: nothing is read from the rings before it is asked for.
+        Returns:
+            Records of rows that were overwritten before they could be sent, then encoded samples.
         """
-        while now_s >= self.due_s:
-            lost: list[Message] = []
-            if self.request.mode == "latest":
-                runs, is_whole = self._newest_runs(channels)
-            else:
-                runs, lost = self._next_runs(channels)
-                is_whole = sum(len(run.block) for run in runs) < MAX_ROWS[self._codec]
-            yield from lost
-            self._seq += bool(runs) or self._in_snapshot
-            head: Message = {"op": "snap" if self._in_snapshot else "d", "sub": self.request.sub, "seq": self._seq}
-            if self._in_snapshot:
-                if is_whole:
-                    head["end"] = True
-                    self._in_snapshot = False
-                payload = encode_rows(head, runs, self._columns, self._codec)
-                self.due_s = now_s + len(payload) / SNAPSHOT_BYTES_PER_S
-                yield payload
-            else:
-                if runs:
-                    yield encode_rows(head, runs, self._columns, self._codec)
-                if is_whole:
-                    self.due_s = now_s + self._interval_s
+        if now_s < self.due_s:
+            return []
+        lost: list[Message] = []
+        if self.request.mode == "latest":
+            runs, is_whole = self._newest_runs(channels)
+        else:
+            runs, lost = self._next_runs(channels)
+            is_whole = sum(len(run.block) for run in runs) < MAX_ROWS[self._codec]
+        op = "snap" if self._in_snapshot else "d"
+        if self._in_snapshot or runs:
+            self._seq += 1
+        head: Message = {"op": op, "sub": self.request.sub, "seq": self._seq}
+        if self._in_snapshot:
+            if is_whole:
+                head["end"] = True
+                self._in_snapshot = False
+            payload = encode_rows(head, runs, self._columns, self._codec)
+            self.due_s = now_s + len(payload) / SNAPSHOT_BYTES_PER_S
+            return [*lost, payload]
+        if is_whole:
+            self.due_s = now_s + self._interval_s
+        return [*lost, encode_rows(head, runs, self._columns, self._codec)] if runs else list(lost)
 
     def _wanted(self, channels: Channels) -> list[ChannelView]:
         if self.request.devices == "*":
@@ -143,7 +144,7 @@ class Subscription:
                 run = channels[ch].ring.read(position.cursor, limit) if limit > 0 else None
                 if run is None:
                     break
-                lost += self._advance(position, run)
+                lost += self._advance(position, run, channels[ch].ring.withdrawn)
                 runs.append(run)
                 room -= len(run.block)
         return runs, lost
@@ -173,17 +174,19 @@ class Subscription:
                         if column not in newest or t_ms > newest[column][0]:
                             newest[column] = (t_ms, run.n0 + row, run.block.take(slice(row, row + 1)))
                 position.cursor = run.last
-            sent_ms = -1 if position.last_ms is None else position.last_ms
-            chosen = {number: block for t_ms, number, block in newest.values() if t_ms > sent_ms}
+            chosen: dict[int, SampleBlock] = {}
+            for column, (t_ms, number, block) in newest.items():
+                sent_ms = position.sent_ms.get(column, -1)
+                if newer(sent_ms, t_ms) == t_ms:
+                    position.sent_ms[column] = t_ms
+                    chosen[number] = block
             runs += [Arrivals(ch, number, chosen[number]) for number in sorted(chosen)]
             room -= len(chosen)
-            if newest:
-                position.last_ms = max(sent_ms, newest[-1][0])
         return runs, True
 
-    def _advance(self, position: _Position, run: Arrivals) -> list[Message]:
+    def _advance(self, position: _Position, run: Arrivals, withdrawn: int) -> list[Message]:
         """Move the cursor behind a run; if rows before it were overwritten unread, the record that says so."""
-        lost = run.n0 - position.cursor - 1
+        lost = run.n0 - max(position.cursor, withdrawn) - 1
         records: list[Message] = []
         if lost > 0:
             records.append(

@@ -99,33 +99,30 @@ class GapTracker:
         Args:
             times: Times of the rows that were new, ascending, epoch ms; may be empty.
         """
-        reason, self._failure = self._failure or GapReason.DEVICE_SILENT, None
         if self.newest_ms is None and times:
             self.newest_ms = times[0]
         if self.newest_ms is None:
+            self._failure = None
             return
         for t_ms in times:
             if t_ms > self.newest_ms:
-                if t_ms - self.newest_ms > _LARGEST_STEP_MS:
-                    self._holes[Hole(self.newest_ms, t_ms, reason)] = self._take_open()
+                self._end_open(self.newest_ms, t_ms)
                 self.newest_ms = t_ms
             else:
                 self._fill(t_ms)
-        if times:
-            self._close_open(times)
         self._name_gaps()
 
     def poll_failed(self, reason: GapReason, unread_s: float) -> None:
         """Take note that the cloud gave no answer: what is missing from here on is missing for that reason.
 
         Args:
-            reason: What kept the cloud from answering.
+            reason: What kept the cloud from answering; of several the first is told.
             unread_s: Seconds since its last answer for this tracker.
         """
-        self._failure = reason
+        self._failure = self._failure or reason
         if self._open is None and self.newest_ms is not None and unread_s >= OUTAGE_AFTER_S:
             self._open = self._new_id()
-            self._put(Gap(self._open, self.newest_ms, None, None, reason, GapState.OPEN))
+            self._put(Gap(self._open, self.newest_ms, None, None, self._failure, GapState.OPEN))
 
     def changes(self) -> list[Gap]:
         """The gaps that changed since the last call, each in its present form."""
@@ -133,11 +130,13 @@ class GapTracker:
         return changed
 
     def forget(self) -> None:
-        """Drop all knowledge of rows; the gaps told of stay told."""
+        """Drop all knowledge of rows; a gap that was open is told to be over."""
+        if self._open is not None and self.newest_ms is not None:
+            self._put(replace(self._gaps[self._open], to_ms=self.newest_ms, rows=0, state=GapState.REPAIRED))
         self.newest_ms = None
+        self._open = self._failure = None
         self._holes.clear()
         self._gaps.clear()
-        self._open = None
 
     def _fill(self, t_ms: int) -> None:
         hole = next((hole for hole in self._holes if hole.after_ms < t_ms < hole.before_ms), None)
@@ -153,19 +152,17 @@ class GapTracker:
         if gap_id is not None:
             self._put(replace(self._gaps[gap_id], rows=0, state=GapState.REPAIRED))
 
-    def _take_open(self) -> int | None:
+    def _end_open(self, newest_ms: int, t_ms: int) -> None:
+        """A newer row came: what was open until now is a hole of known size, or cost nothing."""
         gap_id, self._open = self._open, None
-        return gap_id
-
-    def _close_open(self, times: list[int]) -> None:
-        """End an outage that cost no row, and bound one that became a hole."""
-        if self._open is not None:
-            gap = self._gaps[self._open]
-            self._put(replace(gap, to_ms=times[-1], rows=0, state=GapState.REPAIRED))
-            self._open = None
-        for hole, gap_id in self._holes.items():
-            if gap_id is not None and self._gaps[gap_id].state is GapState.OPEN:
+        reason, self._failure = self._failure or GapReason.DEVICE_SILENT, None
+        if t_ms - newest_ms > _LARGEST_STEP_MS:
+            hole = Hole(newest_ms, t_ms, reason)
+            self._holes[hole] = gap_id
+            if gap_id is not None:
                 self._put(self._closed(gap_id, hole))
+        elif gap_id is not None:
+            self._put(replace(self._gaps[gap_id], to_ms=t_ms, rows=0, state=GapState.REPAIRED))
 
     def _name_gaps(self) -> None:
         if self.newest_ms is None:

@@ -26,16 +26,21 @@ def rows_for(minutes: float) -> int:
 class Ring:
     """Preallocated columns of the last `capacity` rows of a tracker.
 
+    Attributes:
+        ch: Channel number.
+        capacity: Rows it holds.
+        duplicates: Rows that were offered and known already.
+        withdrawn: Arrival number of the last row that `clear` took back; 0 if it never did.
+
     Arrays handed out are views: they hold until the next `append`.
     """
 
-    def __init__(self, ch: int, capacity: int, first: int = 1) -> None:
+    def __init__(self, ch: int, capacity: int) -> None:
         """Make an empty ring.
 
         Args:
             ch: Channel number that its rows carry.
             capacity: Rows it holds, at least 1.
-            first: Arrival number that its first row will get.
         """
         self.ch = ch
         self.capacity = capacity
@@ -43,8 +48,8 @@ class Ring:
         self._t_ms = np.full(capacity, 0, np.int64)
         self._newest_by_then = np.full(capacity, 0, np.int64)  # the newest time at each row's arrival, its own included
         self._values = np.full((len(QUANTITIES), capacity), np.nan, np.float64)
-        self._first = first
-        self._next = first
+        self.withdrawn = 0
+        self._next = 1
         self._newest_ms = -1
         self._last_late = 0
         self._recent: set[int] = set()
@@ -53,7 +58,7 @@ class Ring:
     @property
     def oldest(self) -> int:
         """Arrival number of the oldest row still here; one more than `newest` when there is none."""
-        return max(self._first, self._next - self.capacity)
+        return max(self.withdrawn + 1, self._next - self.capacity)
 
     @property
     def newest(self) -> int:
@@ -161,7 +166,7 @@ class Ring:
 
     def clear(self) -> None:
         """Forget every row and overwrite it; arrival numbers go on."""
-        self._first = self._next
+        self.withdrawn = self.newest
         self._t_ms.fill(0)
         self._values.fill(np.nan)
         self._recent.clear()

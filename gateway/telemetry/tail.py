@@ -75,6 +75,8 @@ class Tail:
         try:
             rows = await self._source.latest_data(self._device_id, size, unread_s=unread_s)
         except CloudError as error:
+            if channel.device_id != self._device_id:
+                return False  # the news was faster than the answer
             counters.polls_failed += 1
             now_s = self._now()
             counters.turns_skipped += self._schedule.failed(asked_s, now_s)
@@ -90,8 +92,10 @@ class Tail:
             reason = GapReason.UPSTREAM_RATE_LIMITED if is_throttled else GapReason.UPSTREAM_OUTAGE
             channel.gaps.poll_failed(reason, self._schedule.unread_s(now_s))
             return True
-        now_s = self._now()
         self._reachability.answered()
+        if channel.device_id != self._device_id:
+            return False
+        now_s = self._now()
         counters.rows_rejected += rows.rows_rejected
         counters.fields_rejected += rows.fields_rejected
         new = channel.rows_came(rows.block, now_s)

@@ -56,6 +56,11 @@ def test_any_order_and_repeats_come_out_ascending_and_unique() -> None:
     assert rows.block.t_ms.tolist() == [100, 200, 300, 500]
 
 
+def test_of_two_rows_with_the_same_time_the_older_in_a_newest_first_answer_stays() -> None:
+    rows = decode_rows(body(*({"gnss.timestamp": T0, "gnss.speed": speed} for speed in (1, 2, 3))))
+    assert rows.block.column(Column.SPEED).tolist() == [3]
+
+
 @pytest.mark.parametrize("absent", [{}, {"ecg.hr": None}, {"ecg.hr": 0}], ids=["no key", "null", "zero"])
 def test_a_heart_rate_that_was_not_measured_is_missing_however_the_cloud_says_so(absent: dict[str, Any]) -> None:
     rows = decode_rows(body({"gnss.timestamp": T0, **absent}))
@@ -67,6 +72,13 @@ def test_zero_power_cadence_speed_and_standstill_are_measurements() -> None:
     row = {"gnss.timestamp": T0, "pwr.pwr_instantpower": 0, "pwr.pwr_cadence": 0, "gnss.speed": 0}
     values = decode_rows(body(row)).block.values[:, 0]
     assert values[[Column.POWER, Column.CADENCE, Column.SPEED]].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("written", "read"), [("true", 1), ("false", 0), ("1", 1), ("0", 0)])
+def test_a_flag_may_be_written_as_a_truth_value_or_as_a_number(written: str, read: float) -> None:
+    rows = decode_rows(b'[{"gnss.timestamp": 7, "device.standstill": %s}]' % written.encode())
+    assert rows.block.column(Column.STANDSTILL).tolist() == [read]
+    assert rows.fields_rejected == 0
 
 
 def test_the_point_in_the_gulf_of_guinea_is_no_fix_but_the_equator_is_a_place() -> None:

@@ -95,6 +95,13 @@ async def test_who_offers_no_subprotocol_speaks_json(served: Served) -> None:
         assert (await until(ws, "hello"))["server"] == "insiders-gateway"
 
 
+async def test_nothing_is_compressed_though_the_client_could(served: Served) -> None:
+    """On a Pi the time that deflating takes is dearer than the bytes."""
+    async with connect(served.url, compression="deflate") as ws:
+        assert ws.response is not None
+        assert "Sec-WebSocket-Extensions" not in ws.response.headers
+
+
 async def test_a_client_of_another_version_is_refused_with_the_list_of_ours(served: Served) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with connect(served.url, subprotocols=[Subprotocol("insiders.gw.v2+json")]):
@@ -198,6 +205,8 @@ async def test_one_client_that_never_reads_does_not_hold_up_another(served: Serv
         ({"Origin": "http://127.0.0.1:{port}"}, 200),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "http://127.0.0.1.evil.example:{port}"}, 403),
         ({"Host": "evil.example"}, 421),
         ({"Host": "127.0.0.1.evil.example:{port}"}, 421),
         ({"Host": "localhost:{port}"}, 200),
@@ -260,6 +269,36 @@ async def test_a_long_history_is_cut_and_says_where_to_go_on(served: Served) -> 
             rest = await answer.json()
     assert (first["blocks"][0]["rows"], rest["blocks"][0]["rows"]) == (MAX_ROWS, 12_000 - MAX_ROWS)
     assert rest["blocks"][0]["t0"] == first["next_from_ms"]
+
+
+async def test_the_columns_of_a_history_stand_in_the_order_asked_for(served: Served) -> None:
+    query = {"device": "SN-1", "from": "0", "to": "100", "columns": "heart_rate,speed,latitude"}
+    async with aiohttp.ClientSession() as http, http.get(served.http("history"), params=query) as answer:
+        history = await answer.json()
+    assert [column["name"] for column in history["schema"]] == ["heart_rate", "speed", "latitude"]
+    assert history["columns"] == [None, [1.5], None]
+
+
+async def test_a_history_that_just_fits_is_not_cut(served: Served) -> None:
+    served.channel.rows_came(seconds(60, MAX_ROWS // 10), 0.0)
+    query = {"device": "SN-1", "from": "0", "to": "9999999"}
+    async with aiohttp.ClientSession() as http, http.get(served.http("history"), params=query) as answer:
+        history = await answer.json()
+    assert (history["blocks"][0]["rows"], history["next_from_ms"]) == (MAX_ROWS, None)
+
+
+@pytest.mark.looptime
+async def test_a_client_that_gives_no_sign_of_life_is_let_go(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    upgrade = f"Host: 127.0.0.1:{served.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}"
+    writer.write(f"GET /api/v1/stream HTTP/1.1\r\n{upgrade}\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    await asyncio.sleep(live_server.SILENCE_S / 2)
+    assert served.server.clients == 1
+    await asyncio.sleep(live_server.SILENCE_S)
+    assert served.server.clients == 0
+    writer.transport.abort()
 
 
 @pytest.mark.parametrize(

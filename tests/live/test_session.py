@@ -309,6 +309,68 @@ def test_states_are_told_once_and_only_the_newest_word(hub: Hub) -> None:
     assert [m["value"] for m in Client(hub).heard if m["op"] == "state"] == ["lost", "ok"]
 
 
+def test_the_clock_is_told_in_milliseconds(hub: Hub) -> None:
+    client = Client(hub, now_s=1234.5678)
+    assert client.heard[0]["mono_ms"] == 1_234_568
+    assert client.heard[0]["utc_ms"] == 1_700_000_000_000
+
+
+def test_batches_are_as_far_apart_as_was_asked(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1, batch_ms=2000)
+    client.say(op="sub", sub=2, batch_ms=50)
+    client.say(op="sub", sub=3, mode="latest", max_hz=0.5)
+    client.wait(5.0)
+    counts = {1: 0, 2: 0, 3: 0}
+    for tenth in range(100):
+        one.rows_came(block(100 * tenth), 0.0)
+        for message in client.wait(0.1):
+            if message["op"] == "d":
+                counts[message["sub"]] += 1
+    assert counts[1] == counts[3] == 5
+    assert counts[2] == 100
+
+
+@pytest.mark.parametrize("mark", [True, "x" * 65, [1], None, {}])
+def test_a_mark_that_is_none_is_not_repeated(hub: Hub, mark: object) -> None:
+    (answer,) = Client(hub).say(op="unsub", sub=99, id=mark)
+    assert answer["op"] == "error"
+    assert "id" not in answer
+
+
+def test_latest_values_are_not_sent_again_when_only_older_rows_come(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1, mode="latest", max_hz=1)
+    one.rows_came(seconds(5, 6), 0.0)
+    assert [run.block.t_ms.tolist() for run in rows(client.wait(1.0))] == [[5000], [5900]]
+    for late in (3, 4, 2):
+        one.rows_came(seconds(late, late + 1), 0.0)
+        assert rows(client.wait(1.0)) == []
+    one.rows_came(seconds(6, 7), 0.0)
+    assert [run.block.t_ms.tolist() for run in rows(client.wait(1.0))] == [[6000], [6900]]
+
+
+def test_latest_values_are_the_newest_by_their_own_time_in_whatever_order_late_rows_come(
+    hub: Hub, one: Channel
+) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1, mode="latest", max_hz=1)
+    for batch in (block(0), block(9000), seconds(5, 6), seconds(3, 4)):
+        one.rows_came(batch, 0.0)
+    assert [run.block.t_ms.tolist() for run in rows(client.wait(1.0))] == [[9000], [5000]]
+
+
+def test_every_channel_gets_its_turn_when_a_message_cannot_hold_them_all(hub: Hub) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1)
+    first = []
+    for second in range(6):
+        for channel in hub.channels.values():
+            channel.rows_came(seconds(5 * second, 5 * second + 5), 0.0)  # type: ignore[attr-defined]
+        first.append(next(m for m in client.wait(1.0) if m["op"] == "d")["blocks"][0]["ch"])
+    assert set(first) == {1, 2, 3}
+
+
 ERRORS = [
     ({"op": "sub"}, "bad_message"),
     ({"op": "sub", "sub": -1}, "bad_message"),
@@ -318,6 +380,7 @@ ERRORS = [
     ({"op": "sub", "sub": 1, "mode": "some"}, "bad_message"),
     ({"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1]]}}, "bad_message"),
     ({"op": "sub", "sub": 1, "from": {"cursors": [[1, 1]]}}, "bad_message"),
+    ({"op": "sub", "sub": 1, "from": {"epoch": EPOCH, "cursors": [[1, -1]]}}, "bad_message"),
     ({"op": "sub", "sub": 1, "devices": ["nobody"]}, "unknown_device"),
     ({"op": "sub", "sub": 1, "columns": ["vo2"]}, "unknown_column"),
     ({"op": "sub", "sub": 1, "columns": []}, "unknown_column"),
@@ -364,6 +427,7 @@ def test_a_client_that_asks_and_never_reads_is_cut_off(hub: Hub) -> None:
     messages = [decode(payload, Codec.JSON) for payload in session.messages(0.0)]
     assert ops(messages) == ["hello", "bye"]
     assert messages[1]["code"] == CloseCode.TOO_SLOW
+    assert messages[1]["resumable"] is True
     assert session.closing is CloseCode.TOO_SLOW
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.telemetry.gaps import GRACE_MS, OUTAGE_AFTER_S, Gap, GapReason, GapState, GapTracker
+from gateway.telemetry.gaps import _KEPT, GRACE_MS, OUTAGE_AFTER_S, Gap, GapReason, GapState, GapTracker
 
 SILENT, OUTAGE = GapReason.DEVICE_SILENT, GapReason.UPSTREAM_OUTAGE
 
@@ -110,6 +110,65 @@ def test_what_is_forgotten_is_not_missed() -> None:
     gaps.rows_came(times(50_000, 60_000))
     assert gaps.changes() == []
     assert gaps.gaps == ()
+
+
+def test_a_gap_is_told_as_soon_as_the_grace_is_over_and_not_before() -> None:
+    gaps = GapTracker()
+    gaps.rows_came([0, 900])
+    gaps.rows_came([900 + GRACE_MS])
+    assert gaps.changes() == []
+    gaps.rows_came([901 + GRACE_MS])
+    assert [gap.to_ms for gap in gaps.changes()] == [900]
+
+
+def test_a_hole_can_be_filled_for_as_long_as_its_end_lies_inside_the_window() -> None:
+    gaps = GapTracker()
+    gaps.rows_came([0, 100, 2000, 2100, 9000])
+    assert gaps.oldest_hole_ms(1999) == 100
+    assert gaps.oldest_hole_ms(2000) == 2100
+    assert gaps.oldest_hole_ms(9000) is None
+
+
+def test_a_reason_holds_until_the_next_answer_and_no_longer() -> None:
+    gaps = GapTracker()
+    gaps.rows_came(times(0, 1000))
+    gaps.poll_failed(OUTAGE, 1.0)
+    gaps.rows_came(times(3000, 4000))
+    gaps.rows_came(times(6000, 20_000))
+    assert [gap.reason for gap in gaps.changes()] == [OUTAGE, SILENT]
+
+
+def test_an_outage_that_cost_nothing_ends_with_the_first_row_that_came() -> None:
+    gaps = GapTracker()
+    gaps.rows_came(times(0, 1000))
+    gaps.poll_failed(OUTAGE, 5.0)
+    gaps.rows_came(times(1000, 6000))
+    (gap,) = gaps.changes()
+    assert (gap.from_ms, gap.to_ms) == (900, 1000)
+
+
+def test_only_so_many_gaps_are_remembered_and_everybody_is_told_of_all() -> None:
+    gaps = GapTracker()
+    count = 2 * _KEPT
+    gaps.rows_came([*range(0, 1000 * count, 1000), 1000 * count + GRACE_MS])
+    told = gaps.changes()
+    assert [gap.id for gap in told] == list(range(1, len(told) + 1))
+    assert len(told) >= count - 1
+    assert [gap.id for gap in gaps.gaps] == [gap.id for gap in told[-_KEPT:]]
+    gaps.rows_came([500])
+    assert gaps.changes() == [], "what is no longer remembered is no longer followed"
+    assert gaps.oldest_hole_ms(-1) == gaps.gaps[0].from_ms
+
+
+def test_what_is_forgotten_leaves_no_hole_and_its_number_to_nobody() -> None:
+    gaps = GapTracker()
+    gaps.rows_came(times(0, 1000) + times(3000, 20_000))
+    assert [gap.id for gap in gaps.changes()] == [1]
+    gaps.forget()
+    assert gaps.newest_ms is None
+    gaps.rows_came(times(50_000, 51_000) + times(53_000, 70_000))
+    assert gaps.oldest_hole_ms(-1) == 50_900
+    assert [(gap.id, gap.from_ms) for gap in gaps.changes()] == [(2, 50_900)]
 
 
 @given(st.lists(st.lists(st.integers(0, 120), max_size=8).map(lambda ts: sorted({100 * t for t in ts})), max_size=14))

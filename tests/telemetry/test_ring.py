@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gateway.telemetry.ring import LIVE_WINDOW_MS, Ring, rows_for
+from gateway.telemetry.ring import _RECENT_ROWS, LIVE_WINDOW_MS, Ring, rows_for
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 
 
@@ -56,6 +56,15 @@ def test_a_repeat_from_far_back_is_still_known() -> None:
         ring.append(block(*times[start : start + 10]))
     assert len(ring.append(block(0, 100, 5_050))) == 1
     assert ring.newest_ms == times[-1]
+
+
+@pytest.mark.parametrize("age_ms", [LIVE_WINDOW_MS - 100, LIVE_WINDOW_MS + 100, 2 * LIVE_WINDOW_MS])
+def test_a_repeat_of_any_age_is_known_at_any_moment(age_ms: int) -> None:
+    ring = Ring(1, 3000)
+    for start in range(0, 250_000, 1000):
+        ring.append(block(*range(start, start + 1000, 100)))
+        if start > age_ms:
+            assert len(ring.append(block(start - age_ms))) == 0
 
 
 def test_late_rows_are_appended_and_read_as_late() -> None:
@@ -117,10 +126,41 @@ def test_clearing_overwrites_the_rows_and_goes_on_counting() -> None:
     assert read_all(ring, 0) == [(3, 100, False)]
 
 
-def test_a_numbering_can_be_carried_on() -> None:
-    ring = Ring(1, 4, first=1001)
-    ring.append(block(100))
-    assert read_all(ring, 0) == [(1001, 100, False)]
+def test_after_clearing_the_same_times_are_new_and_not_late() -> None:
+    ring = Ring(1, 100)
+    ring.append(block(100, 200, 5000))
+    ring.append(block(300))
+    ring.clear()
+    assert ring.append(block(100, 200)).t_ms.tolist() == [100, 200]
+    assert ring.append(block(50, 200, 300)).t_ms.tolist() == [50, 300]
+    assert read_all(ring, 0) == [(5, 100, False), (6, 200, False), (7, 50, True), (8, 300, False)]
+    assert (ring.newest_ms, ring.duplicates) == (300, 1)
+
+
+def test_an_empty_ring_answers_every_question() -> None:
+    ring = Ring(1, 4)
+    ring.append(block(100, 200, 300, 400, 500))
+    ring.clear()
+    assert ring.read(0, 10) is None
+    assert ring.since(0) == ring.newest == 5
+    assert len(ring.between(0, 1000)) == 0
+    assert len(ring.newest_by_time(3)) == 0
+
+
+def test_a_repeat_is_known_even_when_its_row_has_been_overwritten() -> None:
+    """As long as the cloud can repeat it; a small ring forgets its rows sooner than that."""
+    ring = Ring(1, 4)
+    times = list(range(0, LIVE_WINDOW_MS + 100, 100))
+    ring.append(block(*times))
+    assert len(ring.append(block(*times))) == 0
+    assert ring.duplicates == len(times)
+
+
+def test_what_is_known_of_past_times_does_not_grow_without_end() -> None:
+    ring = Ring(1, 100)
+    for start in range(0, 1_000_000, 1000):
+        ring.append(block(*range(start, start + 1000, 100)))
+    assert len(ring._recent) <= 2 * _RECENT_ROWS
 
 
 @pytest.mark.parametrize(("minutes", "rows"), [(30, 18_000), (0.5, 300), (0, 1)])

@@ -1,0 +1,121 @@
+"""What every client must know beside the samples: the newest word under each key, by revision."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from gateway.live.board import _KEPT_GAPS, STALE_AFTER_MS, Board
+from gateway.telemetry.channel import STALE_AFTER_S, Channel, Wearer
+from insiders_codecs.live import Message
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A gap as the telemetry has it."""
+
+    id: int
+    from_ms: int = 100
+    to_ms: int | None = 900
+    rows: int | None = 7
+    reason: str = "device_silent"
+    state: str = "closed"
+
+
+@pytest.fixture(name="board")
+def _board() -> Board:
+    return Board()
+
+
+@pytest.fixture(name="channel")
+def _channel() -> Channel:
+    return Channel(3, Wearer("SN-3", "Ada", 10), 10)
+
+
+def keys(messages: list[Message]) -> list[str]:
+    return [message["key"] for message in messages]
+
+
+def test_a_reader_is_told_what_changed_after_its_revision_oldest_change_first(board: Board) -> None:
+    assert board.since(0) == []
+    for key in "abc":
+        board.state_changed(key, "1")
+    seen = board.revision
+    assert keys(board.since(0)) == ["a", "b", "c"]
+    assert board.since(seen) == []
+    board.state_changed("a", "2")
+    board.state_changed("d", "1")
+    assert keys(board.since(seen)) == ["a", "d"]
+    assert keys(board.since(0)) == ["b", "c", "a", "d"]
+    assert keys(board.since(seen + 1)) == ["d"]
+
+
+def test_saying_the_same_again_is_no_change(board: Board) -> None:
+    board.state_changed("cloud", "ok", text="x")
+    revision = board.revision
+    board.state_changed("cloud", "ok", text="x")
+    assert board.revision == revision
+    board.state_changed("cloud", "ok", text="y")
+    assert board.revision == revision + 1
+
+
+def test_a_state_that_is_over_is_told_as_gone_and_one_that_never_was_is_not_told(board: Board) -> None:
+    board.forget_state("cloud")
+    assert board.revision == 0
+    board.state_changed("cloud", "down")
+    board.forget_state("cloud")
+    assert board.since(0) == [{"op": "state", "key": "cloud", "value": "gone"}]
+
+
+def test_a_channel_is_described_with_all_a_client_shows(board: Board, channel: Channel) -> None:
+    channel.device_id = 7
+    board.channel_changed(channel)
+    assert board.since(0) == [
+        {
+            "op": "channels",
+            "ch": 3,
+            "device_id": 7,
+            "serial_number": "SN-3",
+            "name": "Ada",
+            "number": 10,
+            "rate_hz": 10,
+            "stale_after_ms": 3000,
+        }
+    ]
+
+
+def test_what_clients_are_told_to_show_as_old_is_what_the_gateway_calls_stale() -> None:
+    assert STALE_AFTER_S * 1000 == STALE_AFTER_MS
+
+
+def test_a_gap_stands_under_its_channel_and_number(board: Board, channel: Channel) -> None:
+    other = Channel(4, Wearer("SN-4"), 10)
+    board.gap_changed(channel, Gap(1, state="open", to_ms=None, rows=None))
+    board.gap_changed(other, Gap(1))
+    board.gap_changed(channel, Gap(2))
+    board.gap_changed(channel, Gap(1))
+    told = board.since(0)
+    assert [(gap["ch"], gap["id"], gap["state"]) for gap in told] == [
+        (4, 1, "closed"),
+        (3, 2, "closed"),
+        (3, 1, "closed"),
+    ]
+    assert told[0] == {
+        "op": "gap",
+        "ch": 4,
+        "id": 1,
+        "from_ms": 100,
+        "to_ms": 900,
+        "rows": 7,
+        "reason": "device_silent",
+        "state": "closed",
+    }
+
+
+def test_of_endless_gaps_the_newest_are_kept_and_nothing_else_gives_way(board: Board, channel: Channel) -> None:
+    board.channel_changed(channel)
+    board.state_changed("cloud", "ok")
+    for number in range(1, 2 * _KEPT_GAPS + 1):
+        board.gap_changed(channel, Gap(number))
+    told = board.since(0)
+    assert [message["op"] for message in told[:2]] == ["channels", "state"]
+    assert [gap["id"] for gap in told[2:]] == list(range(_KEPT_GAPS + 1, 2 * _KEPT_GAPS + 1))

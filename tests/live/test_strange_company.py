@@ -1,0 +1,164 @@
+"""The live stream among slow clients, foreign servers, malformed headers and odd numbers."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing, suppress
+from itertools import islice
+
+import aiohttp
+import pytest
+from websockets.asyncio.client import connect
+
+from gateway.live.board import _KEPT_GAPS, Board
+from gateway.live.client import LiveClient, StreamError
+from gateway.live.server import LiveServer
+from gateway.live.session import CloseCode, Hub, Session
+from gateway.telemetry.channel import Channel, Wearer
+from insiders_codecs.errors import DecodeError
+from insiders_codecs.live import MAX_FRAME_BYTES, Codec, Message, decode, decode_rows, encode, schema
+from insiders_codecs.samples import Column
+from tests.live.test_board import Gap
+from tests.live.test_client import Gateway, _gateway, hear, saying
+from tests.live.test_server import Served, _served, until
+from tests.live.test_session import EPOCH, Client, _hub, _one, block, ops, rows, seconds
+
+__all__ = ["_gateway", "_hub", "_one", "_served"]  # the fixtures of the other files
+
+
+def decoded(payloads: Iterator[bytes], most: int) -> list[Message]:
+    return [decode(payload, Codec.JSON) for payload in islice(payloads, most)]
+
+
+def test_a_request_that_comes_while_the_news_are_sent_is_answered_before_its_samples(hub: Hub, one: Channel) -> None:
+    """A socket that is full makes the writer wait between two messages; the reader goes on meanwhile."""
+    one.rows_came(seconds(0, 1), 0.0)
+    session = Session(hub, Codec.JSON, 0.0)
+    payloads = session.messages(0.0)
+    assert ops(decoded(payloads, 3)) == ["hello", "channels", "time"]
+    session.receive(encode({"op": "sub", "sub": 1}, Codec.JSON), 0.0)
+    heard = ops([*decoded(payloads, 100), *decoded(session.messages(0.0), 100)])
+    assert heard.index("sub_ok") < heard.index("snap")
+
+
+def backlog(hub: Hub, one: Channel) -> tuple[Session, Iterator[bytes]]:
+    """A session that writes to a client slower than the samples come."""
+    session = Session(hub, Codec.JSON, 0.0)
+    session.receive(encode({"op": "sub", "sub": 1}, Codec.JSON), 0.0)
+    list(session.messages(0.0))
+    one.rows_came(seconds(0, 60), 0.0)
+
+    def slowly() -> Iterator[bytes]:
+        second = 60
+        for _ in range(40):
+            for payload in session.messages(10.0):
+                yield payload
+                one.rows_came(seconds(second, second + 30), 0.0)
+                second += 30
+
+    return session, slowly()
+
+
+def test_a_slow_client_hears_of_states_before_it_has_caught_up(hub: Hub, one: Channel) -> None:
+    _, payloads = backlog(hub, one)
+    decoded(payloads, 3)
+    hub.board.presence_changed(one, "lost")
+    assert "state" in ops(decoded(payloads, 30))
+
+
+def test_a_slow_client_hears_goodbye_before_it_has_caught_up(hub: Hub, one: Channel) -> None:
+    session, payloads = backlog(hub, one)
+    decoded(payloads, 3)
+    session.say_goodbye(CloseCode.RESTART, "Bye.", 2000, is_resumable=False)
+    rest = [*decoded(payloads, 30), *decoded(session.messages(10.0), 30)]
+    assert ops(rest)[:2].count("bye") == 1
+
+
+def test_latest_mode_sends_the_newest_heart_rate_although_its_row_came_late(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1, mode="latest", max_hz=1)
+    one.rows_came(seconds(0, 1), 0.0)
+    one.rows_came(block(*range(2000, 3000, 100)), 0.0)
+    client.wait(1.0)
+    one.rows_came(seconds(1, 2), 0.0)
+    heard = rows(client.wait(1.0))
+    assert [run.block.t_ms.tolist() for run in heard] == [[1000]]
+
+
+def test_one_row_with_a_time_in_the_future_does_not_silence_latest_mode(hub: Hub, one: Channel) -> None:
+    """A receiver that starts without satellites may be years off; the codec takes any time before 3084."""
+    client = Client(hub)
+    client.say(op="sub", sub=1, mode="latest", max_hz=1)
+    one.rows_came(block(2_500_000_000_000), 0.0)
+    client.wait(1.0)
+    one.rows_came(seconds(1_800_000_000, 1_800_000_001), 0.0)
+    assert rows(client.wait(5.0)) != []
+
+
+def test_an_open_gap_is_told_to_a_new_client_however_many_others_there_were() -> None:
+    board, channel, other = Board(), Channel(1, Wearer("SN-1"), 10), Channel(2, Wearer("SN-2"), 10)
+    board.gap_changed(channel, Gap(1, to_ms=None, rows=None, state="open"))
+    for number in range(1, _KEPT_GAPS + 1):
+        board.gap_changed(other, Gap(number, state="repaired"))
+    assert [message["ch"] for message in board.since(0) if message["state"] == "open"] == [1]
+
+
+def test_no_message_is_larger_than_our_own_client_takes() -> None:
+    board = Board()
+    channels = {ch: Channel(ch, Wearer(f"{ch:0200}", "Ä" * 200, ch), 10) for ch in range(1, 200)}
+    for channel in channels.values():
+        board.channel_changed(channel)
+    session = Session(Hub(channels, board, EPOCH, "", "", 10.0, lambda: 0, lambda: None), Codec.MSGPACK, 0.0)
+    assert max(len(payload) for payload in session.messages(0.0)) <= 2 * MAX_FRAME_BYTES
+
+
+@pytest.mark.parametrize("column", [[1.0], 1.0, b"\x0a\x00"])
+def test_a_column_with_fewer_values_than_rows_is_a_decode_error(column: object) -> None:
+    message = {"blocks": [{"ch": 1, "n0": 1, "rows": 3, "t0": 0, "dt": 100}], "columns": [column]}
+    with pytest.raises(DecodeError):
+        decode_rows(message, schema([Column.HEART_RATE]))
+
+
+@pytest.mark.parametrize("payload", ["welcome", "[]", '{"op":"sub_ok"}', '{"op":"d"}', '{"op":"channels"}'])
+@pytest.mark.looptime
+async def test_somebody_elses_websocket_is_an_error(payload: str) -> None:
+    async with saying(payload) as (url, _):
+        with pytest.raises(StreamError):
+            await hear(LiveClient(url, Codec.JSON), lambda heard: len(heard) == 5)
+
+
+@pytest.mark.looptime
+async def test_our_client_comes_back_no_sooner_than_the_gateway_asks(gateway: Gateway) -> None:
+    client = LiveClient(gateway.url)
+    async with aclosing(client.messages()) as messages:
+        async with gateway.running():
+            async for message in messages:
+                if message["op"] == "snap":
+                    break
+        async for message in messages:
+            if message["op"] == "bye":
+                retry_after_ms = message["retry_after_ms"]
+            if message["op"] == "disconnected":
+                break
+    assert message["retry_s"] * 1000 >= retry_after_ms
+
+
+@pytest.mark.parametrize("headers", [{"Host": "[::1"}, {"Host": "[x]"}, {"Origin": "http://["}])
+async def test_a_malformed_header_is_the_senders_mistake(served: Served, headers: dict[str, str]) -> None:
+    async with aiohttp.ClientSession() as http, http.get(served.http("hello"), headers=headers) as answer:
+        assert 400 <= answer.status < 500
+
+
+async def test_the_configuration_and_the_server_agree_on_what_a_loopback_address_is(served: Served) -> None:
+    async with LiveServer(served.server._hub, dict).listening("localhost", 0) as port:
+        assert port > 0
+
+
+async def test_clients_are_told_also_when_the_gateway_stops_because_of_an_error(served: Served) -> None:
+    server = LiveServer(served.server._hub, dict)
+    with suppress(ZeroDivisionError):
+        async with server.listening("127.0.0.1", 0) as port:
+            ws = await connect(f"ws://127.0.0.1:{port}/api/v1/stream")
+            await until(ws, "hello")
+            raise ZeroDivisionError
+    async with asyncio.timeout(5):
+        assert (await until(ws, "bye"))["code"] == CloseCode.RESTART

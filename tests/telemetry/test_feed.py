@@ -1,0 +1,199 @@
+"""All channels: who is polled, and what the audience hears, in virtual time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.cloud.errors import Forbidden
+from gateway.problems import Problems
+from gateway.telemetry.channel import Channel, Presence, Wearer
+from gateway.telemetry.feed import Feed
+from gateway.telemetry.gaps import Gap
+from insiders_codecs.cloud import DecodedRows
+from tests.telemetry.scripted import ScriptedCloud, body
+
+pytestmark = pytest.mark.looptime
+
+
+class Audience:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.channels: list[tuple[int, int | None]] = []
+        self.presences: list[tuple[int, Presence]] = []
+        self.gaps: list[tuple[int, Gap]] = []
+
+    def channel_changed(self, channel: Channel) -> None:
+        self.channels.append((channel.ch, channel.device_id))
+
+    def presence_changed(self, channel: Channel, presence: Presence) -> None:
+        self.presences.append((channel.ch, presence))
+
+    def gap_changed(self, channel: Channel, gap: Gap) -> None:
+        self.gaps.append((channel.ch, gap))
+
+
+class Moving(ScriptedCloud):
+    """A tracker that moves: a second of rows for each second of the loop's clock."""
+
+    async def latest_data(self, device_id: int, size: int, *, unread_s: float = 0.0) -> DecodedRows:
+        now_ms = round(asyncio.get_running_loop().time() * 1000) // 1000 * 1000
+        self.script = [body(range(now_ms, now_ms + 1000, 100))]
+        return await super().latest_data(device_id, size, unread_s=unread_s)
+
+
+class Bench:
+    """A feed of two trackers."""
+
+    def __init__(self, cloud: ScriptedCloud) -> None:
+        self.cloud = cloud
+        self.heard = Audience()
+        self.refused: list[str] = []
+        self.beats = 0
+        self.feed = Feed(
+            [Wearer("SN-1"), Wearer("SN-2")], 600, cloud, self.heard, Problems(lambda: 0), self.refused.append
+        )
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def polls(self, device_id: int) -> int:
+        return sum(asked == device_id for _, asked, *_ in self.cloud.asked)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(self.feed.run(self.beat))
+            await asyncio.sleep(0)
+            yield
+            running.cancel()
+
+
+@pytest.fixture(name="bench")
+def _bench() -> Bench:
+    return Bench(Moving([]))
+
+
+async def test_channels_are_numbered_from_one_and_described_at_the_start(bench: Bench) -> None:
+    async with bench.running():
+        await asyncio.sleep(5)
+    assert list(bench.feed.channels) == [1, 2]
+    assert bench.heard.channels == [(1, None), (2, None)]
+    assert bench.heard.presences == [(1, Presence.UNCLAIMED), (2, Presence.UNCLAIMED)]
+    assert bench.cloud.asked == []
+
+
+async def test_a_tracker_that_becomes_ours_is_polled_at_once_and_once_a_second(bench: Bench) -> None:
+    async with bench.running():
+        await asyncio.sleep(0.25)
+        bench.feed.assign({"SN-2": 22})
+        await asyncio.sleep(0.01)
+        assert bench.polls(22) == 1
+        await asyncio.sleep(10)
+    assert bench.polls(22) == 11
+    assert bench.polls(11) == 0
+    assert bench.heard.channels[2:] == [(2, 22)]
+    assert [presence for ch, presence in bench.heard.presences if ch == 2] == [
+        Presence.UNCLAIMED,
+        Presence.WAITING,
+        Presence.LIVE,
+    ]
+
+
+async def test_saying_the_same_again_changes_nothing(bench: Bench) -> None:
+    async with bench.running():
+        for _ in range(5):
+            bench.feed.assign({"SN-1": 11})
+            await asyncio.sleep(0.9)
+        assert len(bench.feed.channels[1].ring) == 50
+    assert bench.heard.channels[2:] == [(1, 11)]
+    assert bench.polls(11) == 5
+
+
+async def test_a_tracker_that_is_ours_no_longer_is_not_polled_and_forgotten(bench: Bench) -> None:
+    async with bench.running():
+        bench.feed.assign({"SN-1": 11, "SN-2": 22})
+        await asyncio.sleep(3)
+        bench.feed.assign({"SN-2": 22})
+        await asyncio.sleep(0.01)
+        polls = bench.polls(11)
+        await asyncio.sleep(10)
+        assert bench.polls(11) == polls
+        assert len(bench.feed.channels[1].ring) == 0
+        assert len(bench.feed.channels[2].ring) > 100
+    assert bench.heard.presences[-1] == (1, Presence.UNCLAIMED)
+    assert bench.heard.channels[-1] == (1, None)
+
+
+async def test_a_tracker_that_comes_back_under_another_id_is_polled_under_that_and_begins_anew(bench: Bench) -> None:
+    async with bench.running():
+        bench.feed.assign({"SN-1": 11})
+        await asyncio.sleep(3)
+        bench.feed.assign({"SN-1": 12})
+        assert len(bench.feed.channels[1].ring) == 0
+        await asyncio.sleep(0.01)
+        old = bench.polls(11)
+        await asyncio.sleep(5)
+    assert bench.polls(11) == old
+    assert bench.polls(12) == 6
+    assert len(bench.feed.channels[1].ring) == 60
+
+
+async def test_a_refused_tracker_is_forgotten_told_and_polled_again_only_when_it_is_ours_again() -> None:
+    bench = Bench(ScriptedCloud([body([100]), Forbidden("latest_data"), body([200])]))
+    async with bench.running():
+        bench.feed.assign({"SN-1": 11})
+        await asyncio.sleep(30)
+        assert bench.refused == ["SN-1"]
+        assert bench.polls(11) == 2
+        assert len(bench.feed.channels[1].ring) == 0
+        assert bench.heard.channels[-1] == (1, None)
+        assert bench.heard.presences[-1] == (1, Presence.UNCLAIMED)
+        bench.feed.assign({"SN-1": 11})
+        await asyncio.sleep(1.5)
+        assert bench.polls(11) == 4
+        assert bench.feed.channels[1].ring.newest_ms == 200
+
+
+async def test_a_refused_tracker_that_is_ours_again_at_once_is_polled_again() -> None:
+    """The roster may already know better when the refusal arrives."""
+    cloud = ScriptedCloud([Forbidden("latest_data"), body([200])])
+    feed = Feed(
+        [Wearer("SN-1")], 600, cloud, Audience(), Problems(lambda: 0), lambda _serial_number: feed.assign({"SN-1": 11})
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(feed.run(lambda: None))
+        feed.assign({"SN-1": 11})
+        await asyncio.sleep(3)
+        running.cancel()
+    assert feed.channels[1].ring.newest_ms == 200
+
+
+async def test_silence_is_told_step_by_step_and_each_step_once() -> None:
+    bench = Bench(ScriptedCloud([body([100]), body([])]))
+    async with bench.running():
+        bench.feed.assign({"SN-1": 11})
+        await asyncio.sleep(60)
+    assert [presence for ch, presence in bench.heard.presences if ch == 1][-3:] == [
+        Presence.LIVE,
+        Presence.STALE,
+        Presence.LOST,
+    ]
+    assert len(bench.heard.presences) <= 6
+
+
+async def test_gaps_are_told_once_with_their_channel() -> None:
+    bench = Bench(ScriptedCloud([body([0, 100, 2_000, *range(2_100, 9_000, 100)]), body([])]))
+    async with bench.running():
+        bench.feed.assign({"SN-2": 22})
+        await asyncio.sleep(5)
+    assert [(ch, gap.from_ms, gap.to_ms) for ch, gap in bench.heard.gaps] == [(2, 100, 2_000)]
+
+
+async def test_it_beats_on_every_turn_and_does_not_spin(bench: Bench) -> None:
+    async with bench.running():
+        bench.feed.assign({"SN-1": 11})
+        await asyncio.sleep(20)
+    assert 40 <= bench.beats <= 45

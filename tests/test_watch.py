@@ -1,0 +1,212 @@
+"""The live stream in a terminal: what is shown of it."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from gateway.live.board import Board
+from gateway.live.server import LiveServer
+from gateway.live.session import Hub
+from gateway.telemetry.channel import Channel, Wearer
+from gateway.watch import HEART_RATE_GOES_OLD_MS, Scoreboard, watch, watch_json
+from insiders_codecs.live import Arrivals, Message
+from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
+
+NOW_MS = 1_000_000.0
+ADA = {"ch": 1, "name": "Ada", "serial_number": "SN-1", "number": 10}
+
+
+def run_of(*rows: tuple[int, float, float], ch: int = 1) -> Arrivals:
+    """Rows of time, speed and heart rate."""
+    values = np.full((len(QUANTITIES), len(rows)), np.nan)
+    values[Column.SPEED] = [speed for _, speed, _ in rows]
+    values[Column.HEART_RATE] = [heart_rate for _, _, heart_rate in rows]
+    return Arrivals(ch, 1, SampleBlock(np.array([t_ms for t_ms, _, _ in rows], np.int64), values))
+
+
+def scoreboard(*runs: Arrivals, presence: str = "live") -> Scoreboard:
+    board = Scoreboard()
+    board.take({"op": "hello", "epoch": "a", "utc_ms": NOW_MS}, [], NOW_MS)
+    board.take({"op": "channels", "channels": [ADA]}, [], NOW_MS)
+    board.take({"op": "state", "key": "channel/1", "ch": 1, "value": presence}, [], NOW_MS)
+    board.take({"op": "d"}, list(runs), NOW_MS)
+    return board
+
+
+def drawn(board: Scoreboard, now_ms: float = NOW_MS) -> list[str]:
+    """The lines, 80 columns wide, without the heading."""
+    out = io.StringIO()
+    Console(file=out, width=80).print(board.table(now_ms))
+    return [line.rstrip() for line in out.getvalue().splitlines()[3:] if line.strip()]
+
+
+def cells(board: Scoreboard, now_ms: float = NOW_MS) -> list[str]:
+    return drawn(board, now_ms)[0].split()
+
+
+def test_an_athlete_is_one_line_of_newest_values_in_the_units_people_use() -> None:
+    board = scoreboard(run_of((998_000, 1.0, 140), (999_000, 5.0, 151)))
+    assert cells(board) == ["10", "Ada", "151", "18.0", "—", "1.0", "2"]
+
+
+def test_a_late_row_is_counted_and_does_not_take_the_place_of_a_newer_one() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)), run_of((990_000, 1.0, 90), (991_000, 1.0, 91)))
+    assert cells(board) == ["10", "Ada", "151", "18.0", "—", "1.0", "3"]
+
+
+def test_a_value_stays_when_newer_rows_do_not_have_it_but_a_heart_rate_only_for_seconds() -> None:
+    age_ms = HEART_RATE_GOES_OLD_MS
+    board = scoreboard(run_of((900_000, 5.0, 151)), run_of((900_000 + age_ms, np.nan, np.nan)))
+    assert cells(board)[2:4] == ["151", "18.0"]
+    board.take({"op": "d"}, [run_of((900_001 + age_ms, np.nan, np.nan))], NOW_MS)
+    assert cells(board)[2:4] == ["—", "18.0"]
+
+
+@pytest.mark.parametrize(
+    ("presence", "shown"), [("live", True), ("stale", True), ("lost", False), ("unclaimed", False), ("waiting", False)]
+)
+def test_a_value_of_an_athlete_who_is_lost_is_not_shown(presence: str, shown: bool) -> None:
+    line = drawn(scoreboard(run_of((999_000, 5.0, 151)), presence=presence))[0]
+    assert ("151" in line and "18.0" in line) is shown
+    assert (presence[:6] in line) is (presence != "live")
+
+
+def test_ages_are_told_by_the_gateways_clock() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)))
+    board.take({"op": "time", "utc_ms": 1_002_000}, [], 5_000.0)
+    assert board.age_ms(board.rows[1], 6_000.0) == 4_000.0
+    assert cells(board, 6_000.0)[5] == "4.0"
+
+
+def test_gaps_are_counted_until_they_are_repaired() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)))
+    for number, state in [(1, "open"), (2, "closed"), (1, "closed"), (3, "closed"), (3, "repaired"), (9, "repaired")]:
+        board.take({"op": "gap", "ch": 1, "id": number, "state": state}, [], NOW_MS)
+    board.take({"op": "gap", "ch": 1, "sub": 1, "state": "closed", "reason": "ring_overrun"}, [], NOW_MS)
+    board.take({"op": "gap", "ch": 99, "id": 1, "state": "open"}, [], NOW_MS)
+    assert cells(board)[-1] == "2"
+
+
+def test_problems_are_shown_with_what_to_do_until_they_are_solved() -> None:
+    board = scoreboard()
+    problem: Message = {
+        "op": "state",
+        "key": "problem/x/SN-1",
+        "value": "open",
+        "text": "It is off",
+        "action": "plug in",
+    }
+    board.take(problem, [], NOW_MS)
+    assert drawn(board)[-1] == "It is off: plug in."
+    board.take({"op": "state", "key": "problem/x/SN-1", "value": "gone"}, [], NOW_MS)
+    board.take({"op": "state", "key": "problem/x/SN-2", "value": "gone"}, [], NOW_MS)
+    board.take({"op": "state", "key": "something/else", "value": "on"}, [], NOW_MS)
+    assert board.problems == {}
+
+
+def test_a_connection_that_is_cut_says_so_until_the_next_word() -> None:
+    board = scoreboard()
+    board.take({"op": "bye", "text": "The gateway stops."}, [], NOW_MS)
+    assert drawn(board)[-1] == "The gateway stops."
+    board.take({"op": "disconnected", "text": "nothing answers", "retry_s": 1}, [], NOW_MS)
+    assert drawn(board)[-1] == "nothing answers, trying again"
+    board.take({"op": "hello", "epoch": "a", "utc_ms": NOW_MS}, [], NOW_MS)
+    assert "trying" not in "".join(drawn(board))
+
+
+def test_an_athlete_without_name_or_number_is_shown_by_serial_number() -> None:
+    board = scoreboard()
+    board.take({"op": "channels", "channels": [{**ADA, "name": None, "number": None}]}, [], NOW_MS)
+    assert cells(board)[0] == "SN-1"
+
+
+def test_what_is_unknown_is_passed_over() -> None:
+    board = scoreboard()
+    before = drawn(board)
+    board.take({"op": "dance"}, [], NOW_MS)
+    board.take({"op": "state", "key": "channel/99", "ch": 99, "value": "live"}, [], NOW_MS)
+    assert drawn(board) == before
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """The table hands every stream handler of the root logger another stream: pytest's own are not there to take it."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    root.handlers.clear()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+
+
+async def served(channel: Channel, seen: str, out: io.StringIO, *, is_json: bool) -> None:
+    """Watch a real gateway until something is on the screen."""
+    board = Board()
+    board.channel_changed(channel)
+    board.presence_changed(channel, "live")
+    hub = Hub({1: channel}, board, "e", "Test", "0.0", 60.0, lambda: 999_500, lambda: True)
+    async with LiveServer(hub, dict).listening("127.0.0.1", 0) as port, asyncio.TaskGroup() as tasks:
+        url = f"ws://127.0.0.1:{port}/api/v1/stream"
+        work = watch_json(url, out) if is_json else watch(url, Console(file=out, width=80, force_terminal=True))
+        watching = tasks.create_task(work)
+        async with asyncio.timeout(10):
+            while seen not in out.getvalue():
+                await asyncio.sleep(0.01)
+        watching.cancel()
+
+
+@pytest.fixture(name="channel")
+def _channel() -> Channel:
+    channel = Channel(1, Wearer("SN-1", "Ada", 10), 100)
+    channel.rows_came(run_of((999_000, 5.0, 151)).block, 0.0)
+    return channel
+
+
+async def test_the_table_follows_a_gateway_until_it_is_ended(channel: Channel) -> None:
+    out = io.StringIO()
+    with quiet_log():
+        await served(channel, "18.0", out, is_json=False)
+    assert "Ada" in out.getvalue()
+
+
+async def test_every_message_is_one_line_of_json_at_once(channel: Channel) -> None:
+    out = io.StringIO()
+    await served(channel, '"op":"snap"', out, is_json=True)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["op"] for line in lines if line["op"] not in {"time", "state"}] == [
+        "hello",
+        "channels",
+        "sub_ok",
+        "snap",
+    ]
+    assert lines[-1]["columns"][Column.SPEED] == [5.0]
+
+
+@pytest.mark.parametrize("name", ["Ada [/]", "Ada [red]", "Ada [b]"])
+def test_a_name_is_shown_as_it_is_written(name: str) -> None:
+    board = scoreboard()
+    board.take({"op": "channels", "channels": [{**ADA, "name": name}]}, [], NOW_MS)
+    assert name in drawn(board)[0]
+
+
+def test_another_run_of_the_gateway_knows_nothing_of_the_problems_and_gaps_of_the_last() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)))
+    board.take({"op": "hello", "epoch": "a", "utc_ms": NOW_MS}, [], NOW_MS)
+    board.take({"op": "state", "key": "problem/x/", "value": "open", "text": "t", "action": "a"}, [], NOW_MS)
+    board.take({"op": "gap", "ch": 1, "id": 1, "state": "open"}, [], NOW_MS)
+    board.take({"op": "hello", "epoch": "b", "utc_ms": NOW_MS}, [], NOW_MS)
+    assert board.problems == {}
+    assert all(not row.open_gaps for row in board.rows.values())
+
+
+def test_the_table_fits_80_columns_without_cutting_a_word() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)), presence="unclaimed")
+    assert drawn(board)[0].endswith("unclaimed")
