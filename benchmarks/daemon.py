@@ -36,10 +36,10 @@ def main() -> None:
         gateway = None
         try:
             assert simulator.stdout is not None
-            cloud = dict(part.split("=", 1) for part in simulator.stdout.readline().split())
+            printed = "".join(iter(simulator.stdout.readline, "\n"))  # up to the first empty line
+            secrets = dict(word.split("=", 1) for word in printed.split() if word.startswith("INSIDERS_"))
             config = Path(folder) / "config.toml"
-            config.write_text(_config(cloud, options.trackers))
-            secrets = {"INSIDERS_PASSWORD": cloud["password"], "INSIDERS_CLIENT_SECRET": cloud["client_secret"]}
+            config.write_text(printed + _rest_of_config(options.trackers))
             started = time.monotonic()
             gateway = subprocess.Popen(
                 [*GATEWAY, "run", "--config", str(config)], env={**os.environ, **secrets}, stderr=subprocess.DEVNULL
@@ -85,11 +85,10 @@ async def _measure(gateway: psutil.Process, started: float, trackers: int, secon
     print(f"resident memory              {memory:6.1f} MB, rings of 30 min included")
 
 
-def _config(cloud: dict[str, str], trackers: int) -> str:
+def _rest_of_config(trackers: int) -> str:
     from gateway.simulator.devices import catalogue
 
-    lines = ["[cloud]", *(f'{key} = "{cloud[key]}"' for key in ("api_url", "token_url", "websocket_url", "username"))]
-    lines += [f'client_id = "{cloud["client_id"]}"', "[live]", "port = 8799"]
+    lines = ["[live]", "port = 8799"]
     for device in catalogue(trackers):
         lines += ["[[trackers]]", f'serial_number = "{device.serial_number}"', f'device_name = "{device.device_name}"']
     return "\n".join(lines)

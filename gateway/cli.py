@@ -2,21 +2,23 @@
 
 import argparse
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 
 from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
-from gateway.live.client import StreamError
+from gateway.live.client import StreamError, stream_url
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
 
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
-DEFAULT_URL = "ws://127.0.0.1:8770/api/v1/stream"
+DEFAULT_URL = "127.0.0.1:8770"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +48,8 @@ def _explain(error: BaseException) -> int:
             # Our reader is gone, `| head` for example. Python must not try to flush into the pipe once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
+        case OSError(errno=errno.ENOSPC):
+            return _fail("There is no room left where the output goes: make room and start again.")
         case KeyboardInterrupt():
             return 130
         case _:
@@ -54,6 +58,7 @@ def _explain(error: BaseException) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("insiders-gateway", description="Live telemetry of Insiders trackers.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('insiders-gateway')}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log what is going on in detail")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -79,11 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     simulate.add_argument("--faults", type=Path, metavar="FILE", help="TOML file with what shall go wrong")
     watch = command("watch", "Show a gateway's live stream.")
-    watch.add_argument("url", nargs="?", default=DEFAULT_URL, metavar="URL", help=f"default {DEFAULT_URL}")
+    watch.add_argument(
+        "url", nargs="?", default=DEFAULT_URL, metavar="URL", help="or host:port; default: here, port 8770"
+    )
     watch.add_argument("--json", action="store_true", help="print every message as a line of JSON")
     tracker = command("trackers", "List, claim or release trackers in the cloud.")
     tracker.add_argument("verb", choices=("list", "claim", "release"))
-    tracker.add_argument("serials", nargs="*", metavar="SERIAL", help="serial numbers; claim takes all by default")
+    tracker.add_argument(
+        "serials", nargs="*", metavar="SERIAL", help="serial numbers; list and claim take all by default"
+    )
     config = command("config", "Check the configuration.")
     config.add_argument("verb", choices=("check",))
     for reader in (run, tracker, config):
@@ -99,7 +108,7 @@ async def _run(options: argparse.Namespace) -> int:
             async with app.running(settings, credentials):
                 await stop.wait()
         except OSError as error:
-            return _fail(f"Port {settings.live.port} cannot be opened ({error.strerror}): set another in [live].")
+            return _fail(f"Port {settings.live.port} cannot be opened, {_cause(error)}: set another in [live].")
     return 0
 
 
@@ -110,7 +119,7 @@ async def _demo(options: argparse.Namespace) -> int:
         try:
             await demo(trackers=options.trackers, seed=options.seed, port=options.port, stop=stop, console=Console())
         except OSError as error:
-            return _fail(f"Port {options.port} cannot be opened ({error.strerror}): give another with --port.")
+            return _fail(f"Port {options.port} cannot be opened, {_cause(error)}: give another with --port.")
     return 0
 
 
@@ -123,10 +132,11 @@ async def _simulate(options: argparse.Namespace) -> int:
 async def _watch(options: argparse.Namespace) -> int:
     from gateway.watch import watch, watch_json
 
+    url = stream_url(options.url)
     console = Console()
     if not options.json and not console.is_terminal:
         return _fail("The table needs a terminal: add --json for a pipe or a file.")
-    return await _until_stopped(watch_json(options.url) if options.json else watch(options.url, console))
+    return await _until_stopped(watch_json(url) if options.json else watch(url, console))
 
 
 async def _trackers(options: argparse.Namespace) -> int:
@@ -135,7 +145,7 @@ async def _trackers(options: argparse.Namespace) -> int:
     async with app.connected(settings, load_credentials(os.environ)) as cloud:
         match options.verb:
             case "list":
-                return await trackers.list_trackers(cloud, roster, console)
+                return await trackers.list_trackers(cloud, roster, options.serials, console)
             case "claim":
                 return await trackers.claim_trackers(cloud, roster, options.serials, console)
             case _:
@@ -145,7 +155,13 @@ async def _trackers(options: argparse.Namespace) -> int:
 async def _check(options: argparse.Namespace) -> int:
     path = _config(options)
     settings = load(path)
-    print(f"{path} is in order: {len(settings.trackers)} trackers, live stream on port {settings.live.port}.")
+    count = len(settings.trackers)
+    print(f"{path} is in order: {count} tracker{'' if count == 1 else 's'}, port {settings.live.port}.")
+    try:
+        load_credentials(os.environ)
+    except ConfigError as error:
+        missing = " and ".join(mistake.key for mistake in error.mistakes)
+        print(f"Not seen from here, which is well if the service has it: {missing}.")
     return 0
 
 
@@ -166,6 +182,11 @@ def _config(options: argparse.Namespace) -> Path:
     if path is None:
         path = Path("config.toml") if Path("config.toml").exists() else SYSTEM_CONFIG
     return path
+
+
+def _cause(error: OSError) -> str:
+    """What the operating system says, without what Python wraps around it."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _fail(sentence: str) -> int:

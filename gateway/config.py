@@ -274,7 +274,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _syntax(text: str) -> str:
     """`tomllib`'s message without what it quotes from the file, which may be part of a secret."""
     place = re.search(r"\((at [^()]+)\)$", text)
-    return f"a syntax error {place.group(1)}" if place else "a syntax error"
+    what = "a key that stands twice" if text.startswith("Cannot overwrite a value") else "a syntax error"
+    return f"{what} {place.group(1)}" if place else what
 
 
 def _path_mistakes(paths: Mapping[str, object]) -> Iterator[Mistake]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -67,7 +68,7 @@ async def demo(*, trackers: int, seed: int, port: int, stop: asyncio.Event, cons
 def _command() -> str:
     """Our command as it can be typed from the present folder, whether or not the environment is activated."""
     command = Path(sys.executable).with_name("insiders-gateway")
-    return os.path.relpath(command) if command.exists() else "insiders-gateway"
+    return shlex.quote(os.path.relpath(command)) if command.exists() else "insiders-gateway"
 
 
 def _settings(cloud: SimulatedCloud, served: simulator.RunningCloud, port: int) -> Settings:

@@ -29,8 +29,8 @@ class Problem:
 class Problems:
     """The problems of this moment, oldest first; iterating gives a snapshot.
 
-    There is at most one problem for a code and a subject. Code, subject and text reach the log, so they carry nothing
-    that may not stand there: no name of a person, no secret, no position.
+    There is at most one problem for a code and a subject. All of it reaches the log, so it carries nothing that may not
+    stand there: no name of a person, no secret, no position.
 
     Attributes:
         revision: Grows with every visible change, so that a reader compares a number instead of owning a queue.
@@ -50,7 +50,8 @@ class Problems:
     def report(self, code: str, text: str, action: str, subject: str = "") -> None:
         """Say that something is wrong; saying it again changes its words at most, never its beginning."""
         known = self._current.get((code, subject))
-        _log.log(logging.DEBUG if known else logging.WARNING, "%s: %s", _label(code, subject), text)
+        level = logging.DEBUG if known else logging.WARNING
+        _log.log(level, "%s: %s: %s", _label(code, subject), text, action)
         if known is None:
             problem = Problem(code, subject, text, action, self._now_ms())
         else:

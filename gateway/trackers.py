@@ -28,8 +28,8 @@ class Cloud(Protocol):
         """Give a device up."""
 
 
-async def list_trackers(cloud: Cloud, roster: Sequence[Tracker], console: Console) -> int:
-    """Show the roster beside what the account owns, and what it owns besides.
+async def list_trackers(cloud: Cloud, roster: Sequence[Tracker], serials: Sequence[str], console: Console) -> int:
+    """Show the roster beside what the account owns, and what it owns besides; only the named ones if some are named.
 
     Returns:
         Exit status: 0, or 1 if the cloud could not be asked.
@@ -40,12 +40,14 @@ async def list_trackers(cloud: Cloud, roster: Sequence[Tracker], console: Consol
         return _fail(console, str(error))
     table = _table("Device")
     for tracker in roster:
+        if serials and tracker.serial_number not in serials:
+            continue
         device = find(tracker.serial_number, owned, tracker.device_name)
-        status = "[green]owned[/]" if device else "[yellow]not owned[/]"
+        status = "[green]owned[/]" if device else "[yellow]not ours (claim says why)[/]"
         table.add_row(*_cells(tracker), str(device.id) if device else "", status)
     listed = {tracker.serial_number for tracker in roster}
     for device in owned:
-        if device.serial_number not in listed:
+        if device.serial_number not in listed and (not serials or device.serial_number in serials):
             table.add_row(escape(device.serial_number or "?"), "", "", str(device.id), "owned, not in \\[\\[trackers]]")
     console.print(table)
     return OK
@@ -60,7 +62,7 @@ async def claim_trackers(cloud: Cloud, roster: Sequence[Tracker], serials: Seque
     by_serial = {tracker.serial_number: tracker for tracker in roster}
     strangers = [serial for serial in serials if serial not in by_serial]
     for serial in strangers:
-        _fail(console, f"{serial} is not in [[trackers]]: add it to the configuration, with its device_name.")
+        _fail(console, f"{serial} is not in the configuration: add it to [[trackers]], with its device_name.")
     wanted = (
         [by_serial[serial] for serial in dict.fromkeys(serials) if serial in by_serial] if serials else list(roster)
     )
@@ -87,6 +89,8 @@ async def release_trackers(cloud: Cloud, roster: Sequence[Tracker], serials: Seq
     Returns:
         Exit status: 0 if all of them were released, else 1.
     """
+    if not serials:
+        return _fail(console, "Name the trackers to release by their serial numbers.")
     try:
         owned = [device async for device in cloud.devices(current=True)]
     except CloudError as error:

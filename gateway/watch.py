@@ -47,6 +47,7 @@ class Scoreboard:
         self.rows: dict[int, Row] = {}
         self.problems: dict[str, Message] = {}
         self.connection = "connecting"
+        self.site = "Gateway"
         self._clock_offset_ms = 0.0
         self._epoch = ""
 
@@ -62,6 +63,7 @@ class Scoreboard:
                 # Ages are told by the gateway's clock: a laptop's may be minutes off.
                 self._clock_offset_ms = message["utc_ms"] - now_ms
                 self.connection = "connected"
+                self.site = message.get("site", self.site)
             case "channels":
                 for channel in message["channels"]:
                     row = self.rows.setdefault(channel["ch"], Row("", None))
@@ -87,40 +89,57 @@ class Scoreboard:
         for run in arrivals:
             self._take_rows(run)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the last word was the gateway's."""
+        return self.connection == "connected"
+
     def age_ms(self, row: Row, now_ms: float) -> float | None:
         """How old the newest sample is by the gateway's clock; None before the first."""
         return now_ms + self._clock_offset_ms - row.t_ms if row.t_ms else None
 
-    def table(self, now_ms: float) -> Group:
-        """The board as it is to be drawn; fits 80 columns."""
+    def table(self, now_ms: float, height: int = 100) -> Group:
+        """The board as it is to be drawn: fits 80 columns, and as many lines as are given.
+
+        What a person must act on stands at the top, where no window is too small for it.
+        """
+        lines: list[Table | Text] = [
+            Text(f"{self.site}: {self.connection}", style="" if self.is_connected else "bold red")
+        ]
+        lines += [
+            Text(f"{problem['text']}: {problem['action']}.", style="yellow") for problem in self.problems.values()
+        ]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
         table.add_column("#", justify="right", width=3)
         table.add_column("Athlete", width=20, no_wrap=True, overflow="ellipsis")
         for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 6), ("Rows", 8), ("Gaps", 4)):
             table.add_column(heading, justify="right", width=width)
-        table.add_column("", width=9)
-        for row in self.rows.values():
-            is_shown = row.presence in {"live", "stale"}
-            age_ms = self.age_ms(row, now_ms)
-            table.add_row(
-                "" if row.number is None else str(row.number),
-                Text(row.name),
-                _value(row, Column.HEART_RATE, "{:.0f}", 1) if is_shown else "—",
-                _value(row, Column.SPEED, "{:.1f}", _KMH_PER_MPS) if is_shown else "—",
-                _value(row, Column.POWER, "{:.0f}", 1) if is_shown else "—",
-                "—" if age_ms is None else f"{age_ms / 1000:.1f}",
-                str(row.rows),
-                str(len(row.open_gaps)) if row.open_gaps else "",
-                "" if row.presence == "live" else row.presence,
-                style=_STYLES.get(row.presence, ""),
-            )
-        lines: list[Table | Text] = [table]
-        if self.connection != "connected":
-            lines.append(Text(self.connection, style="bold red"))
-        lines += [
-            Text(f"{problem['text']}: {problem['action']}.", style="yellow") for problem in self.problems.values()
-        ]
+        table.add_column("State", width=9)
+        rows = sorted(self.rows.values(), key=lambda row: (row.number is None, row.number or 0, row.name))
+        # A long sentence may take two lines; the table's own heading takes four.
+        room = max(1, height - 2 * len(lines) - 4)
+        for row in rows[:room]:
+            table.add_row(*self._cells(row, now_ms), style=_STYLES.get(row.presence, ""))
+        lines.append(table)
+        if len(rows) > room:
+            lines.append(Text(f"and {len(rows) - room} more: make the window taller", style="dim"))
         return Group(*lines)
+
+    def _cells(self, row: Row, now_ms: float) -> list[str | Text]:
+        age_ms = self.age_ms(row, now_ms)
+        # A value that is lost is not shown as if it were the athlete's still.
+        is_shown = row.presence in {"live", "stale"}
+        return [
+            "" if row.number is None else str(row.number),
+            Text(row.name),  # not markup: people have brackets in their names
+            _value(row, Column.HEART_RATE, "{:.0f}", 1) if is_shown else "—",
+            _value(row, Column.SPEED, "{:.1f}", _KMH_PER_MPS) if is_shown else "—",
+            _value(row, Column.POWER, "{:.0f}", 1) if is_shown else "—",
+            "—" if age_ms is None else f"{age_ms / 1000:.1f}",
+            str(row.rows),
+            str(len(row.open_gaps)) if row.open_gaps else "",
+            "" if row.presence == "live" else row.presence,
+        ]
 
     def _take_rows(self, run: Arrivals) -> None:
         row = self.rows.setdefault(run.ch, Row("", None))
@@ -168,7 +187,7 @@ async def watch_json(url: str, out: TextIO = sys.stdout) -> None:
 
 async def _draw(board: Scoreboard, screen: Live) -> None:
     while True:
-        screen.update(board.table(_now_ms()), refresh=True)
+        screen.update(board.table(_now_ms(), screen.console.height), refresh=True)
         await asyncio.sleep(1 / _REDRAWS_PER_S)
 
 

@@ -76,7 +76,10 @@ def config(folder: Path, port: int = 0) -> Path:
 def test_a_good_configuration_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = config(tmp_path, 8123)
     assert cli.main(["config", "check", "--config", str(path)]) == 0
-    assert capsys.readouterr().out == f"{path} is in order: 1 trackers, live stream on port 8123.\n"
+    assert capsys.readouterr().out.splitlines() == [
+        f"{path} is in order: 1 tracker, port 8123.",
+        "Not seen from here, which is well if the service has it: INSIDERS_PASSWORD and INSIDERS_CLIENT_SECRET.",
+    ]
 
 
 def test_the_configuration_of_this_folder_goes_before_that_of_the_system(

@@ -103,13 +103,13 @@ def test_a_problem_cannot_be_changed() -> None:
 
 def test_first_report_warns_repeats_are_quiet_and_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
     problems = Problems(Clock())
-    problems.report("a", "Something is wrong.", "x", subject="s")
-    problems.report("a", "Something is wrong.", "x", subject="s")
+    problems.report("a", "Something is wrong", "x", subject="s")
+    problems.report("a", "Something is wrong", "x", subject="s")
     problems.resolve("a", subject="s")
     problems.resolve("a", subject="s")
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (logging.WARNING, "a [s]: Something is wrong."),
-        (logging.DEBUG, "a [s]: Something is wrong."),
+        (logging.WARNING, "a [s]: Something is wrong: x"),
+        (logging.DEBUG, "a [s]: Something is wrong: x"),
         (logging.INFO, "a [s]: resolved"),
     ]
 

@@ -52,21 +52,21 @@ def terminal() -> Terminal:
 async def test_list_shows_the_roster_and_what_we_own_besides(
     cloud: Simulated, roster: list[Tracker], terminal: Terminal
 ) -> None:
-    assert await list_trackers(cloud.client, roster, terminal.console) == 0
+    assert await list_trackers(cloud.client, roster, (), terminal.console) == 0
     assert [line.split() for line in terminal.lines] == [
         ["Serial", "number", "Athlete", "No.", "Device", "Status"],
         ["SIM-0001", "Athlete", "0", "0", "4101", "owned"],
-        ["SIM-0003", "Athlete", "2", "2", "not", "owned"],
-        ["SIM-0004", "Athlete", "3", "3", "not", "owned"],
-        ["SIM-0006B", "Athlete", "4", "4", "not", "owned"],
-        ["SIM-0006", "Athlete", "5", "5", "not", "owned"],
+        ["SIM-0003", "Athlete", "2", "2", "not", "ours", "(claim", "says", "why)"],
+        ["SIM-0004", "Athlete", "3", "3", "not", "ours", "(claim", "says", "why)"],
+        ["SIM-0006B", "Athlete", "4", "4", "not", "ours", "(claim", "says", "why)"],
+        ["SIM-0006", "Athlete", "5", "5", "not", "ours", "(claim", "says", "why)"],
         ["SIM-0003B", "4102", "owned,", "not", "in", "[[trackers]]"],
     ]
 
 
 async def test_a_table_of_long_names_fits_80_columns(cloud: Simulated, terminal: Terminal) -> None:
     roster = [Tracker("S" * 60, "n", "[bold]" + "Very long name " * 5, 9999)]
-    await list_trackers(cloud.client, roster, terminal.console)
+    await list_trackers(cloud.client, roster, (), terminal.console)
     await claim_trackers(cloud.client, roster, [], terminal.console)
     assert max(len(line) for line in terminal.lines) <= 80
     assert "[bold]" in terminal.text
@@ -92,7 +92,7 @@ async def test_claim_refuses_a_serial_number_that_is_not_configured(
     cloud: Simulated, roster: list[Tracker], terminal: Terminal
 ) -> None:
     assert await claim_trackers(cloud.client, roster, ["SIM-0004", "[red]7"], terminal.console) == 1
-    assert "[red]7 is not in [[trackers]]: add it to the configuration" in terminal.text
+    assert "[red]7 is not in the configuration: add it to [[trackers]]" in terminal.text
     assert cloud.cloud.requests["take_ownership"] == 1
 
 
@@ -133,10 +133,21 @@ async def test_a_refused_login_is_one_sentence(terminal: Terminal) -> None:
     async with simulated(password="wrong") as cloud:
         roster = [Tracker("SIM-0001")]
         for status in (
-            await list_trackers(cloud.client, roster, terminal.console),
+            await list_trackers(cloud.client, roster, (), terminal.console),
             await claim_trackers(cloud.client, roster, [], terminal.console),
             await release_trackers(cloud.client, roster, ["SIM-0001"], terminal.console),
         ):
             assert status == 1
     assert terminal.text.count("user name or password is wrong") == 3
     assert "Traceback" not in terminal.text
+
+
+async def test_release_wants_to_know_what(cloud: Simulated, roster: list[Tracker], terminal: Terminal) -> None:
+    assert await release_trackers(cloud.client, roster, (), terminal.console) == 1
+    assert "serial numbers" in terminal.text
+
+
+async def test_list_can_be_narrowed_to_some(cloud: Simulated, roster: list[Tracker], terminal: Terminal) -> None:
+    named = roster[1].serial_number
+    assert await list_trackers(cloud.client, roster, (named,), terminal.console) == 0
+    assert [line.split()[0] for line in terminal.lines[1:]] == [named]

@@ -33,18 +33,30 @@ def run_of(*rows: tuple[int, float, float], ch: int = 1) -> Arrivals:
 
 def scoreboard(*runs: Arrivals, presence: str = "live") -> Scoreboard:
     board = Scoreboard()
-    board.take({"op": "hello", "epoch": "a", "utc_ms": NOW_MS}, [], NOW_MS)
+    board.take({"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS}, [], NOW_MS)
     board.take({"op": "channels", "channels": [ADA]}, [], NOW_MS)
     board.take({"op": "state", "key": "channel/1", "ch": 1, "value": presence}, [], NOW_MS)
     board.take({"op": "d"}, list(runs), NOW_MS)
     return board
 
 
-def drawn(board: Scoreboard, now_ms: float = NOW_MS) -> list[str]:
-    """The lines, 80 columns wide, without the heading."""
+def screen(board: Scoreboard, now_ms: float = NOW_MS, height: int = 24) -> tuple[list[str], list[str]]:
+    """The lines above the table and those in and below it, 80 columns wide, without its heading."""
     out = io.StringIO()
-    Console(file=out, width=80).print(board.table(now_ms))
-    return [line.rstrip() for line in out.getvalue().splitlines()[3:] if line.strip()]
+    Console(file=out, width=80).print(board.table(now_ms, height))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    rule = next(number for number, line in enumerate(lines) if "───" in line)
+    return [line for line in lines[: rule - 1] if line], [line for line in lines[rule + 1 :] if line]
+
+
+def drawn(board: Scoreboard, now_ms: float = NOW_MS) -> list[str]:
+    """The athletes' lines."""
+    return screen(board, now_ms)[1]
+
+
+def said(board: Scoreboard) -> list[str]:
+    """What stands above the table."""
+    return screen(board)[0]
 
 
 def cells(board: Scoreboard, now_ms: float = NOW_MS) -> list[str]:
@@ -104,7 +116,7 @@ def test_problems_are_shown_with_what_to_do_until_they_are_solved() -> None:
         "action": "plug in",
     }
     board.take(problem, [], NOW_MS)
-    assert drawn(board)[-1] == "It is off: plug in."
+    assert said(board) == ["Test: connected", "It is off: plug in."]
     board.take({"op": "state", "key": "problem/x/SN-1", "value": "gone"}, [], NOW_MS)
     board.take({"op": "state", "key": "problem/x/SN-2", "value": "gone"}, [], NOW_MS)
     board.take({"op": "state", "key": "something/else", "value": "on"}, [], NOW_MS)
@@ -114,11 +126,11 @@ def test_problems_are_shown_with_what_to_do_until_they_are_solved() -> None:
 def test_a_connection_that_is_cut_says_so_until_the_next_word() -> None:
     board = scoreboard()
     board.take({"op": "bye", "text": "The gateway stops."}, [], NOW_MS)
-    assert drawn(board)[-1] == "The gateway stops."
+    assert said(board) == ["Test: The gateway stops."]
     board.take({"op": "disconnected", "text": "nothing answers", "retry_s": 1}, [], NOW_MS)
-    assert drawn(board)[-1] == "nothing answers, trying again"
-    board.take({"op": "hello", "epoch": "a", "utc_ms": NOW_MS}, [], NOW_MS)
-    assert "trying" not in "".join(drawn(board))
+    assert said(board) == ["Test: nothing answers, trying again"]
+    board.take({"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS}, [], NOW_MS)
+    assert said(board) == ["Test: connected"]
 
 
 def test_an_athlete_without_name_or_number_is_shown_by_serial_number() -> None:
@@ -199,7 +211,7 @@ def test_a_name_is_shown_as_it_is_written(name: str) -> None:
 
 def test_another_run_of_the_gateway_knows_nothing_of_the_problems_and_gaps_of_the_last() -> None:
     board = scoreboard(run_of((999_000, 5.0, 151)))
-    board.take({"op": "hello", "epoch": "a", "utc_ms": NOW_MS}, [], NOW_MS)
+    board.take({"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS}, [], NOW_MS)
     board.take({"op": "state", "key": "problem/x/", "value": "open", "text": "t", "action": "a"}, [], NOW_MS)
     board.take({"op": "gap", "ch": 1, "id": 1, "state": "open"}, [], NOW_MS)
     board.take({"op": "hello", "epoch": "b", "utc_ms": NOW_MS}, [], NOW_MS)
@@ -210,3 +222,21 @@ def test_another_run_of_the_gateway_knows_nothing_of_the_problems_and_gaps_of_th
 def test_the_table_fits_80_columns_without_cutting_a_word() -> None:
     board = scoreboard(run_of((999_000, 5.0, 151)), presence="unclaimed")
     assert drawn(board)[0].endswith("unclaimed")
+
+
+def test_athletes_stand_in_the_order_of_their_numbers_and_those_without_one_at_the_end() -> None:
+    board = scoreboard()
+    people = [(3, 9, "Ida"), (4, None, "Bo"), (5, 7, "Zoe")]
+    entries = [{**ADA, "ch": ch, "number": number, "name": name} for ch, number, name in people]
+    board.take({"op": "channels", "channels": entries}, [], NOW_MS)
+    shown = "".join(drawn(board))
+    assert sorted(("Ada", "Bo", "Ida", "Zoe"), key=shown.index) == ["Zoe", "Ida", "Ada", "Bo"]
+
+
+def test_a_window_too_small_for_all_says_how_many_are_left_out() -> None:
+    board = scoreboard()
+    for ch in range(2, 31):
+        board.take({"op": "channels", "channels": [{**ADA, "ch": ch, "number": ch}]}, [], NOW_MS)
+    above, below = screen(board, height=24)
+    assert below[-1] == "and 12 more: make the window taller"
+    assert len(above) + len(below) + 4 <= 24

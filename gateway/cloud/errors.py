@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 
+from gateway.cloud.endpoints import ENDPOINTS
+
 
 class CloudError(Exception):
     """A request that did not give what was asked for.
@@ -53,14 +55,20 @@ class Broken(Enum):
 
 
 class Unreachable(CloudError, ConnectionError):
-    """No whole answer arrived: name resolution, connecting, waiting or reading failed."""
+    """No whole answer arrived: name resolution, connecting, waiting or reading failed.
+
+    Attributes:
+        reason: Where the way ends.
+        authority: Host and port that were tried; "" if they are not known.
+    """
 
     code = "cloud_unreachable"
-    action = "check the internet connection of this gateway; it is tried again by itself"
+    action = "check the internet connection of this gateway, and the addresses in [cloud]"
 
-    def __init__(self, operation: str, reason: Broken) -> None:
+    def __init__(self, operation: str, reason: Broken, authority: str = "") -> None:
         super().__init__(operation)
         self.reason = reason
+        self.authority = authority
 
     @property
     def is_transient(self) -> bool:
@@ -70,7 +78,8 @@ class Unreachable(CloudError, ConnectionError):
     @property
     def text(self) -> str:
         """Names the place where the way ends."""
-        return f"The cloud cannot be reached for {self.operation}, {self.reason.value}"
+        place = f" at {self.authority}" if self.authority else ""
+        return f"The cloud cannot be reached{place}, {self.reason.value}"
 
 
 class TlsFailed(CloudError):
@@ -118,7 +127,7 @@ class Unauthorized(CloudError, PermissionError):
     """The access token was refused, and so was a new one."""
 
     code = "cloud_unauthorized"
-    action = "check that api_url and token_url in [cloud] belong to the same cloud; it is tried again by itself"
+    action = "check that api_url and token_url in [cloud] belong to the same cloud"
 
     @property
     def text(self) -> str:
@@ -134,7 +143,7 @@ class LoginRefused(CloudError, PermissionError):
     """
 
     code = "cloud_credentials"
-    action = "check username and client_id in [cloud], INSIDERS_PASSWORD and INSIDERS_CLIENT_SECRET, and restart"
+    action = "check username and client_id in [cloud], INSIDERS_PASSWORD and INSIDERS_CLIENT_SECRET, then start again"
 
     def __init__(self, operation: str, reason: str, server_text: str = "") -> None:
         super().__init__(operation, server_text)
@@ -182,7 +191,8 @@ class NotFound(CloudError, LookupError):
         self.is_path_unknown = is_path_unknown
         self.action = "check the serial number or id"
         if is_path_unknown:
-            self.action = f"correct {operation} in [cloud.paths], or the base URL in [cloud]"
+            base = ENDPOINTS[operation].base if operation in ENDPOINTS else "the base URL"
+            self.action = f"correct {base} in [cloud], or {operation} in [cloud.paths]"
 
     @property
     def text(self) -> str:
@@ -228,7 +238,7 @@ class Throttled(CloudError):
     """
 
     code = "cloud_throttled"
-    action = "nothing has to be done, it goes on by itself"
+    action = "wait; if it lasts, ask the vendor for a higher limit"
 
     def __init__(self, operation: str, retry_after_s: float) -> None:
         super().__init__(operation)
@@ -253,7 +263,7 @@ class ServerFailed(CloudError):
     """
 
     code = "cloud_failing"
-    action = "wait, it is tried again by itself; if it lasts, ask the vendor"
+    action = "wait; if it lasts, ask the vendor"
 
     def __init__(self, operation: str, status: int, server_text: str = "") -> None:
         super().__init__(operation, server_text)

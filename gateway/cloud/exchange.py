@@ -164,7 +164,9 @@ class Exchange:
             ) as response:
                 return Answer(response.status, response.headers, await self._read(request, response))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise translated(request.operation, error) from None  # aiohttp's errors carry our headers
+            raise translated(
+                request.operation, error, request.url.authority
+            ) from None  # aiohttp's errors carry our headers
 
     async def _read(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
         # The stream is decompressed chunk by chunk, so that a bomb is noticed long before it is whole.
@@ -190,7 +192,7 @@ def open_session() -> aiohttp.ClientSession:
     return session
 
 
-def translated(operation: str, error: Exception) -> CloudError:
+def translated(operation: str, error: Exception, authority: str = "") -> CloudError:
     """The leaf that stands for an error of the HTTP library or the operating system."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
@@ -199,12 +201,12 @@ def translated(operation: str, error: Exception) -> CloudError:
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return TlsFailed(operation, "it does not speak TLS as it should")
         case aiohttp.ClientConnectorDNSError():
-            return Unreachable(operation, Broken.NAME)
+            return Unreachable(operation, Broken.NAME, authority)
         case TimeoutError():
-            return Unreachable(operation, Broken.TIMEOUT)
+            return Unreachable(operation, Broken.TIMEOUT, authority)
         case aiohttp.ClientConnectorError():
-            return Unreachable(operation, Broken.CONNECT)
+            return Unreachable(operation, Broken.CONNECT, authority)
         case aiohttp.ClientResponseError():
             return BadAnswer(operation, Fault.NOT_HTTP)
         case _:
-            return Unreachable(operation, Broken.CUT)
+            return Unreachable(operation, Broken.CUT, authority)

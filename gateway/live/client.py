@@ -6,9 +6,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 import aiohttp
+from yarl import URL
 
 from insiders_codecs.errors import DecodeError
 from insiders_codecs.live import MAX_FRAME_BYTES, Arrivals, Codec, Message, decode, decode_rows, encode
+
+DEFAULT_PORT, DEFAULT_PATH = 8770, "/api/v1/stream"
+_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 10.0
 LONGEST_ASKED_S = 60.0
@@ -18,6 +22,22 @@ SILENCE_S = 10.0
 """The server says the time every 2 s; five times that without a word means that the connection is dead."""
 
 _SUB = 1
+
+
+def stream_url(text: str) -> str:
+    """The address of a gateway's live stream from what a person types: a URL, or host and port.
+
+    Raises:
+        StreamError: If it can be neither.
+    """
+    if "://" not in text:
+        text = f"ws://{text}"
+    try:
+        url = URL(text)
+        port = url.explicit_port or DEFAULT_PORT
+        return str(URL.build(scheme=_SCHEMES[url.scheme], host=url.host or "", port=port, path=DEFAULT_PATH))
+    except (ValueError, KeyError):
+        raise StreamError(f"{text} is no address of a gateway; try 127.0.0.1:{DEFAULT_PORT}") from None
 
 
 class StreamError(ConnectionError):
@@ -101,6 +121,9 @@ class LiveClient:
                 except StreamError:
                     raise
                 except aiohttp.WSServerHandshakeError as error:
+                    if error.status == 421:
+                        tunnel = "ssh -L 8770:127.0.0.1:8770 HOST"
+                        raise StreamError(f"{self._url} answers on its own machine only; tunnel: {tunnel}") from None
                     if error.status != 503:
                         raise StreamError(f"{self._url} is no live stream of a gateway (HTTP {error.status})") from None
                     reason = "the gateway has no room for another client"

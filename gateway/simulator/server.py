@@ -96,7 +96,7 @@ async def running(
 
 
 async def simulate(host: str, port: int, trackers: int, seed: int, faults_path: Path | None) -> None:
-    """Serve a cloud until cancelled, after one line that says where and with which credentials.
+    """Serve a cloud until cancelled, after a few lines that say where and with which credentials.
 
     Raises:
         SimulatorError: If the fault file, the host or the port cannot be used.
@@ -104,12 +104,27 @@ async def simulate(host: str, port: int, trackers: int, seed: int, faults_path: 
     faults = Faults.load(faults_path) if faults_path else Faults()
     cloud = SimulatedCloud(trackers, seed, faults, steady_epoch_ms())
     async with running(cloud, host, port) as served:
-        print(
-            f"api_url={served.api_url} token_url={served.token_url} websocket_url={served.websocket_url} "
-            f"username={USERNAME} password={PASSWORD} client_id={CLIENT_ID} client_secret={CLIENT_SECRET}",
-            flush=True,
-        )
+        print(_for_a_configuration(served), flush=True)
         await asyncio.Event().wait()
+
+
+def _for_a_configuration(served: RunningCloud) -> str:
+    """What a gateway's config.toml and environment need to know, ready to be pasted."""
+    first = served.cloud.devices[0]
+    return f"""\
+# Trackers, their owners, and what can go wrong: {served.control_url}state and {served.control_url}faults
+# export INSIDERS_PASSWORD={PASSWORD} INSIDERS_CLIENT_SECRET={CLIENT_SECRET}
+[cloud]
+api_url = "{served.api_url}"
+token_url = "{served.token_url}"
+websocket_url = "{served.websocket_url}"
+username = "{USERNAME}"
+client_id = "{CLIENT_ID}"
+
+[[trackers]]
+serial_number = "{first.serial_number}"
+device_name = "{first.device_name}"
+"""
 
 
 def _require_loopback(host: str) -> None:

@@ -77,6 +77,8 @@ class Feed:
             if channel.device_id is not None:
                 channel.lose()
             channel.device_id = device_id
+            is_ours = "is not ours" if device_id is None else "is ours"
+            _LOG.info("Tracker %s %s", channel.wearer.serial_number, is_ours)
             self._audience.channel_changed(channel)
         self._is_dirty.set()
 
@@ -114,10 +116,11 @@ class Feed:
                 self._tails[channel.ch] = tails.create_task(new.run(), name=_task_name(channel))
 
     def _refused(self, channel: Channel) -> None:
-        _LOG.warning("Channel %d: the cloud says that this tracker is not ours; its samples are forgotten", channel.ch)
+        serial_number = channel.wearer.serial_number
+        _LOG.warning("Tracker %s: the cloud says that it is not ours; its samples are forgotten", serial_number)
         channel.lose()
         self._audience.channel_changed(channel)
-        self._on_refused(channel.wearer.serial_number)
+        self._on_refused(serial_number)
         self._is_dirty.set()
 
     def _tell(self) -> None:

@@ -60,7 +60,7 @@ class Tail:
             try:
                 is_ours = await self.poll()
             except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
-                _LOG.exception("Channel %d: unexpected failure, polling goes on", self._channel.ch)
+                _LOG.exception("Tracker %s: unexpected failure, polling goes on", self._channel.wearer.serial_number)
                 self._channel.counters.polls_failed += 1
                 now_s = self._now()
                 self._schedule.failed(now_s, now_s)
@@ -82,7 +82,7 @@ class Tail:
             counters.turns_skipped += self._schedule.failed(asked_s, now_s)
             # One failure is a hiccup; more than a few are told once, and as a problem if they are everybody's.
             level = logging.WARNING if self._schedule.failures == _FAILURES_TO_WARN else logging.DEBUG
-            _LOG.log(level, "Channel %d: no rows: %s", channel.ch, error.text)
+            _LOG.log(level, "Tracker %s: no rows. %s", channel.wearer.serial_number, error.text)
             # A 404 for the path as a whole says something about the configuration, and nothing about this tracker.
             if isinstance(error, Forbidden) or (isinstance(error, NotFound) and not error.is_path_unknown):
                 self._on_refused()
@@ -96,6 +96,8 @@ class Tail:
         if channel.device_id != self._device_id:
             return False
         now_s = self._now()
+        if self._schedule.failures >= _FAILURES_TO_WARN:
+            _LOG.info("Tracker %s: rows come again", channel.wearer.serial_number)
         counters.rows_rejected += rows.rows_rejected
         counters.fields_rejected += rows.fields_rejected
         new = channel.rows_came(rows.block, now_s)

@@ -91,7 +91,7 @@ def test_a_404_that_is_not_the_apis_own_names_the_path_and_where_to_correct_it()
     error = refused(404, b"<h1>Not Found</h1>", HTML)
     assert isinstance(error, NotFound)
     assert error.is_path_unknown
-    for part in ("devices/", "correct devices in [cloud.paths]"):
+    for part in ("devices/", "correct api_url in [cloud], or devices in [cloud.paths]"):
         assert part in str(error)
 
 

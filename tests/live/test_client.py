@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 
 from gateway.live import server as live_server
 from gateway.live.board import Board
-from gateway.live.client import FIRST_RETRY_S, LONGEST_RETRY_S, SILENCE_S, Cursors, LiveClient, StreamError
+from gateway.live.client import FIRST_RETRY_S, LONGEST_RETRY_S, SILENCE_S, Cursors, LiveClient, StreamError, stream_url
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
@@ -236,3 +236,23 @@ def test_a_resume_names_the_last_row_of_each_channel() -> None:
     assert cursors.by_channel == {1: 16, 2: 3}
     cursors.take({"op": "hello", "epoch": "f"})
     assert cursors.start(9.0) == {"last_s": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("typed", "url"),
+    [
+        ("pi.local", "ws://pi.local:8770/api/v1/stream"),
+        ("localhost:9000", "ws://localhost:9000/api/v1/stream"),
+        ("ws://127.0.0.1:8770/api/v1/stream", "ws://127.0.0.1:8770/api/v1/stream"),
+        ("http://127.0.0.1:8770/", "ws://127.0.0.1:8770/api/v1/stream"),
+        ("[::1]:8770", "ws://[::1]:8770/api/v1/stream"),
+    ],
+)
+def test_a_gateway_is_found_by_what_people_type(typed: str, url: str) -> None:
+    assert stream_url(typed) == url
+
+
+@pytest.mark.parametrize("typed", ["", "ftp://x", "ws://", "host:port", "a b", "ws://[::1"])
+def test_what_is_no_address_is_said_to_be_none(typed: str) -> None:
+    with pytest.raises(StreamError, match="no address"):
+        stream_url(typed)
