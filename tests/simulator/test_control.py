@@ -1,11 +1,13 @@
-"""The control endpoints, the server's own rules and its one line of output."""
+"""The control endpoints, the server's own rules and what it prints."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from gateway.config import load
 from gateway.simulator.clock import steady_epoch_ms
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.errors import HostError, SimulatorError
@@ -82,29 +84,38 @@ def test_a_world_that_cannot_be_is_refused(trackers: int, seed: int) -> None:
         SimulatedCloud(trackers, seed, Faults(), steady_epoch_ms())
 
 
-async def test_simulate_prints_where_it_is_and_runs_until_cancelled(
+async def test_simulate_prints_a_configuration_and_runs_until_cancelled(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """The one line is enough to use it, and the fault file counts."""
+    """What it prints is all that a gateway needs, and the fault file counts."""
     path = tmp_path / "faults.toml"
     path.write_text("initially_owned = 1\n")
-    line = ""
+    printed = ""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(simulate("127.0.0.1", 0, 2, 7, path))
-        while not line:
+        while not printed:
             await asyncio.sleep(0)
-            line = capsys.readouterr().out
-        said = dict(part.split("=", 1) for part in line.split())
-        form = {"grant_type": "password", **{key: said[key] for key in ("username", "password")}}
-        form |= {key: said[key] for key in ("client_id", "client_secret")}
+            printed = capsys.readouterr().out
+        config = tmp_path / "config.toml"
+        config.write_text(printed)
+        settings = load(config)
+        secrets = dict(re.findall(r"(INSIDERS_\w+)=(\S+)", printed))
+        form = {
+            "grant_type": "password",
+            "username": settings.cloud.username,
+            "password": secrets["INSIDERS_PASSWORD"],
+            "client_id": settings.cloud.client_id,
+            "client_secret": secrets["INSIDERS_CLIENT_SECRET"],
+        }
         async with aiohttp.ClientSession() as session:
-            async with session.post(said["token_url"] + "oauth2/token/", data=form) as response:
+            async with session.post(settings.cloud.token_url + "oauth2/token/", data=form) as response:
                 token = (await response.json())["access_token"]
             headers = {"Authorization": f"Bearer {token}"}
-            async with session.get(said["api_url"] + "devices/?current=true", headers=headers) as response:
-                assert (await response.json())["count"] == 1
+            url = f"{settings.cloud.api_url}devices/?current=true"
+            async with session.get(url, headers=headers) as response:
+                answer = await response.json()
         task.cancel()
-    assert line.count("\n") == 1
+    assert [device["serial_number"] for device in answer["results"]] == [settings.trackers[0].serial_number]
 
 
 def test_the_clock_is_the_wall_clocks_and_never_goes_back() -> None:
