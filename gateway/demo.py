@@ -18,6 +18,9 @@ from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.watch import watch
 
+_MOBILE_LINK = Faults(latency_ms=80, latency_jitter_ms=40)
+"""A cloud that answers at once is none; what else can go wrong is off until somebody switches it on."""
+
 # Invented people; the simulator knows trackers only.
 _ATHLETES = (
     "Ada Lindqvist", "Bea Okafor", "Cleo Marchetti", "Dana Novak", "Elif Aydin", "Fay O'Brien", "Gwen Tanaka",
@@ -39,7 +42,7 @@ async def demo(*, trackers: int, seed: int, port: int, stop: asyncio.Event, cons
     Raises:
         OSError: If the port is taken.
     """
-    cloud = SimulatedCloud(trackers, seed, Faults(), steady_epoch_ms())
+    cloud = SimulatedCloud(trackers, seed, _MOBILE_LINK, steady_epoch_ms())
     async with simulator.running(cloud) as served:
         settings = _settings(cloud, served, port)
         credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
@@ -74,7 +77,7 @@ def _command() -> str:
 def _settings(cloud: SimulatedCloud, served: simulator.RunningCloud, port: int) -> Settings:
     return Settings.model_validate(
         {
-            "gateway": {"site": "Demo", "state_dir": os.path.devnull},
+            "gateway": {"site": "Demo"},
             "cloud": {
                 "api_url": served.api_url,
                 "token_url": served.token_url,

@@ -56,7 +56,7 @@ def test_the_ten_line_client_prints_samples_of_the_demo() -> None:
             with subprocess.Popen(client_command, stdout=subprocess.PIPE, text=True) as follower:
                 blocks, columns = next(iter(follower.stdout or ())).split("] [", 1)
                 follower.terminate()
-            assert "'rows': 10" in blocks
+            assert re.search(r"'rows': [1-9]", blocks)
             assert columns.count("[") >= 1
         finally:
             demo.terminate()
