@@ -36,10 +36,10 @@ def main() -> None:
         gateway = None
         try:
             assert simulator.stdout is not None
-            printed = "".join(iter(simulator.stdout.readline, "\n"))  # up to the first empty line
+            printed = "".join(iter(simulator.stdout.readline, "# That is all; stop with Ctrl-C.\n"))
             secrets = dict(word.split("=", 1) for word in printed.split() if word.startswith("INSIDERS_"))
             config = Path(folder) / "config.toml"
-            config.write_text(printed + _rest_of_config(options.trackers))
+            config.write_text(printed + "[live]\nport = 8799\n")
             started = time.monotonic()
             gateway = subprocess.Popen(
                 [*GATEWAY, "run", "--config", str(config)], env={**os.environ, **secrets}, stderr=subprocess.DEVNULL
@@ -83,15 +83,6 @@ async def _measure(gateway: psutil.Process, started: float, trackers: int, secon
     print(f"rows to the client           {rows / elapsed:6.1f} per second ({trackers} trackers)")
     print(f"CPU of the gateway           {(times.user + times.system - cpu_before) / elapsed * 100:6.2f} % of one core")
     print(f"resident memory              {memory:6.1f} MB, rings of 30 min included")
-
-
-def _rest_of_config(trackers: int) -> str:
-    from gateway.simulator.devices import catalogue
-
-    lines = ["[live]", "port = 8799"]
-    for device in catalogue(trackers):
-        lines += ["[[trackers]]", f'serial_number = "{device.serial_number}"', f'device_name = "{device.device_name}"']
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
-from gateway.live.client import StreamError, stream_url
+from gateway.live.client import DEFAULT_PORT, StreamError, stream_url
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
 
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
-DEFAULT_URL = "127.0.0.1:8770"
+DEFAULT_URL = f"127.0.0.1:{DEFAULT_PORT}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,13 +89,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     watch.add_argument("--json", action="store_true", help="print every message as a line of JSON")
     tracker = command("trackers", "List, claim or release trackers in the cloud.")
-    tracker.add_argument("verb", choices=("list", "claim", "release"))
-    tracker.add_argument(
-        "serials", nargs="*", metavar="SERIAL", help="serial numbers; list and claim take all by default"
-    )
+    verbs = tracker.add_subparsers(dest="verb", required=True, metavar="VERB")
+    readers = [run]
+    for verb, text, serials in (
+        ("list", "Show which trackers are ours.", "only these (default: all)"),
+        ("claim", "Make trackers ours.", "only these (default: all that are configured)"),
+        ("release", "Give trackers up.", "these"),
+    ):
+        readers.append(verbs.add_parser(verb, help=text, description=text))
+        readers[-1].add_argument("serials", nargs="*", metavar="SERIAL", help=serials)
     config = command("config", "Check the configuration.")
-    config.add_argument("verb", choices=("check",))
-    for reader in (run, tracker, config):
+    checks = config.add_subparsers(dest="verb", required=True, metavar="VERB")
+    text = "Print every mistake at once, or that there is none."
+    readers.append(checks.add_parser("check", help=text, description=text))
+    for reader in readers:
         reader.add_argument("--config", type=Path, metavar="FILE", help=f"config.toml here, else {SYSTEM_CONFIG}")
     return parser
 
@@ -154,7 +161,11 @@ async def _trackers(options: argparse.Namespace) -> int:
 
 async def _check(options: argparse.Namespace) -> int:
     path = _config(options)
-    settings = load(path)
+    try:
+        settings = load(path)
+    except ConfigError as error:
+        print(describe(error))  # what this command was asked for, so not to stderr
+        return EXIT_CONFIG
     count = len(settings.trackers)
     print(f"{path} is in order: {count} tracker{'' if count == 1 else 's'}, port {settings.live.port}.")
     try:

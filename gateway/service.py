@@ -36,10 +36,6 @@ class Notifier:
         """Start-up is over."""
         self._send(f"READY=1\nSTATUS={_line(status)}")
 
-    def status(self, status: str) -> None:
-        """One line for ``systemctl status``."""
-        self._send(f"STATUS={_line(status)}")
-
     def stopping(self) -> None:
         """The orderly stop has begun."""
         self._send("STOPPING=1")

@@ -88,7 +88,7 @@ def test_the_configuration_of_this_folder_goes_before_that_of_the_system(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "SYSTEM_CONFIG", tmp_path / "system.toml")
     assert cli.main(["config", "check"]) == EXIT_CONFIG
-    assert "system.toml" in capsys.readouterr().err
+    assert "system.toml" in capsys.readouterr().out
     config(tmp_path)
     assert cli.main(["config", "check"]) == 0
     assert capsys.readouterr().out.startswith("config.toml is in order")
@@ -193,3 +193,27 @@ def test_the_demo_can_be_watched_from_another_terminal_and_ends_in_order_on_ctrl
         _, errors = demo.communicate(timeout=20)
         assert demo.returncode == 0
         assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("verb", ["list", "claim", "release"])
+@pytest.mark.parametrize("is_option_first", [True, False])
+def test_serial_numbers_may_stand_before_and_after_the_options(verb: str, is_option_first: bool) -> None:
+    option, serials = ["--config", "x.toml"], ["SIM-0001", "SIM-0002"]
+    options = cli._parser().parse_args(["trackers", verb, *(option + serials if is_option_first else serials + option)])
+    assert (options.serials, options.config) == (serials, Path("x.toml"))
+
+
+def test_a_check_prints_every_mistake_where_its_output_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[cloud]\nusername = 1\n[live]\nport = "a"\nhots = "x"\n')
+    assert cli.main(["config", "check", "--config", str(path)]) == EXIT_CONFIG
+    told = capsys.readouterr()
+    assert {line.split(":")[0] for line in told.out.splitlines()} == {
+        "cloud.username",
+        "cloud.client_id",
+        "live.port",
+        "live.hots",
+    }
+    assert told.err == ""

@@ -65,7 +65,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("altitude", "m", "<i4", 1000, -1000, 10_000),
     Quantity("speed", "m/s", "<u2", 1000, 0, 65),
     Quantity("heart_rate", "bpm", "<u2", 10, 1, 400),
-    Quantity("power", "W", "<i2", 1, -5000, 10_000),
+    Quantity("power", "W", "<i2", 10, -3000, 3200),  # nobody alive has pushed 3 kW
     Quantity("cadence", "rpm", "<u2", 10, 0, 500),
     Quantity("battery", "%", "<u2", 10, 0, 100),
     Quantity("standstill", "", "|u1", 1, 0, 1),

@@ -149,11 +149,6 @@ class Authoriser:
             self._futile = 0
             self._replace_allowed_at = 0.0
 
-    def retry(self) -> None:
-        """Allow logins again after refusals: somebody says that the credentials are right now."""
-        self._refusals = 0
-        self._login_allowed_at = 0.0
-
     def _fresh(self) -> AccessToken | None:
         return self._token if self._token is not None and self._now() < self._renew_at else None
 

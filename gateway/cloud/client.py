@@ -109,10 +109,6 @@ class CloudClient:
         """What has been sent and received so far."""
         return self._exchange.traffic
 
-    def retry_login(self) -> None:
-        """Try to log in again although the credentials were refused three times."""
-        self._authoriser.retry()
-
     def live_url(self, device_id: int) -> str:
         """URL of a device's live websocket."""
         return self._live_url.format(device=device_id)

@@ -60,8 +60,9 @@ class Ownerships(Protocol):
 async def claim(cloud: Ownerships, trackers: Sequence[Tracker]) -> list[Claim]:
     """Claim those trackers that are not ours, and say where each stands, in the order given.
 
-    What we own is listed once for all of them, and what we ever owned once if something is missing. Nothing is sent
-    about a tracker that is ours.
+    What we own is listed once for all of them, and what we ever owned once if something is missing: two requests for
+    any fleet, where the server's filter by serial number would take one for each. Nothing is sent about a tracker that
+    is ours.
 
     Raises:
         CloudError: If the lists could not be read.

@@ -77,7 +77,10 @@ class Claims:
         return self._claims
 
     def set_roster(self, trackers: Sequence[Tracker]) -> None:
-        """Replace the roster; what is new in it is claimed at once, what left it is forgotten but not released."""
+        """Replace the roster; what is new in it is claimed at once, what left it is forgotten but not released.
+
+        For rosters that change while the gateway runs; that of the configuration file does not.
+        """
         known = {found.tracker.serial_number: found for found in self._claims}
         self._trackers = tuple(trackers)
         self._announce(tuple(replace(known.get(t.serial_number, _unchecked(t)), tracker=t) for t in trackers))

@@ -11,9 +11,6 @@ from gateway.live.source import ChannelView
 from insiders_codecs.live import Message
 from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
-STALE_AFTER_MS = 3_000
-"""Age at which a client should show a value as old, announced per channel."""
-
 _KEPT_GAPS = 500
 """Gap records kept for clients that connect later."""
 
@@ -86,7 +83,7 @@ class Board:
                 "name": channel.wearer.athlete,
                 "number": channel.wearer.number,
                 "rate_hz": 1000 // SAMPLE_PERIOD_MS,
-                "stale_after_ms": STALE_AFTER_MS,
+                "stale_after_ms": channel.stale_after_ms,
             },
         )
 

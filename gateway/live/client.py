@@ -35,7 +35,8 @@ def stream_url(text: str) -> str:
     try:
         url = URL(text)
         port = url.explicit_port or DEFAULT_PORT
-        return str(URL.build(scheme=_SCHEMES[url.scheme], host=url.host or "", port=port, path=DEFAULT_PATH))
+        path = DEFAULT_PATH if url.path == "/" else url.path
+        return str(URL.build(scheme=_SCHEMES[url.scheme], host=url.host or "", port=port, path=path or DEFAULT_PATH))
     except (ValueError, KeyError):
         raise StreamError(f"{text} is no address of a gateway; try 127.0.0.1:{DEFAULT_PORT}") from None
 

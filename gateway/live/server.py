@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from gateway.config import is_loopback
 from gateway.live.history import HistoryError, answer_history
@@ -37,7 +37,7 @@ class LiveServer:
     """The server on the local network."""
 
     def __init__(self, hub: Hub, counters: Callable[[], dict[str, object]]) -> None:
-        """Make a server; `run` opens it.
+        """Make a server; `listening` opens it.
 
         Args:
             hub: What the sessions share.
@@ -91,35 +91,35 @@ class LiveServer:
         return len(self._clients)
 
     async def _hello(self, request: web.Request) -> web.Response:
-        _check_origin(request)
+        self._check_origin(request)
         return _json({"op": "hello", **self._hub.identity()})
 
     async def _count(self, request: web.Request) -> web.Response:
-        _check_origin(request)
-        return _json({**self._counters(), "clients": len(self._clients)})
+        self._check_origin(request)
+        return _json({**self._counters(), "clients": len(self._clients), "refusals": self._hub.refusals})
 
     async def _history(self, request: web.Request) -> web.Response:
-        _check_origin(request)
+        self._check_origin(request)
         is_msgpack = "application/msgpack" in request.headers.get("Accept", "")
         codec = Codec.MSGPACK if is_msgpack else Codec.JSON
         try:
             body = answer_history(self._hub.channels, self._hub.epoch, request.query, codec)
         except HistoryError as error:
-            raise web.HTTPBadRequest(**_error_body(error.code, str(error))) from None
+            raise web.HTTPBadRequest(**self._refusal(error.code, str(error))) from None
         return web.Response(body=body, content_type="application/msgpack" if is_msgpack else "application/json")
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        _check_origin(request)
+        self._check_origin(request)
         offered = [
             name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()
         ]
         spoken = [str(codec) for codec in Codec]
         if offered and not set(offered) & set(spoken):
             text = f"This gateway speaks {' and '.join(spoken)}; offer one of them, or none for JSON."
-            raise web.HTTPBadRequest(**_error_body("bad_subprotocol", text))
+            raise web.HTTPBadRequest(**self._refusal("bad_subprotocol", text))
         if len(self._clients) >= MAX_CLIENTS:
             text = "This gateway serves as many clients as it can; close one and try again."
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": "10"}, **_error_body("too_many_clients", text))
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "10"}, **self._refusal("too_many_clients", text))
         ws = web.WebSocketResponse(
             protocols=spoken,
             max_msg_size=MAX_INBOUND_BYTES + 1,  # aiohttp refuses what reaches its limit, we what exceeds ours
@@ -137,14 +137,33 @@ class LiveServer:
         self._clients[session] = is_due = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as tasks:
-                reader = tasks.create_task(self._read(ws, session, is_due), name="live client, reading")
+                # It ends by itself when the socket is closed, and must not be cancelled while it says why it closes.
+                tasks.create_task(self._read(ws, session, is_due), name="live client, reading")
                 await self._write(ws, session, is_due)
-                reader.cancel()
         except* ConnectionError:
             pass  # the client went away in the middle of a message; it will resume from its cursor
         finally:
             del self._clients[session]
         return ws
+
+    def _check_origin(self, request: web.Request) -> None:
+        """Keep pages of other sites out: a browser would let any of them read heart rates from this address.
+
+        The name in Host must be a loopback one, else a hostile name that resolves to this machine would pass as ours.
+        """
+        if not is_loopback(_split(f"//{request.host}")[0]):
+            text = "Ask for this gateway by its loopback address."
+            raise web.HTTPMisdirectedRequest(**self._refusal("bad_host", text))
+        origin = request.headers.get("Origin")
+        if origin is not None and _split(origin)[1] != request.host:
+            text = "Web pages of other sites may not read this gateway."
+            raise web.HTTPForbidden(**self._refusal("bad_origin", text))
+
+    def _refusal(self, code: str, text: str) -> dict[str, Any]:
+        """The parts of a refusal over HTTP that tell why, as an `error` message; counted."""
+        self._hub.refusals[code] += 1
+        message = msgspec.json.encode({"op": "error", "code": code, "text": text})
+        return {"text": message.decode(), "content_type": "application/json"}
 
     async def _read(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
         now = asyncio.get_running_loop().time
@@ -152,6 +171,9 @@ class LiveServer:
             if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 session.receive(message.data, now())
                 is_due.set()
+            elif isinstance(message.data, WebSocketError):  # aiohttp has closed with this code
+                is_large = message.data.code == WSCloseCode.MESSAGE_TOO_BIG
+                self._hub.refusals["message_too_big" if is_large else "bad_frame"] += 1
         is_due.set()
 
     async def _write(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
@@ -172,26 +194,6 @@ class LiveServer:
 
 def _json(document: dict[str, object]) -> web.Response:
     return web.Response(body=msgspec.json.encode(document), content_type="application/json")
-
-
-def _error_body(code: str, text: str) -> dict[str, Any]:
-    """The parts of a refusal over HTTP that tell why, as an `error` message."""
-    message = msgspec.json.encode({"op": "error", "code": code, "text": text})
-    return {"text": message.decode(), "content_type": "application/json"}
-
-
-def _check_origin(request: web.Request) -> None:
-    """Keep pages of other sites out: a browser would let any of them read heart rates from this address.
-
-    The name in Host must be a loopback one, else a hostile name that resolves to this machine would pass as our own.
-    """
-    if not is_loopback(_split(f"//{request.host}")[0]):
-        text = "Ask for this gateway by its loopback address."
-        raise web.HTTPMisdirectedRequest(**_error_body("bad_host", text))
-    origin = request.headers.get("Origin")
-    if origin is not None and _split(origin)[1] != request.host:
-        text = "Web pages of other sites may not read this gateway."
-        raise web.HTTPForbidden(**_error_body("bad_origin", text))
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -4,8 +4,9 @@ The server hands in what the client sent and takes out what is due. Answers to r
 of the world is read from the board by revision and samples from the rings by cursor, so neither can pile up here.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from gateway.live.board import Board
@@ -38,7 +39,6 @@ class CloseCode(IntEnum):
     """Websocket close codes of the protocol."""
 
     RESTART = 1012
-    BAD_MESSAGE = 4400
     TOO_SLOW = 4408
 
 
@@ -55,6 +55,7 @@ class Hub:
         ring_span_s: How far back the rings reach, seconds.
         utc_ms: The wall clock, epoch ms.
         is_clock_synced: Whether the wall clock is known to be right; None if nobody knows.
+        refusals: What clients did wrong so far, by error code or close code.
     """
 
     channels: Channels
@@ -65,6 +66,7 @@ class Hub:
     ring_span_s: float
     utc_ms: Callable[[], int]
     is_clock_synced: Callable[[], bool | None]
+    refusals: Counter[str] = field(default_factory=Counter)
 
     def identity(self) -> Message:
         """Who we are: the fields of `hello` that need no secrecy."""
@@ -96,11 +98,13 @@ class Session:
         try:
             message = decode(payload, self.codec)
         except DecodeError as error:
+            self._hub.refusals[ErrorCode.BAD_MESSAGE] += 1
             self._answer({"op": "error", "code": str(ErrorCode.BAD_MESSAGE), "text": f"{error}."})
             return
         try:
             self._obey(message, now_s)
         except RequestError as error:
+            self._hub.refusals[error.code] += 1
             answer: Message = {"op": "error", "code": str(error.code), "text": str(error)}
             self._answer(answer | {key: message[key] for key in ("id", "sub") if _is_plain(message.get(key))})
 
@@ -177,6 +181,7 @@ class Session:
             return
         if len(self._answers) >= MAX_ANSWERS:
             self._answers.clear()
+            self._hub.refusals["too_slow"] += 1
             self.say_goodbye(
                 CloseCode.TOO_SLOW, "Requests came faster than their answers were read.", 1000, is_resumable=True
             )

@@ -67,6 +67,10 @@ class ChannelView(Protocol):
         """Id in the cloud."""
 
     @property
+    def stale_after_ms(self) -> int:
+        """Silence that makes its values old."""
+
+    @property
     def ring(self) -> RingView:
         """Its rows."""
 

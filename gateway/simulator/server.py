@@ -110,7 +110,10 @@ async def simulate(host: str, port: int, trackers: int, seed: int, faults_path: 
 
 def _for_a_configuration(served: RunningCloud) -> str:
     """What a gateway's config.toml and environment need to know, ready to be pasted."""
-    first = served.cloud.devices[0]
+    trackers = "".join(
+        f'\n[[trackers]]\nserial_number = "{device.serial_number}"\ndevice_name = "{device.device_name}"\n'
+        for device in served.cloud.devices
+    )
     return f"""\
 # Trackers, their owners, and what can go wrong: {served.control_url}state and {served.control_url}faults
 # export INSIDERS_PASSWORD={PASSWORD} INSIDERS_CLIENT_SECRET={CLIENT_SECRET}
@@ -120,11 +123,8 @@ token_url = "{served.token_url}"
 websocket_url = "{served.websocket_url}"
 username = "{USERNAME}"
 client_id = "{CLIENT_ID}"
-
-[[trackers]]
-serial_number = "{first.serial_number}"
-device_name = "{first.device_name}"
-"""
+{trackers}
+# That is all; stop with Ctrl-C."""
 
 
 def _require_loopback(host: str) -> None:

@@ -59,7 +59,10 @@ class Channel:
         ch: Number of the channel, from 1, the same for as long as the process runs.
         wearer: Who wears the tracker.
         device_id: The tracker's id in the cloud; None while it is not ours.
+        stale_after_ms: Silence that makes its values old.
     """
+
+    stale_after_ms = round(STALE_AFTER_S * 1000)
 
     def __init__(self, ch: int, wearer: Wearer, ring_rows: int) -> None:
         self.ch = ch

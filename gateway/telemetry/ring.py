@@ -13,7 +13,8 @@ from insiders_codecs.live import Arrivals
 from insiders_codecs.samples import QUANTITIES, SAMPLE_PERIOD_MS, SampleBlock, empty_block
 
 LIVE_WINDOW_MS = 30_000
-"""What the cloud's latest-data endpoint reaches back: 300 rows at 10 Hz. Repeats come from inside this window."""
+"""What the cloud's latest-data endpoint reaches back: 300 rows at 10 Hz. Repeats come from inside this window, and what
+is older can only come from history."""
 
 _RECENT_ROWS = 2 * LIVE_WINDOW_MS // SAMPLE_PERIOD_MS
 

@@ -3,13 +3,11 @@
 import math
 from dataclasses import dataclass
 
+from gateway.telemetry.ring import LIVE_WINDOW_MS
 from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
-MOST_ROWS = 300
-"""What the latest-data endpoint gives at most. Source: Insiders API 1.22."""
-
-WINDOW_MS = MOST_ROWS * SAMPLE_PERIOD_MS
-"""How far back those rows reach at the sample rate; what is older can only come from history."""
+MOST_ROWS = LIVE_WINDOW_MS // SAMPLE_PERIOD_MS
+"""What the latest-data endpoint gives at most: 300. Source: Insiders API 1.22."""
 
 _OVERLAP_ROWS = 10
 """Rows asked for twice, so that a batch (one second of rows) that slips in late is seen by the next poll."""

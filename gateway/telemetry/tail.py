@@ -9,7 +9,8 @@ from gateway.cloud.errors import CloudError, Forbidden, NotFound, Throttled
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.gaps import GapReason
 from gateway.telemetry.reachability import Reachability
-from gateway.telemetry.schedule import WINDOW_MS, Known, PollSchedule
+from gateway.telemetry.ring import LIVE_WINDOW_MS
+from gateway.telemetry.schedule import Known, PollSchedule
 from insiders_codecs.cloud import DecodedRows
 
 _LOG = logging.getLogger(__name__)
@@ -108,4 +109,4 @@ class Tail:
         newest_ms = self._channel.ring.newest_ms
         if newest_ms is None:
             return Known(None, None)
-        return Known(newest_ms, self._channel.gaps.oldest_hole_ms(newest_ms - WINDOW_MS))
+        return Known(newest_ms, self._channel.gaps.oldest_hole_ms(newest_ms - LIVE_WINDOW_MS))

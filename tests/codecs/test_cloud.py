@@ -206,7 +206,7 @@ plausible_rows = st.lists(
         optional={
             "gnss.speed": st.floats(0, 65) | st.none(),
             "ecg.hr": st.integers(1, 400) | st.none(),
-            "pwr.pwr_instantpower": st.integers(-5000, 10_000),
+            "pwr.pwr_instantpower": st.integers(-3000, 3200),
         },
     ),
     max_size=20,

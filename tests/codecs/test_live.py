@@ -41,7 +41,7 @@ def golden_runs() -> list[Arrivals]:
                 [495.2, 495.2, 495.2],
                 [11.417, 11.42, 11.431],
                 [151, NAN, NAN],
-                [243, NAN, NAN],
+                [243.5, NAN, NAN],
                 [92.5, NAN, NAN],
                 [90, NAN, NAN],
                 [0, NAN, NAN],
@@ -145,7 +145,7 @@ def test_rows_survive_both_codecs_to_the_last_digit(runs: list[Arrivals], column
 def test_the_largest_frame_keeps_the_announced_limit(codec: Codec, rows_per_run: int) -> None:
     """Every row with the longest numbers, in one run or each in a run of its own."""
     rows = MAX_ROWS[codec]
-    lowest = np.array([[-89.1234567], [-179.1234567], [-999.123], [64.123], [399.5], [-4999], [499.5], [99.5], [1]])
+    lowest = np.array([[-89.1234567], [-179.1234567], [-999.123], [64.123], [399.5], [-2999.9], [499.5], [99.5], [1]])
     runs = [
         Arrivals(
             200,

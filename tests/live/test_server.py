@@ -241,7 +241,7 @@ async def test_hello_over_http_tells_who_we_are_and_no_more(served: Served) -> N
 
 async def test_counters_are_numbers(served: Served) -> None:
     async with aiohttp.ClientSession() as http, http.get(served.http("counters")) as answer:
-        assert await answer.json() == {"rows": 600, "clients": 0}
+        assert await answer.json() == {"rows": 600, "clients": 0, "refusals": {}}
 
 
 async def test_history_gives_the_rows_of_a_span_in_both_codecs(served: Served) -> None:
@@ -326,3 +326,51 @@ async def test_only_loopback_is_served_while_there_is_no_access_control(served: 
     with pytest.raises(ValueError, match="loopback"):
         async with served.server.listening("0.0.0.0", 0):
             pass
+
+
+async def test_what_clients_do_wrong_is_counted_by_its_code(served: Served) -> None:
+    async with connect(served.url) as ws:
+        await ws.send("not json")
+        await ws.send('{"op":"unsub","sub":1}')
+        await until(ws, "error")
+        await ws.send("x" * (MAX_INBOUND_BYTES + 1))
+        with pytest.raises(ConnectionClosed):
+            await until(ws, "no such thing")
+    with pytest.raises(InvalidStatus):
+        async with connect(served.url, subprotocols=[Subprotocol("chat")]):
+            pass
+    async with aiohttp.ClientSession() as http:
+        for path, headers in (("history", {}), ("hello", {"Host": "evil.example"}), ("hello", {"Origin": "null"})):
+            async with http.get(served.http(path), headers=headers):
+                pass
+        async with http.get(served.http("counters")) as answer:
+            counted = (await answer.json())["refusals"]
+    assert counted == {
+        "bad_message": 1,
+        "unknown_subscription": 1,
+        "message_too_big": 1,
+        "bad_subprotocol": 1,
+        "unknown_device": 1,
+        "bad_host": 1,
+        "bad_origin": 1,
+    }
+
+
+async def test_a_frame_against_the_rules_of_websockets_is_counted_and_closed(served: Served) -> None:
+    """Unmasked, reserved bits, a fragmented ping: each ends its connection and nobody else's."""
+    upgrade = (
+        f"GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    async with connect(served.url) as other:
+        for frame in (b"\xf1\x80\0\0\0\0", b"\x09\x80\0\0\0\0", b"\x83\x80\0\0\0\0", b"\x81\xff" + b"\xff" * 12):
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(upgrade.encode() + frame)
+            async with asyncio.timeout(5):
+                assert (await reader.read()).startswith(b"HTTP/1.1 101")
+            writer.close()
+            await writer.wait_closed()
+        await other.send('{"op":"sub","sub":1}')
+        await until(other, "sub_ok")
+    refusals = served.server._hub.refusals
+    assert refusals["bad_frame"] + refusals["message_too_big"] == 4

@@ -116,6 +116,7 @@ async def test_simulate_prints_a_configuration_and_runs_until_cancelled(
                 answer = await response.json()
         task.cancel()
     assert [device["serial_number"] for device in answer["results"]] == [settings.trackers[0].serial_number]
+    assert len(settings.trackers) == 2
 
 
 def test_the_clock_is_the_wall_clocks_and_never_goes_back() -> None:

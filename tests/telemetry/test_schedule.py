@@ -5,7 +5,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.telemetry.schedule import MOST_ROWS, WINDOW_MS, Known, PollSchedule
+from gateway.telemetry.ring import LIVE_WINDOW_MS
+from gateway.telemetry.schedule import MOST_ROWS, Known, PollSchedule
 
 STEADY = Known(newest_ms=1_000_000, hole_ms=None)
 
@@ -35,7 +36,7 @@ def test_a_tracker_that_falls_silent_is_asked_less_and_less_and_always_inside_th
     assert intervals[:8] == [1.0] * 8
     assert sorted(set(intervals)) == [1.0, 2.0, 15.0]
     assert intervals == sorted(intervals)
-    assert max(intervals) * 1000 < WINDOW_MS / 1.5
+    assert max(intervals) * 1000 < LIVE_WINDOW_MS / 1.5
 
 
 def test_one_new_row_wakes_it_up() -> None:
@@ -92,7 +93,7 @@ def test_a_hole_is_looked_into_now_and_then_and_not_each_second() -> None:
     st.floats(0, 1e6),
     st.lists(st.tuples(st.floats(0, 90), st.booleans(), st.integers(0, 300)), max_size=30),
     st.integers(0, 10**13),
-    st.none() | st.integers(0, WINDOW_MS),
+    st.none() | st.integers(0, LIVE_WINDOW_MS),
 )
 def test_whatever_happens_the_next_poll_lies_ahead_and_the_number_of_rows_is_one_the_cloud_takes(
     start_s: float, answers: list[tuple[float, bool, int]], newest_ms: int, hole_age_ms: int | None
