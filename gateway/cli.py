@@ -24,7 +24,7 @@ DEFAULT_URL = f"127.0.0.1:{DEFAULT_PORT}"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 well, 1 failed, 2 wrong usage, 78 wrong configuration."""
     options = _parser().parse_args(arguments)
-    log.configure(verbose=options.verbose)
+    log.configure(verbose=options.verbose, is_daemon=options.command in {"run", "simulate"})
     try:
         return asyncio.run(_COMMANDS[options.command](options))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the edge of the program; the unforeseen is raised again

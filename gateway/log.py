@@ -14,17 +14,19 @@ _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), 
 _DEBUG_PRIORITY = 7
 
 
-def configure(*, verbose: bool) -> None:
+def configure(*, verbose: bool, is_daemon: bool = True) -> None:
     """Send every log record to stderr; may be called again.
 
     Args:
         verbose: Also what our own modules say at DEBUG.
+        is_daemon: What goes as it should is worth a line too; a person at a terminal sees that anyway.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JournalFormatter() if _stderr_is_journal() else TerminalFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OUR_LOGGERS:
-        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+        usual = logging.INFO if is_daemon else logging.WARNING
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else usual)
 
 
 def restream() -> None:

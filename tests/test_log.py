@@ -14,8 +14,8 @@ if "--journal" in sys.argv:
     status = os.fstat(2)
     os.environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
 from gateway import log
-log.configure(verbose="--verbose" in sys.argv)
-log.configure(verbose="--verbose" in sys.argv)
+log.configure(verbose="--verbose" in sys.argv, is_daemon="--person" not in sys.argv)
+log.configure(verbose="--verbose" in sys.argv, is_daemon="--person" not in sys.argv)
 ours, theirs = logging.getLogger("gateway.x"), logging.getLogger("bleak")
 for logger in (ours, theirs):
     for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
@@ -67,3 +67,7 @@ def test_libraries_never_say_more_than_warnings() -> None:
 def test_a_terminal_that_inherited_the_journal_is_still_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "1:2")
     assert not any(line.startswith("<") for line in said())
+
+
+def test_a_person_at_a_terminal_is_told_of_trouble_only() -> None:
+    assert [line.split()[-1] for line in said("--person")][:2] == ["warning", "error"]
