@@ -182,10 +182,12 @@ class LiveServer:
         kind = WSMsgType.TEXT if session.codec is Codec.JSON else WSMsgType.BINARY
         while not ws.closed:
             is_due.clear()
+            # Asked before the round: if the session ends in the middle of it, its goodbye is for the next one.
+            closing = session.closing
             for payload in session.messages(now()):
                 await ws.send_frame(payload, kind)
-            if session.closing is not None:
-                await ws.close(code=session.closing)
+            if closing is not None:
+                await ws.close(code=closing)
                 return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(SHORTEST_PAUSE_S, session.due_s() - now())):

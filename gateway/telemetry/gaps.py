@@ -104,6 +104,8 @@ class GapTracker:
         if self.newest_ms is None:
             self._failure = None
             return
+        if not times and self._open is None:
+            self._failure = None  # a hiccup is over; what stays away from here on does so for another reason
         for t_ms in times:
             if t_ms > self.newest_ms:
                 self._end_open(self.newest_ms, t_ms)

@@ -86,6 +86,7 @@ class Tail:
             _LOG.log(level, "Tracker %s: no rows. %s", channel.wearer.serial_number, error.text)
             # A 404 for the path as a whole says something about the configuration, and nothing about this tracker.
             if isinstance(error, Forbidden) or (isinstance(error, NotFound) and not error.is_path_unknown):
+                self._reachability.answered()  # it said no, but it answered
                 self._on_refused()
                 return False
             self._reachability.failed(error, now_s)

@@ -20,7 +20,7 @@ from gateway.live.board import Board
 from gateway.live.history import MAX_ROWS
 from gateway.live.requests import MAX_INBOUND_BYTES
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
+from gateway.live.session import Hub, Session
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec
 from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, Column, SampleBlock
@@ -374,3 +374,34 @@ async def test_a_frame_against_the_rules_of_websockets_is_counted_and_closed(ser
         await until(other, "sub_ok")
     refusals = served.server._hub.refusals
     assert refusals["bad_frame"] + refusals["message_too_big"] == 4
+
+
+async def stalled(session: Session) -> None:
+    """Until the writer is stuck: nothing more has been taken from the rings for forty looks."""
+    seen, looks = -1, 0
+    while looks < 40:
+        await asyncio.sleep(0.002)
+        seq = session._subscriptions[1]._seq
+        seen, looks = seq, looks + 1 if seq == seen else 0
+
+
+async def test_a_client_that_is_behind_hears_goodbye_too() -> None:
+    """The gateway stops while the writer waits in the middle of a frame: the last word must not be forgotten."""
+    channel = Channel(1, Wearer("SN-1"), 20_000)
+    hub = Hub({1: channel}, Board(), "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    server = LiveServer(hub, dict)
+    async with server.listening("127.0.0.1", 0) as port:
+        narrow.connect(("127.0.0.1", port))
+        ws = await connect("ws://127.0.0.1/api/v1/stream", sock=narrow, max_queue=1)
+        await ws.send('{"op":"sub","sub":1,"batch_ms":50}')
+        await until(ws, "snap")
+        rows = seconds(0, 2000)
+        rows.values[:] = 1.2345  # every column of every row: a megabyte and more
+        channel.rows_came(rows, 0.0)
+        await until(ws, "d")
+        await stalled(next(iter(server._clients)))
+        reading = asyncio.gather(until(ws, "bye"))
+    (bye,) = await reading
+    assert bye["code"] == 1012

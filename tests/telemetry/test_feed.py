@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.cloud.errors import Forbidden
+from gateway.cloud.errors import Broken, Forbidden, Unreachable
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
@@ -197,3 +197,19 @@ async def test_it_beats_on_every_turn_and_does_not_spin(bench: Bench) -> None:
         bench.feed.assign({"SN-1": 11})
         await asyncio.sleep(20)
     assert 40 <= bench.beats <= 45
+
+
+async def test_a_cloud_that_refuses_a_tracker_has_answered() -> None:
+    """The outage is over, although the first answer is a no and there is nobody left to ask."""
+    down = Unreachable("latest_data", Broken.CONNECT)
+    cloud = ScriptedCloud([down, down, down, down, Forbidden("latest_data")])
+    problems = Problems(lambda: 0)
+    feed = Feed([Wearer("SN-1")], 600, cloud, Audience(), problems, lambda _serial_number: None)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(feed.run(lambda: None))
+        feed.assign({"SN-1": 11})
+        await asyncio.sleep(6)
+        assert [problem.code for problem in problems] == ["cloud_unreachable"]
+        await asyncio.sleep(30)
+        running.cancel()
+    assert list(problems) == []

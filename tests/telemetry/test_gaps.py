@@ -191,3 +191,12 @@ def test_after_any_order_of_arrival_the_gaps_are_the_holes_of_the_sorted_times(b
     assert closed <= holes
     assert {hole for hole in holes if hole[1] < newest - GRACE_MS} <= closed
     assert gaps.oldest_hole_ms(-1) == min((a for a, _ in holes), default=None)
+
+
+def test_a_hiccup_before_a_tracker_fell_silent_is_not_why_it_is_silent() -> None:
+    gaps = GapTracker()
+    gaps.rows_came(times(0, 1000))
+    gaps.poll_failed(OUTAGE, 1.0)
+    gaps.rows_came([])
+    gaps.rows_came(times(600_000, 610_000))
+    assert [gap.reason for gap in gaps.changes()] == [SILENT]
