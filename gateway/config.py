@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -150,10 +150,14 @@ class CloudSettings(_Section):
 
 
 class TelemetrySettings(_Section):
-    """``[telemetry]``: how much of the past is kept in memory."""
+    """``[telemetry]``: where live data come from, and how much of the past is kept in memory."""
 
+    source: Literal["auto", "poll", "websocket"] = Field(
+        default="auto", description='"auto", "poll" or "websocket", in quotes'
+    )
     # Two hours of thirty trackers are 170 MB, which is what the service may use beside the program itself.
     ring_minutes: int = Field(default=30, ge=1, le=120, description="whole minutes from 1 to 120")
+    refill_minutes: int = Field(default=30, ge=0, le=120, description="whole minutes from 0 (nothing) to 120")
 
 
 class LiveSettings(_Section):
