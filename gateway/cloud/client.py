@@ -173,37 +173,49 @@ class CloudClient:
 
     # Samples
 
-    async def latest_data(self, device_id: int, size: int, unread_s: float = 0.0) -> DecodedRows:
+    async def latest_data(
+        self,
+        device_id: int,
+        size: Callable[[], int],
+        *,
+        overdue_s: float = 0.0,
+        decode: Callable[[bytes], DecodedRows] = decode_rows,
+    ) -> DecodedRows:
         """The newest rows of a device we own now; one attempt.
 
         Args:
             device_id: The device.
-            size: Rows, 1 to 300.
-            unread_s: Seconds since this device was read last: who has waited longest is served first.
+            size: Gives the number of rows, 1 to 300; called when the request goes out, after it has waited its turn.
+            overdue_s: Seconds since this device was due to be read: who is overdue longest is served first.
+            decode: Body to rows.
 
         Raises:
             Forbidden: We do not own it any more.
         """
-        if not 1 <= size <= MAX_LATEST_ROWS:
-            raise ValueError(f"size must be from 1 to {MAX_LATEST_ROWS}")
+
+        def checked() -> int:
+            if not 1 <= (rows := size()) <= MAX_LATEST_ROWS:
+                raise ValueError(f"size must be from 1 to {MAX_LATEST_ROWS}")
+            return rows
+
         return await self._transport.send(
             "latest_data",
-            decode_rows,
+            decode,
             priority=Priority.LIVE,
             ids={"device": device_id},
-            query={"size": size},
-            unread_s=unread_s,
+            query={"size": checked},
+            overdue_s=overdue_s,
             attempts=1,
         )
 
-    async def latest_timestamp(self, device_id: int, unread_s: float = 0.0) -> TimestampAnswer:
-        """When a device we own now measured last; one attempt, and ``unread_s`` as in `latest_data`."""
+    async def latest_timestamp(self, device_id: int, *, overdue_s: float = 0.0) -> TimestampAnswer:
+        """When a device we own now measured last; one attempt, and ``overdue_s`` as in `latest_data`."""
         return await self._transport.send(
             "latest_timestamp",
             _timestamp,
             priority=Priority.LIVE,
             ids={"device": device_id},
-            unread_s=unread_s,
+            overdue_s=overdue_s,
             attempts=1,
         )
 

@@ -5,7 +5,7 @@ Redirects are never followed, because what is sent (a token, a password) is for 
 
 import ssl
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -25,6 +25,9 @@ from gateway.cloud.errors import (
     Unreachable,
 )
 from gateway.cloud.pacing import MAX_IN_FLIGHT, Pacer, Priority
+
+Query = Mapping[str, int | str | Callable[[], int] | None]
+"""Query parameters: None leaves one out, and a function is asked when the request goes out, after it has waited."""
 
 MAX_BODY = 8 * 1024 * 1024
 """Bytes after decompression; the largest right answer, 25,000 rows, has 6 MB."""
@@ -50,12 +53,13 @@ class Request:
     Attributes:
         operation: Its name in the table of endpoints.
         method: HTTP method.
-        url: Where to.
+        url: Where to, without its query.
         path: The path below its base URL, for error texts.
+        query: Its parameters.
         headers: Beyond those every request has.
         body: What to send.
         priority: What it is for.
-        unread_s: How long what it reads has gone unread.
+        overdue_s: How long past its turn it is, seconds.
         extra_s: Seconds it may last longer than `Limits.total_s`.
         secrets: What it carries that no error may show.
     """
@@ -64,10 +68,11 @@ class Request:
     method: str
     url: URL
     path: str
+    query: Query = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     priority: Priority = Priority.CONTROL
-    unread_s: float = 0.0
+    overdue_s: float = 0.0
     extra_s: float = 0.0
     secrets: Sequence[SecretStr] = ()
 
@@ -128,7 +133,7 @@ class Exchange:
         Raises:
             CloudError: The leaf that names the cause.
         """
-        async with self._pacer.slot(request.priority, request.unread_s):
+        async with self._pacer.slot(request.priority, request.overdue_s):
             self._requests += 1
             try:
                 answer = await self._receive(request)
@@ -156,7 +161,7 @@ class Exchange:
         try:
             async with self._session.request(
                 request.method,
-                request.url,
+                _complete(request),
                 headers=request.headers,
                 data=request.body,
                 allow_redirects=False,
@@ -177,6 +182,11 @@ class Exchange:
                 raise BadAnswer(request.operation, Fault.TOO_LARGE)
             body += chunk
         return bytes(body)
+
+
+def _complete(request: Request) -> URL:
+    values = {name: value() if callable(value) else value for name, value in request.query.items()}
+    return request.url.with_query({name: value for name, value in values.items() if value is not None})
 
 
 def open_session() -> aiohttp.ClientSession:

@@ -1,6 +1,6 @@
 """The one budget for the cloud: every request of every part passes this gate.
 
-Who waits is served by priority, and within a priority whoever has gone unread longest. Two things close the gate for
+Who waits is served by priority, and within a priority whoever is overdue longest. Two things close the gate for
 everybody: a 429, until the time the server named, and failures in a row, after which single requests probe whether
 the cloud is back.
 """
@@ -44,7 +44,7 @@ class Priority(IntEnum):
 @dataclass(order=True, slots=True)
 class _Waiter:
     priority: Priority
-    read_at: float
+    due_s: float
     order: int
     granted: asyncio.Future[None] = field(compare=False)
 
@@ -90,16 +90,16 @@ class Pacer:
         return max(0.0, self._closed_until - self._loop.time())
 
     @asynccontextmanager
-    async def slot(self, priority: Priority, unread_s: float = 0.0) -> AsyncIterator[None]:
+    async def slot(self, priority: Priority, overdue_s: float = 0.0) -> AsyncIterator[None]:
         """Hold one slot for the duration of one request.
 
         Args:
             priority: What the request is for.
-            unread_s: How long what it reads has gone unread, seconds.
+            overdue_s: How long past its turn it is, seconds.
         """
-        # The moment of the last reading orders waiters as their ages do, and does not change while they wait.
+        # The moment a request was due orders waiters as their lateness does, and does not change while they wait.
         self._order += 1
-        waiter = _Waiter(priority, self._loop.time() - unread_s, self._order, self._loop.create_future())
+        waiter = _Waiter(priority, self._loop.time() - overdue_s, self._order, self._loop.create_future())
         heapq.heappush(self._queue, waiter)
         self._grant()
         try:

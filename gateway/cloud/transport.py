@@ -5,16 +5,16 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from pydantic import SecretStr
 from yarl import URL
 
 from gateway.cloud.answers import decode
 from gateway.cloud.auth import AccessToken, Authoriser
-from gateway.cloud.endpoints import Endpoint, EndpointTable
+from gateway.cloud.endpoints import EndpointTable
 from gateway.cloud.errors import BadAnswer, CloudError, Forbidden, Throttled, Unauthorized
-from gateway.cloud.exchange import Exchange, Request
+from gateway.cloud.exchange import Exchange, Query, Request
 from gateway.cloud.pacing import Priority
 from gateway.cloud.retry import RetryBudget, backoff_s
 
@@ -53,9 +53,9 @@ class Transport:
         *,
         priority: Priority,
         ids: Mapping[str, int | str] | None = None,
-        query: Mapping[str, int | str | None] | None = None,
+        query: Query | None = None,
         body: bytes | None = None,
-        unread_s: float = 0.0,
+        overdue_s: float = 0.0,
         extra_s: float = 0.0,
         attempts: int = ATTEMPTS,
         secrets: Sequence[SecretStr] = (),
@@ -67,9 +67,9 @@ class Transport:
             decoder: Body to value.
             priority: What it is for.
             ids: Path parameters.
-            query: Query parameters; None leaves one out.
+            query: Query parameters.
             body: JSON.
-            unread_s: How long what it reads has gone unread, seconds.
+            overdue_s: How long past its turn it is, seconds.
             extra_s: Seconds it may last longer than other requests.
             attempts: How often it is tried. After the first time only a GET is tried again for any passing cause: a
                 write whose answer was lost may have been done. One that met a 429 was not done.
@@ -79,16 +79,19 @@ class Transport:
             CloudError: The leaf that names the cause.
         """
         endpoint = self._endpoints[operation]
-        path, url = _located(self._api_url, endpoint, ids or {}, query or {})
+        # The dot is quoted too: an id of two dots would leave the path.
+        quoted = {name: quote(str(value), safe="").replace(".", "%2E") for name, value in (ids or {}).items()}
+        path = endpoint.path.format_map(quoted)
         request = Request(
             operation,
             endpoint.method,
-            url,
+            URL(self._api_url + path, encoded=True),
             path,
+            query=query or {},
             headers={} if body is None else {"Content-Type": "application/json"},
             body=body,
             priority=priority,
-            unread_s=unread_s,
+            overdue_s=overdue_s,
             extra_s=extra_s,
             secrets=secrets,
         )
@@ -137,14 +140,3 @@ class Transport:
         except BadAnswer as error:
             self._exchange.count(error)
             raise
-
-
-def _located(
-    base: str, endpoint: Endpoint, ids: Mapping[str, int | str], query: Mapping[str, int | str | None]
-) -> tuple[str, URL]:
-    """The path below the base, and the whole URL."""
-    # The dot is quoted too: an id of two dots would leave the path.
-    quoted = {name: quote(str(value), safe="").replace(".", "%2E") for name, value in ids.items()}
-    path = endpoint.path.format_map(quoted)
-    given = urlencode({name: value for name, value in query.items() if value is not None})
-    return path, URL(f"{base}{path}{'?' if given else ''}{given}", encoded=True)

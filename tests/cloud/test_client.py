@@ -11,7 +11,7 @@ async def test_latest_rows_are_read_with_one_token_and_one_request(cloud: Script
 
     cloud.handler = rows
     async with cloud.open() as client:
-        decoded = await client.latest_data(7, 20)
+        decoded = await client.latest_data(7, lambda: 20)
     assert decoded.block.t_ms.tolist() == [1_700_000_000_000, 1_700_000_000_100]
     assert [(asked.method, asked.path, asked.query) for asked in cloud.asked] == [
         ("GET", "/v1/devices/7/latest-preprocessed-data/", {"size": "20"})

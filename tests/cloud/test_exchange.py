@@ -232,8 +232,8 @@ async def test_every_request_asks_for_what_can_be_bounded_and_brings_nothing_els
     cloud.handler = answer
     cloud.url = cloud.url.replace("127.0.0.1", "localhost")  # no cookie is ever kept for an address
     async with cloud.open() as client:
-        await client.latest_data(1, 1)
-        await client.latest_data(1, 1)
+        await client.latest_data(1, lambda: 1)
+        await client.latest_data(1, lambda: 1)
     for asked in cloud.asked:
         assert asked.headers["Accept-Encoding"] == "gzip, deflate"
         assert "Cookie" not in asked.headers
@@ -250,11 +250,11 @@ async def test_the_counters_tell_every_outcome(cloud: ScriptedCloud) -> None:
 
     cloud.handler = answer
     async with cloud.open() as client:
-        await client.latest_data(1, 1)
+        await client.latest_data(1, lambda: 1)
         with pytest.raises(BadAnswer):
-            await client.latest_data(2, 1)
+            await client.latest_data(2, lambda: 1)
         with pytest.raises(ServerFailed):
-            await client.latest_data(3, 1)
+            await client.latest_data(3, lambda: 1)
         traffic = client.traffic
     assert (traffic.requests, traffic.succeeded) == (4, 2)
     assert dict(traffic.failed) == {"cloud_bad_answer": 1, "cloud_failing": 1}

@@ -53,7 +53,7 @@ async def test_every_operation_of_the_table_is_performed() -> None:
         await client.release_ownership(FREE)
         assert not (await client.ownership(ownerships[0].id)).has_open_end
 
-        rows = await client.latest_data(OURS, 30)
+        rows = await client.latest_data(OURS, lambda: 30)
         assert len(rows.block) == 30
         assert (await client.latest_timestamp(OURS)).t_ms == rows.block.t_ms[-1]
         found = [stretch async for stretch in client.ranges(OURS, START_MS - DAY_MS, START_MS)]
@@ -119,7 +119,7 @@ async def test_an_empty_or_reversed_span_asks_nothing() -> None:
 
 async def test_what_is_not_ours_is_refused_and_what_does_not_exist_is_not_found() -> None:
     async with simulated(faults=Faults(initially_foreign=1)) as cloud:
-        for forbidden in (cloud.client.latest_data(FREE, 1), cloud.client.bluetooth_config(FREE)):
+        for forbidden in (cloud.client.latest_data(FREE, lambda: 1), cloud.client.bluetooth_config(FREE)):
             with pytest.raises(Forbidden):
                 await forbidden
         with pytest.raises(NotFound):
@@ -133,10 +133,10 @@ async def test_what_is_not_ours_is_refused_and_what_does_not_exist_is_not_found(
 
 async def test_the_number_of_rows_is_checked_before_it_is_sent() -> None:
     async with simulated() as cloud:
-        for size in (0, 301):
+        for too in (lambda: 0, lambda: 301):
             with pytest.raises(ValueError, match="size"):
-                await cloud.client.latest_data(OURS, size)
-        assert not cloud.cloud.requests
+                await cloud.client.latest_data(OURS, too)
+        assert not cloud.cloud.requests["latest_data"]
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -145,9 +145,9 @@ async def test_revoked_tokens_are_replaced_in_mid_session(status: int, rotation:
     faults = Faults.model_validate({"bad_token_status": status, "refresh_rotation": rotation})
     async with simulated(faults=faults) as cloud:
         for with_refresh_token in (False, True):
-            await asyncio.gather(*(cloud.client.latest_data(OURS, 10) for _ in range(20)))
+            await asyncio.gather(*(cloud.client.latest_data(OURS, lambda: 10) for _ in range(20)))
             cloud.cloud.accounts.revoke(refresh_tokens=with_refresh_token)
-        await asyncio.gather(*(cloud.client.latest_data(OURS, 10) for _ in range(20)))
+        await asyncio.gather(*(cloud.client.latest_data(OURS, lambda: 10) for _ in range(20)))
         assert cloud.cloud.requests["token"] == 1 + 1 + 2
 
 
@@ -155,7 +155,7 @@ async def test_a_wrong_password_is_tried_three_times() -> None:
     async with simulated(password="wrong") as cloud:
         for _ in range(5):
             with pytest.raises(LoginRefused) as caught:
-                await cloud.client.latest_data(OURS, 1)
+                await cloud.client.latest_data(OURS, lambda: 1)
         assert "wrong" not in str(caught.value).replace("password is wrong", "")
         assert cloud.cloud.requests["token"] == 3
 

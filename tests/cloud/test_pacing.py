@@ -23,9 +23,9 @@ class Requests:
         self._ends: dict[str, asyncio.Event] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, name: str, priority: Priority, unread_s: float = 0.0) -> None:
+    def start(self, name: str, priority: Priority, overdue_s: float = 0.0) -> None:
         self._ends[name] = asyncio.Event()
-        self._running[name] = self._tasks.create_task(self._request(name, priority, unread_s), name=name)
+        self._running[name] = self._tasks.create_task(self._request(name, priority, overdue_s), name=name)
 
     async def end(self, name: str) -> None:
         self._ends[name].set()
@@ -40,8 +40,8 @@ class Requests:
             end.set()
         await asyncio.sleep(0)
 
-    async def _request(self, name: str, priority: Priority, unread_s: float) -> None:
-        async with self._pacer.slot(priority, unread_s):
+    async def _request(self, name: str, priority: Priority, overdue_s: float) -> None:
+        async with self._pacer.slot(priority, overdue_s):
             self.entered.append(name)
             await self._ends[name].wait()
 

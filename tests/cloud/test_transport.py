@@ -66,9 +66,9 @@ async def test_a_token_revoked_in_mid_session_costs_one_login_and_one_replay_for
 ) -> None:
     cloud.handler = only_newest_token(cloud, refusal)
     async with cloud.open() as client:
-        await asyncio.gather(*(client.latest_data(device, 1) for device in range(30)))
+        await asyncio.gather(*(client.latest_data(device, lambda: 1) for device in range(30)))
         cloud.tokens.append({"revoked": "by the server"})
-        await asyncio.gather(*(client.latest_data(device, 1) for device in range(30)))
+        await asyncio.gather(*(client.latest_data(device, lambda: 1) for device in range(30)))
     assert [form.get("grant_type") for form in cloud.tokens] == ["password", None, "refresh_token"]
     assert len(cloud.asked) <= 30 + 60
 
@@ -78,7 +78,7 @@ async def test_an_api_that_accepts_no_token_gets_one_replay_and_no_storm_of_logi
     async with cloud.open() as client:
         for _ in range(20):
             with pytest.raises(Unauthorized):
-                await client.latest_data(7, 1)
+                await client.latest_data(7, lambda: 1)
     assert len(cloud.tokens) == 2
     assert len(cloud.asked) == 21
 
@@ -88,17 +88,17 @@ async def test_a_403_on_what_never_worked_is_believed_at_once(cloud: ScriptedClo
     async with cloud.open() as client:
         for _ in range(5):
             with pytest.raises(Forbidden):
-                await client.latest_data(7, 1)
+                await client.latest_data(7, lambda: 1)
     assert (len(cloud.tokens), len(cloud.asked)) == (1, 5)
 
 
 async def test_a_tracker_taken_away_costs_one_new_token_and_no_more(cloud: ScriptedCloud) -> None:
     cloud.handler = sequence(empty_rows, status(403))
     async with cloud.open() as client:
-        await client.latest_data(7, 1)
+        await client.latest_data(7, lambda: 1)
         for _ in range(5):
             with pytest.raises(Forbidden):
-                await client.latest_data(7, 1)
+                await client.latest_data(7, lambda: 1)
     assert (len(cloud.tokens), len(cloud.asked)) == (2, 1 + 2 + 4)
 
 
@@ -115,7 +115,7 @@ async def test_a_redirect_is_not_followed_and_its_target_sees_no_token(cloud: Sc
     cloud.handler = away
     async with cloud.open() as client:
         with pytest.raises(NetworkLoginNeeded):
-            await client.latest_data(7, 1)
+            await client.latest_data(7, lambda: 1)
         with pytest.raises(NetworkLoginNeeded):
             await client.take_ownership("012345", "a1")
     assert not seen
@@ -150,9 +150,9 @@ async def test_a_verdict_is_not_asked_for_twice(cloud: ScriptedCloud, code: int,
 async def test_a_live_poll_is_tried_once(cloud: ScriptedCloud, trouble: Handler) -> None:
     cloud.handler = sequence(empty_rows, trouble)
     async with cloud.open() as client:
-        await client.latest_data(7, 1)
+        await client.latest_data(7, lambda: 1)
         with pytest.raises((ServerFailed, Unreachable)):
-            await client.latest_data(7, 1)
+            await client.latest_data(7, lambda: 1)
     assert len(cloud.asked) == 2
 
 
@@ -180,7 +180,7 @@ async def test_retries_are_a_small_part_of_all_requests(cloud: ScriptedCloud) ->
         for _ in range(60):
             with pytest.raises(ServerFailed):
                 await client.device(7)
-            await client.latest_data(8, 1)  # or the failures in a row would close the gate
+            await client.latest_data(8, lambda: 1)  # or the failures in a row would close the gate
     retries = len(cloud.asked) - 120
     assert 10 < retries <= 10 + 12
 
@@ -193,12 +193,12 @@ async def test_a_throttled_reading_waits_for_the_pause_and_a_throttled_poll_says
         assert asyncio.get_running_loop().time() - before >= 1
         cloud.handler = status(429, **{"Retry-After": "600"})
         with pytest.raises(Throttled) as caught:
-            await client.latest_data(7, 1)
+            await client.latest_data(7, lambda: 1)
         assert caught.value.retry_after_s == 600
         cloud.handler = empty_rows
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await client.latest_data(8, 1)
+                await client.latest_data(8, lambda: 1)
     assert len(cloud.asked) == 3
 
 
@@ -256,7 +256,7 @@ async def test_a_truncated_compressed_answer_is_a_bad_answer(cloud: ScriptedClou
 
     cloud.handler = answer
     async with cloud.open() as client:
-        assert len((await client.latest_data(7, 300)).block) == 300
+        assert len((await client.latest_data(7, lambda: 300)).block) == 300
         cloud.handler = truncated
         with pytest.raises((BadAnswer, Unreachable)):
-            await client.latest_data(7, 300)
+            await client.latest_data(7, lambda: 300)
