@@ -10,26 +10,21 @@ endpoint. The names of the power and device columns are inferred from the websoc
 ignored.
 """
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Annotated, Any, NoReturn
 
 import msgspec
 import numpy as np
-from msgspec import Meta, field
+from msgspec import field
 from msgspec.structs import astuple
 
+from insiders_codecs.cloud_fields import Time, in_range, measurement, parse, tidy, time_ms
 from insiders_codecs.errors import DecodeError
-from insiders_codecs.samples import QUANTITIES, Column, SampleBlock, empty_block
-
-LATEST_T_MS = 1 << 45
-"""No timestamp lies after this (year 3084): a larger number is no time."""
+from insiders_codecs.samples import Column, SampleBlock, empty_block
 
 _TIME_KEY = "gnss.timestamp"
-_LATITUDE, _LONGITUDE = int(Column.LATITUDE), int(Column.LONGITUDE)
 # In the order of `Column`.
 _KEYS = (
     "gnss.latitude",
@@ -85,7 +80,7 @@ def decode_rows(body: bytes) -> DecodedRows:
         return DecodedRows(_to_block(_ROWS.decode(body)))
     except _UNREADABLE:
         pass
-    document = _parse(body)
+    document = parse(body)
     if not isinstance(document, list):
         raise DecodeError("the answer is not a list of rows")
     return _clean(document)
@@ -102,7 +97,7 @@ def decode_rows_page(body: bytes) -> RowsPage:
         return RowsPage(page.count, page.page, page.next, DecodedRows(_to_block(page.results)))
     except _UNREADABLE:
         pass
-    document = _parse(body)
+    document = parse(body)
     if not isinstance(document, dict) or not isinstance(document.get("results"), list):
         raise DecodeError("the answer is not a page of rows")
     count, number, following = (document.get(key) for key in ("count", "page", "next"))
@@ -115,17 +110,12 @@ def decode_rows_page(body: bytes) -> RowsPage:
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 
-def _in_range(column: Column) -> Any:
-    quantity = QUANTITIES[column]
-    return Annotated[float, Meta(ge=quantity.lowest, le=quantity.highest)] | None
-
-
 _Row = msgspec.defstruct(
     "_Row",
     [
-        ("t_ms", Annotated[int, Meta(ge=0, lt=LATEST_T_MS)], field(name=_TIME_KEY)),
+        ("t_ms", Time, field(name=_TIME_KEY)),
         *(
-            (column.name.lower(), _in_range(column), field(name=key, default=math.nan))
+            (column.name.lower(), in_range(column), field(name=key, default=math.nan))
             for column, key in zip(Column, _KEYS, strict=True)
         ),
     ],
@@ -154,67 +144,22 @@ def _to_block(rows: Sequence[msgspec.Struct]) -> SampleBlock:
 def _from_table(table: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> SampleBlock:
     """Columns from a table of (time, values...) rows that is usually newest first."""
     table = table[::-1]
-    block = SampleBlock(table[:, 0].astype(np.int64), table[:, 1:].T)
-    # A receiver without a fix may report 0, 0, a point in the Gulf of Guinea.
-    # (counting non-zeros is the cheapest look at a short column that numpy has)
-    latitude = block.values[_LATITUDE]
-    if np.count_nonzero(latitude) < len(latitude):
-        longitude = block.values[_LONGITUDE]
-        nowhere = (latitude == 0) & (longitude == 0)
-        latitude[nowhere] = longitude[nowhere] = math.nan
-    if np.count_nonzero(block.t_ms[1:] > block.t_ms[:-1]) == len(block) - 1:
-        return block
-    return block.ascending()
-
-
-def _parse(body: bytes) -> object:
-    try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
-    except UnicodeDecodeError:
-        raise DecodeError("the answer is not UTF-8") from None
-    except RecursionError:
-        raise DecodeError("the answer is nested too deeply") from None
-    except ValueError:  # malformed JSON, NaN, an integer of thousands of digits
-        raise DecodeError("the answer is not JSON") from None
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(name)
+    return tidy(SampleBlock(table[:, 0].astype(np.int64), table[:, 1:].T))
 
 
 def _clean(rows: Iterable[object]) -> DecodedRows:
     table: list[list[float]] = []
     rows_rejected = fields_rejected = 0
     for row in rows:
-        if not isinstance(row, dict):
-            rows_rejected += 1
-            continue
-        t_ms = row.get(_TIME_KEY)
-        # 1e12 and 1000000000000 are the same JSON number to many writers.
-        if isinstance(t_ms, float) and t_ms.is_integer():
-            t_ms = int(t_ms)
-        if type(t_ms) is not int or not 0 <= t_ms < LATEST_T_MS:
+        t_ms = time_ms(row.get(_TIME_KEY)) if isinstance(row, dict) else None
+        if not isinstance(row, dict) or t_ms is None:
             rows_rejected += 1
             continue
         cells = [float(t_ms)]
         for column, key in zip(Column, _KEYS, strict=True):
-            value, is_rejected = _measurement(row.get(key), column)
+            value, is_rejected = measurement(row.get(key), column)
             cells.append(value)
             fields_rejected += is_rejected
         table.append(cells)
     block = _from_table(np.array(table, np.float64)) if table else empty_block()
     return DecodedRows(block, rows_rejected, fields_rejected)
-
-
-def _measurement(value: object, column: Column) -> tuple[float, bool]:
-    """The value as a measurement (NaN where it is none), and whether something had to be rejected."""
-    if value is None:
-        return math.nan, False
-    if column is Column.STANDSTILL and isinstance(value, bool):
-        return float(value), False
-    quantity = QUANTITIES[column]
-    if type(value) in {int, float} and quantity.lowest <= value <= quantity.highest:  # type: ignore[operator]
-        return float(value), False  # type: ignore[arg-type]
-    # No heart beats 0 times a minute: it is how a sender may say that no sensor is connected.
-    is_absence = column is Column.HEART_RATE and type(value) in {int, float} and value == 0
-    return math.nan, not is_absence

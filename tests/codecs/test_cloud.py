@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insiders_codecs.cloud import LATEST_T_MS, decode_rows, decode_rows_page
+from insiders_codecs.cloud import decode_rows, decode_rows_page
+from insiders_codecs.cloud_fields import LATEST_T_MS
 from insiders_codecs.errors import DecodeError
 from insiders_codecs.samples import QUANTITIES, Column
 
