@@ -1,5 +1,6 @@
 """One tracker's place in the gateway: who wears it, its ring, its gaps, and how alive it is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,6 +49,7 @@ class Counters:
     turns_skipped: int = 0
     rows: int = 0
     rows_late: int = 0
+    rows_history: int = 0
     rows_rejected: int = 0
     fields_rejected: int = 0
 
@@ -64,13 +66,22 @@ class Channel:
 
     stale_after_ms = round(STALE_AFTER_S * 1000)
 
-    def __init__(self, ch: int, wearer: Wearer, ring_rows: int) -> None:
+    def __init__(
+        self,
+        ch: int,
+        wearer: Wearer,
+        ring_rows: int,
+        refill_ms: int = 0,
+        reference_ms: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self.ch = ch
         self.wearer = wearer
         self.device_id: int | None = None
         self.ring = Ring(ch, ring_rows)
         self.gaps = GapTracker()
         self.counters = Counters()
+        self._refill_ms = refill_ms
+        self._reference_ms = reference_ms
         self._last_new_s: float | None = None
 
     def rows_came(self, block: SampleBlock, now_s: float) -> int:
@@ -82,7 +93,14 @@ class Channel:
             self.counters.rows += len(new)
             if newest_before_ms is not None:
                 self.counters.rows_late += int((new.t_ms < newest_before_ms).sum())
-        self.gaps.rows_came(new.t_ms.tolist())
+        self.gaps.rows_came(new.t_ms)
+        return len(new)
+
+    def history_came(self, block: SampleBlock) -> int:
+        """Keep the rows of history that are new; returns how many were. They are no sign of life."""
+        new = self.ring.append(block)
+        self.counters.rows_history += len(new)
+        self.gaps.filled(new.t_ms)
         return len(new)
 
     def presence(self, now_s: float) -> Presence:

@@ -10,6 +10,7 @@ from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.gaps import Gap
 from gateway.telemetry.reachability import Reachability
+from gateway.telemetry.sources import Source
 from gateway.telemetry.tail import LatestData, Tail
 
 _LOG = logging.getLogger(__name__)
@@ -38,22 +39,32 @@ class Feed:
         self,
         wearers: Sequence[Wearer],
         ring_rows: int,
-        source: LatestData,
+        cloud: LatestData,
         audience: Audience,
         problems: Problems,
         on_refused: Callable[[str], None],
+        *,
+        source: Source = Source.AUTO,
+        refill_ms: int = 0,
+        reference_ms: Callable[[], int | None] = lambda: None,
     ) -> None:
         """Make the channels.
 
         Args:
             wearers: The roster; channels are numbered in its order.
             ring_rows: Rows that each ring holds.
-            source: The cloud.
+            cloud: The cloud.
             audience: Told of every change.
             problems: Told when the cloud answers nobody.
             on_refused: Called with the serial number of a tracker that the cloud says is not ours.
+            source: Which way live rows come.
+            refill_ms: How much of the past before a start is wanted, milliseconds.
+            reference_ms: Epoch ms by a clock that is right, or None while it is not known.
         """
-        self.channels = {ch: Channel(ch, wearer, ring_rows) for ch, wearer in enumerate(wearers, start=1)}
+        self.channels = {
+            ch: Channel(ch, wearer, ring_rows, refill_ms, reference_ms) for ch, wearer in enumerate(wearers, start=1)
+        }
+        self._cloud = cloud
         self._source = source
         self._audience = audience
         self._problems = problems
@@ -112,7 +123,7 @@ class Feed:
                 tail = None
             if tail is None and channel.device_id is not None:
                 refused = partial(self._refused, channel)
-                new = Tail(channel, channel.device_id, self._source, self._reachability, refused)
+                new = Tail(channel, channel.device_id, self._cloud, self._reachability, refused)
                 self._tails[channel.ch] = tails.create_task(new.run(), name=_task_name(channel))
 
     def _refused(self, channel: Channel) -> None:

@@ -43,6 +43,7 @@ class PollSchedule:
 
     def __init__(self, now_s: float) -> None:
         self.next_s = now_s
+        self._began_s = now_s
         self._last_answer_s: float | None = None
         self._last_rows_s = now_s
         self._last_deep_s = -math.inf
@@ -56,6 +57,12 @@ class PollSchedule:
     def unread_s(self, now_s: float) -> float:
         """How long the tracker has gone without an answer, seconds; infinite before the first."""
         return math.inf if self._last_answer_s is None else now_s - self._last_answer_s
+
+    def overdue_s(self, now_s: float) -> float:
+        """How long ago the tracker was due to be read again, seconds: its interval after the last reading."""
+        if self._last_answer_s is None:
+            return now_s - self._began_s
+        return now_s - self._last_answer_s - self._interval_s(self._last_answer_s)
 
     def rows(self, now_s: float, known: Known) -> int:
         """How many rows to ask for: as many as can be new, an overlap, and what reaches into a hole now and then."""

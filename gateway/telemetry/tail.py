@@ -7,11 +7,11 @@ from typing import Protocol
 
 from gateway.cloud.errors import CloudError, Forbidden, NotFound, Throttled
 from gateway.telemetry.channel import Channel
-from gateway.telemetry.gaps import GapReason
+from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.ring import LIVE_WINDOW_MS
 from gateway.telemetry.schedule import Known, PollSchedule
-from insiders_codecs.cloud import DecodedRows
+from insiders_codecs.cloud import DecodedRows, decode_rows
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,8 +21,15 @@ _FAILURES_TO_WARN = 3
 class LatestData(Protocol):
     """Where the newest rows come from."""
 
-    async def latest_data(self, device_id: int, size: int, *, unread_s: float = 0.0) -> DecodedRows:
-        """Up to `size` of a tracker's newest rows; raises `CloudError`."""
+    async def latest_data(
+        self,
+        device_id: int,
+        size: Callable[[], int],
+        *,
+        overdue_s: float = 0.0,
+        decode: Callable[[bytes], DecodedRows] = decode_rows,
+    ) -> DecodedRows:
+        """Up to `size` of a tracker's newest rows, asked for when the request goes out; raises `CloudError`."""
 
 
 class Tail:
@@ -70,11 +77,10 @@ class Tail:
         """Ask once and take in what comes; False when the cloud says that the tracker is not ours."""
         channel, counters = self._channel, self._channel.counters
         asked_s = self._now()
-        unread_s = self._schedule.unread_s(asked_s)
-        size = self._schedule.rows(asked_s, self._known())
+        overdue_s = self._schedule.overdue_s(asked_s)
         counters.polls += 1
         try:
-            rows = await self._source.latest_data(self._device_id, size, unread_s=unread_s)
+            rows = await self._source.latest_data(self._device_id, self._size, overdue_s=overdue_s)
         except CloudError as error:
             if channel.device_id != self._device_id:
                 return False  # the news was faster than the answer
@@ -105,6 +111,9 @@ class Tail:
         new = channel.rows_came(rows.block, now_s)
         counters.turns_skipped += self._schedule.answered(asked_s, now_s, new)
         return True
+
+    def _size(self) -> int:
+        return self._schedule.rows(self._now(), self._known())
 
     def _known(self) -> Known:
         newest_ms = self._channel.ring.newest_ms

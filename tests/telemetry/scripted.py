@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from insiders_codecs.cloud import DecodedRows, decode_rows
 
+Decode = Callable[[bytes], DecodedRows]
+
 
 def body(times: Iterable[int], **fields: object) -> bytes:
     """Rows of the latest-data endpoint."""
@@ -19,17 +21,19 @@ class ScriptedCloud:
 
     Attributes:
         script: Bodies to answer with, or errors to raise.
-        asked: Loop time, device, size and unread seconds of every request.
+        asked: Loop time, device, size and overdue seconds of every request.
     """
 
     script: list[bytes | Exception]
     asked: list[tuple[float, int, int, float]] = field(default_factory=list)
     latency_s: Callable[[], float] = lambda: 0.0
 
-    async def latest_data(self, device_id: int, size: int, *, unread_s: float = 0.0) -> DecodedRows:
-        self.asked.append((asyncio.get_running_loop().time(), device_id, size, unread_s))
+    async def latest_data(
+        self, device_id: int, size: Callable[[], int], *, overdue_s: float = 0.0, decode: Decode = decode_rows
+    ) -> DecodedRows:
+        self.asked.append((asyncio.get_running_loop().time(), device_id, size(), overdue_s))
         await asyncio.sleep(self.latency_s())
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(answer, Exception):
             raise answer
-        return decode_rows(answer)
+        return decode(answer)

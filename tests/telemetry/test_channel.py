@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gateway.telemetry.channel import LOST_AFTER_S, STALE_AFTER_S, Channel, Presence, Wearer
-from gateway.telemetry.gaps import GapReason
+from gateway.telemetry.holes import GapReason
 from insiders_codecs.samples import QUANTITIES, SampleBlock
 
 JUST_BEFORE = -1e-6

@@ -1,7 +1,7 @@
 """All channels: who is polled, and what the audience hears, in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,8 +11,8 @@ from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
 from gateway.telemetry.gaps import Gap
-from insiders_codecs.cloud import DecodedRows
-from tests.telemetry.scripted import ScriptedCloud, body
+from insiders_codecs.cloud import DecodedRows, decode_rows
+from tests.telemetry.scripted import Decode, ScriptedCloud, body
 
 pytestmark = pytest.mark.looptime
 
@@ -38,10 +38,12 @@ class Audience:
 class Moving(ScriptedCloud):
     """A tracker that moves: a second of rows for each second of the loop's clock."""
 
-    async def latest_data(self, device_id: int, size: int, *, unread_s: float = 0.0) -> DecodedRows:
+    async def latest_data(
+        self, device_id: int, size: Callable[[], int], *, overdue_s: float = 0.0, decode: Decode = decode_rows
+    ) -> DecodedRows:
         now_ms = round(asyncio.get_running_loop().time() * 1000) // 1000 * 1000
         self.script = [body(range(now_ms, now_ms + 1000, 100))]
-        return await super().latest_data(device_id, size, unread_s=unread_s)
+        return await super().latest_data(device_id, size, overdue_s=overdue_s, decode=decode)
 
 
 class Bench:

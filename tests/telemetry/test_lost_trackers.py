@@ -1,16 +1,19 @@
 """What is under way, open or unexplained when a tracker is lost or an outage ends."""
 
 import asyncio
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from gateway.cloud.errors import Forbidden
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
-from gateway.telemetry.gaps import Gap, GapReason, GapState, GapTracker
+from gateway.telemetry.gaps import Gap, GapState, GapTracker
+from gateway.telemetry.holes import GapReason
 from insiders_codecs.cloud import DecodedRows, decode_rows
-from tests.telemetry.scripted import body
+from tests.telemetry.scripted import Decode, body
 
 
 class Held:
@@ -19,9 +22,11 @@ class Held:
     def __init__(self) -> None:
         self.asked: dict[int, asyncio.Future[bytes]] = {}
 
-    async def latest_data(self, device_id: int, size: int, *, unread_s: float = 0.0) -> DecodedRows:
+    async def latest_data(
+        self, device_id: int, size: Callable[[], int], *, overdue_s: float = 0.0, decode: Decode = decode_rows
+    ) -> DecodedRows:
         self.asked[device_id] = asyncio.get_running_loop().create_future()
-        return decode_rows(await self.asked[device_id])
+        return decode(await self.asked[device_id])
 
 
 class Nobody:
@@ -73,7 +78,7 @@ async def test_a_refusal_of_the_old_id_does_not_take_away_the_new_one() -> None:
 def in_outage() -> GapTracker:
     """Rows up to 900, a hole within them, and a gap that was opened and told."""
     gaps = GapTracker()
-    gaps.rows_came([0, 100, 800, 900])
+    gaps.rows_came(np.array([0, 100, 800, 900], np.int64))
     gaps.poll_failed(GapReason.UPSTREAM_OUTAGE, 5.0)
     assert [gap.state for gap in gaps.changes()] == [GapState.OPEN]
     return gaps
@@ -88,23 +93,23 @@ def test_a_gap_that_is_open_when_its_tracker_is_lost_does_not_stay_open_for_ever
 def test_a_gap_never_ends_before_it_begins() -> None:
     """The first answer after the outage brings only rows that fill an older hole."""
     gaps = in_outage()
-    gaps.rows_came([200, 300])
+    gaps.rows_came(np.array([200, 300], np.int64))
     for gap in gaps.changes():
         assert gap.to_ms is None or gap.to_ms >= gap.from_ms
 
 
 def test_late_rows_alone_do_not_repair_an_outage() -> None:
     gaps = in_outage()
-    gaps.rows_came([200, 300])
-    gaps.rows_came(list(range(50_000, 60_000, 100)))
+    gaps.rows_came(np.array([200, 300], np.int64))
+    gaps.rows_came(np.arange(50_000, 60_000, 100))
     told = {gap.id: gap for gap in gaps.changes()}
     assert (told[1].state, told[1].reason, told[1].to_ms) == (GapState.CLOSED, GapReason.UPSTREAM_OUTAGE, 50_000)
 
 
 def test_the_reason_of_an_outage_outlives_an_answer_without_rows() -> None:
     gaps = in_outage()
-    gaps.rows_came([])
-    gaps.rows_came(list(range(50_000, 60_000, 100)))
+    gaps.rows_came(np.array([], np.int64))
+    gaps.rows_came(np.arange(50_000, 60_000, 100))
     (gap, *_) = gaps.changes()
     assert (gap.id, gap.reason) == (1, GapReason.UPSTREAM_OUTAGE)
 
@@ -113,5 +118,5 @@ def test_what_failed_before_a_tracker_was_lost_is_no_reason_afterwards() -> None
     gaps = GapTracker()
     gaps.poll_failed(GapReason.UPSTREAM_OUTAGE, 1.0)
     gaps.forget()
-    gaps.rows_came([0, 100, *range(5000, 20_000, 100)])
+    gaps.rows_came(np.array([0, 100, *range(5000, 20_000, 100)], np.int64))
     assert [gap.reason for gap in gaps.changes()] == [GapReason.DEVICE_SILENT]

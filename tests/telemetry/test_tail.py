@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import math
 
 import pytest
 
 from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, NotFound, Throttled, Unreachable
 from gateway.telemetry.channel import Channel, Wearer
-from gateway.telemetry.gaps import GapReason
+from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.schedule import MOST_ROWS
 from gateway.telemetry.tail import Tail
@@ -107,10 +106,10 @@ async def test_what_is_left_out_of_an_answer_is_counted() -> None:
     assert (counters.polls, counters.rows, counters.rows_rejected, counters.fields_rejected) == (3, 1, 3, 2)
 
 
-async def test_the_client_is_told_how_long_the_tracker_has_gone_unread() -> None:
+async def test_the_client_is_told_how_long_the_tracker_is_overdue() -> None:
     bench = Bench(body([100]), DOWN, DOWN, body([200]))
     await bench.run(4.5)
-    assert [unread_s for *_, unread_s in bench.cloud.asked] == [math.inf, 1.0, 2.0, 4.0]
+    assert [overdue_s for *_, overdue_s in bench.cloud.asked] == [0.0, 0.0, 1.0, 3.0]
 
 
 async def test_a_slow_cloud_has_turns_skipped_and_counted() -> None:
