@@ -13,7 +13,7 @@ from rich.console import Console
 
 from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
-from gateway.live.client import DEFAULT_PORT, StreamError, stream_url
+from gateway.live.client import DEFAULT_PORT, StreamError, fetch_gaps, stream_url
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
 
@@ -88,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         "url", nargs="?", default=DEFAULT_URL, metavar="URL", help="or host:port; default: here, port 8770"
     )
     watch.add_argument("--json", action="store_true", help="print every message as a line of JSON")
+    gaps = command("gaps", "Show what a gateway is missing, and what it has repaired.")
+    gaps.add_argument(
+        "url", nargs="?", default=DEFAULT_URL, metavar="URL", help="or host:port; default: here, port 8770"
+    )
+    gaps.add_argument("--all", action="store_true", dest="is_all", help="list every gap, however many there are")
+    gaps.add_argument("--json", action="store_true", help="print what the gateway says, as JSON")
     tracker = command("trackers", "List, claim or release trackers in the cloud.")
     verbs = tracker.add_subparsers(dest="verb", required=True, metavar="VERB")
     readers = [run]
@@ -144,6 +150,17 @@ async def _watch(options: argparse.Namespace) -> int:
     if not options.json and not console.is_terminal:
         return _fail("The table needs a terminal: add --json for a pipe or a file.")
     return await _until_stopped(watch_json(url) if options.json else watch(url, console))
+
+
+async def _gaps(options: argparse.Namespace) -> int:
+    from gateway.gaps import show_gaps
+
+    url = stream_url(options.url)
+    if options.json:
+        print((await fetch_gaps(url)).decode())
+    else:
+        await show_gaps(url, Console(), is_all=options.is_all)
+    return 0
 
 
 async def _trackers(options: argparse.Namespace) -> int:
@@ -221,6 +238,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, in
     "demo": _demo,
     "simulate": _simulate,
     "watch": _watch,
+    "gaps": _gaps,
     "trackers": _trackers,
     "config": _check,
 }

@@ -5,44 +5,21 @@ has seen and is told all that changed since: there is no queue that could overfl
 newest word only. Items are dropped when there is nothing more to say about them.
 """
 
-from typing import Any, Protocol
+from collections import OrderedDict
+from typing import Any
 
-from gateway.live.source import ChannelView
+import msgspec
+
+from gateway.live.gaps import GapState, record
+from gateway.live.source import ChannelView, GapView
 from insiders_codecs.live import Message
 from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
-_KEPT_GAPS = 500
-"""Gap records kept for clients that connect later."""
+_KEPT_GAPS, _KEPT_GAPS_PER_CHANNEL = 500, 4
+"""Gap records kept for clients that connect later, whichever is more; all that are remembered can be asked for."""
 
-_FINISHED = ("repaired", "closed", "open")
-
-
-class GapView(Protocol):
-    """A span of one tracker's time without rows."""
-
-    @property
-    def id(self) -> int:
-        """Number, unique for the tracker."""
-
-    @property
-    def from_ms(self) -> int:
-        """Time of the last row before it."""
-
-    @property
-    def to_ms(self) -> int | None:
-        """Time of the first row after it."""
-
-    @property
-    def rows(self) -> int | None:
-        """Rows missing."""
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-
-    @property
-    def state(self) -> str:
-        """How it stands: open, closed, repaired."""
+_FIRST_TO_GO = (GapState.REPAIRED, GapState.CLOSED)
+"""States of gaps that give way, in this order. An open one never does: a channel has one at most."""
 
 
 class Board:
@@ -51,6 +28,9 @@ class Board:
     def __init__(self) -> None:
         self.revision = 0
         self._items: dict[str, tuple[int, Message]] = {}
+        self._channels: set[int] = set()
+        # Keys by state, in the order of their last change: one change costs the same however many gaps there are.
+        self._gaps = {state: OrderedDict[str, None]() for state in GapState}
 
     def put(self, key: str, message: Message) -> None:
         """Say something; saying the same again changes nothing."""
@@ -73,6 +53,7 @@ class Board:
 
     def channel_changed(self, channel: ChannelView) -> None:
         """Describe a channel."""
+        self._channels.add(channel.ch)
         self.put(
             f"channel/{channel.ch}",
             {
@@ -102,27 +83,24 @@ class Board:
 
     def gap_changed(self, channel: ChannelView, gap: GapView) -> None:
         """Tell how a gap stands."""
-        self.put(
-            f"gap/{channel.ch}/{gap.id}",
-            {
-                "op": "gap",
-                "ch": channel.ch,
-                "id": gap.id,
-                "from_ms": gap.from_ms,
-                "to_ms": gap.to_ms,
-                "rows": gap.rows,
-                "reason": str(gap.reason),
-                "state": str(gap.state),
-            },
-        )
-        self._drop_gaps()
+        key = f"gap/{channel.ch}/{gap.id}"
+        told = record(gap)
+        self.put(key, {"op": "gap", "ch": channel.ch, **msgspec.to_builtins(told)})
+        for keys in self._gaps.values():
+            keys.pop(key, None)
+        self._gaps[told.state][key] = None
+        self._drop_gap()
 
-    def _drop_gaps(self) -> None:
-        """Forget the gaps that are most finished and oldest, where there are too many."""
-        gaps = [key for key in self._items if key.startswith("gap/")]
-        gaps.sort(key=lambda key: _FINISHED.index(self._items[key][1]["state"]))
-        for key in gaps[: max(0, len(gaps) - _KEPT_GAPS)]:
-            del self._items[key]
+    def _drop_gap(self) -> None:
+        """Forget the gap that is most finished and oldest, if there is one too many."""
+        kept = max(_KEPT_GAPS, _KEPT_GAPS_PER_CHANNEL * len(self._channels))
+        if sum(map(len, self._gaps.values())) <= kept:
+            return
+        for state in _FIRST_TO_GO:
+            if self._gaps[state]:
+                key, _ = self._gaps[state].popitem(last=False)
+                del self._items[key]
+                return
 
     def state_changed(self, key: str, value: str, **details: Any) -> None:
         """Tell a state that belongs to no channel, such as the cloud's."""

@@ -13,6 +13,8 @@ from insiders_codecs.live import MAX_FRAME_BYTES, Arrivals, Codec, Message, deco
 
 DEFAULT_PORT, DEFAULT_PATH = 8770, "/api/v1/stream"
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_HTTP_SCHEMES = {"ws": "http", "wss": "https"}
+_OK, _NOT_LOOPBACK = 200, 421
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 10.0
 LONGEST_ASKED_S = 60.0
@@ -20,6 +22,9 @@ LONGEST_ASKED_S = 60.0
 
 SILENCE_S = 10.0
 """The server says the time every 2 s; five times that without a word means that the connection is dead."""
+
+ANSWER_TIMEOUT_S = 10.0
+"""How long a gateway may take to answer a question over HTTP: it has the answer in memory."""
 
 _SUB = 1
 
@@ -43,6 +48,31 @@ def stream_url(text: str) -> str:
 
 class StreamError(ConnectionError):
     """The address answers, but is no live stream we can follow; trying again would change nothing."""
+
+
+async def fetch_gaps(url: str) -> bytes:
+    """The gaps that a gateway remembers: the JSON of `gateway.live.gaps.GapReport`.
+
+    Args:
+        url: Of its live stream, as `stream_url` gives it.
+
+    Raises:
+        StreamError: If it cannot be had.
+    """
+    stream = URL(url)
+    asked = stream.with_scheme(_HTTP_SCHEMES[stream.scheme]).join(URL("gaps"))
+    timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(asked) as answer:
+            if answer.status == _NOT_LOOPBACK:
+                raise _tunnel(url)
+            if answer.status != _OK or answer.content_type != "application/json":
+                raise StreamError(f"{asked} tells no gaps (HTTP {answer.status}): is it a gateway, and not an old one?")
+            return await answer.read()
+    except aiohttp.ClientConnectorError:
+        raise StreamError(f"Nothing answers at {asked.authority}: start the gateway there or name another") from None
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        raise StreamError(f"{asked.authority} did not answer in time or in full: try again") from None
 
 
 @dataclass(slots=True)
@@ -122,9 +152,8 @@ class LiveClient:
                 except StreamError:
                     raise
                 except aiohttp.WSServerHandshakeError as error:
-                    if error.status == 421:
-                        tunnel = "ssh -L 8770:127.0.0.1:8770 HOST"
-                        raise StreamError(f"{self._url} answers on its own machine only; tunnel: {tunnel}") from None
+                    if error.status == _NOT_LOOPBACK:
+                        raise _tunnel(self._url) from None
                     if error.status != 503:
                         raise StreamError(f"{self._url} is no live stream of a gateway (HTTP {error.status})") from None
                     reason = "the gateway has no room for another client"
@@ -188,3 +217,7 @@ class LiveClient:
 
     def _foreign(self) -> StreamError:
         return StreamError(f"{self._url} is no live stream of a gateway: what it sends is not the live protocol")
+
+
+def _tunnel(url: str) -> StreamError:
+    return StreamError(f"{url} answers on its own machine only; tunnel: ssh -L 8770:127.0.0.1:8770 HOST")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.live.requests import ErrorCode
+from gateway.live.requests import ErrorCode, RequestError
 from gateway.live.source import Channels
 from insiders_codecs.live import Arrivals, Codec, encode_rows, schema
 from insiders_codecs.samples import COLUMN_NAMES
@@ -12,14 +12,6 @@ MAX_ROWS = 10_000
 
 NO_ARRIVAL = 0
 """Arrival number that says "none": rows of a history answer are ordered by time, not by arrival."""
-
-
-class HistoryError(ValueError):
-    """A question that cannot be answered; its text says what to change."""
-
-    def __init__(self, code: ErrorCode, text: str) -> None:
-        super().__init__(text)
-        self.code = str(code)
 
 
 def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], codec: Codec) -> bytes:
@@ -37,16 +29,16 @@ def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], cod
         answer was cut, None where it was not.
 
     Raises:
-        HistoryError: If the query is incomplete or names what is not there.
+        RequestError: If the query is incomplete or names what is not there.
     """
     known = {channel.wearer.serial_number: channel for channel in channels.values()}
     channel = known.get(query.get("device", ""))
     if channel is None:
-        raise HistoryError(ErrorCode.UNKNOWN_DEVICE, "Give device=SERIAL_NUMBER of a tracker of this gateway.")
+        raise RequestError(ErrorCode.UNKNOWN_DEVICE, "Give device=SERIAL_NUMBER of a tracker of this gateway.")
     from_ms, to_ms = _time(query, "from"), _time(query, "to")
     names = query["columns"].split(",") if query.get("columns") else list(COLUMN_NAMES)
     if not set(names) <= set(COLUMN_NAMES) or len(set(names)) != len(names):
-        raise HistoryError(ErrorCode.UNKNOWN_COLUMN, f"Columns are {', '.join(COLUMN_NAMES)}, each once.")
+        raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"Columns are {', '.join(COLUMN_NAMES)}, each once.")
     columns = [COLUMN_NAMES.index(name) for name in names]
     rows = channel.ring.between(from_ms, to_ms)
     cut = rows.take(slice(0, MAX_ROWS))
@@ -64,5 +56,5 @@ def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], cod
 def _time(query: Mapping[str, str], name: str) -> int:
     text = query.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise HistoryError(ErrorCode.BAD_MESSAGE, f"Give {name}=TIME in epoch milliseconds, a whole number.")
+        raise RequestError(ErrorCode.BAD_MESSAGE, f"Give {name}=TIME in epoch milliseconds, a whole number.")
     return int(text)

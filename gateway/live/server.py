@@ -13,8 +13,9 @@ import msgspec
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from gateway.config import is_loopback
-from gateway.live.history import HistoryError, answer_history
-from gateway.live.requests import MAX_INBOUND_BYTES
+from gateway.live.gaps import report_gaps
+from gateway.live.history import answer_history
+from gateway.live.requests import MAX_INBOUND_BYTES, RequestError
 from gateway.live.session import MAX_CLIENTS, CloseCode, Hub, Session
 from insiders_codecs.live import Codec
 
@@ -48,12 +49,15 @@ class LiveServer:
         self._clients: dict[Session, asyncio.Event] = {}
 
     @asynccontextmanager
-    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+    async def listening(
+        self, host: str, port: int, is_state_kept: Callable[[], bool] = lambda: False
+    ) -> AsyncIterator[int]:
         """Serve for as long as the context is open; clients are told before it closes.
 
         Args:
             host: A loopback address: there is no access control yet.
             port: TCP port, 0 for any.
+            is_state_kept: Asked when it closes: whether the next run goes on under the same epoch.
 
         Yields:
             The port.
@@ -67,6 +71,7 @@ class LiveServer:
         app.router.add_get("/api/v1/stream", self._stream)
         app.router.add_get("/api/v1/hello", self._hello)
         app.router.add_get("/api/v1/history", self._history)
+        app.router.add_get("/api/v1/gaps", self._gaps)
         app.router.add_get("/api/v1/counters", self._count)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S)
         await runner.setup()
@@ -79,8 +84,9 @@ class LiveServer:
                 yield bound
             finally:
                 await site.stop()  # nobody comes any more, and everybody who is here is told
+                is_resumable = is_state_kept()
                 for session, is_due in self._clients.items():
-                    session.say_goodbye(CloseCode.RESTART, "The gateway stops.", 2000, is_resumable=False)
+                    session.say_goodbye(CloseCode.RESTART, "The gateway stops.", 2000, is_resumable=is_resumable)
                     is_due.set()
         finally:
             await runner.cleanup()
@@ -104,9 +110,17 @@ class LiveServer:
         codec = Codec.MSGPACK if is_msgpack else Codec.JSON
         try:
             body = answer_history(self._hub.channels, self._hub.epoch, request.query, codec)
-        except HistoryError as error:
+        except RequestError as error:
             raise web.HTTPBadRequest(**self._refusal(error.code, str(error))) from None
         return web.Response(body=body, content_type="application/msgpack" if is_msgpack else "application/json")
+
+    async def _gaps(self, request: web.Request) -> web.Response:
+        self._check_origin(request)
+        hub = self._hub
+        try:
+            return _json(report_gaps(hub.channels, hub.epoch, hub.utc_ms(), request.query))
+        except RequestError as error:
+            raise web.HTTPBadRequest(**self._refusal(error.code, str(error))) from None
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         self._check_origin(request)
@@ -194,7 +208,7 @@ class LiveServer:
                     await is_due.wait()
 
 
-def _json(document: dict[str, object]) -> web.Response:
+def _json(document: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(document), content_type="application/json")
 
 

@@ -1,7 +1,7 @@
 """What the live stream needs of the rest of the gateway, as protocols: it imports no other feature."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from insiders_codecs.live import Arrivals
 from insiders_codecs.samples import SampleBlock
@@ -51,6 +51,66 @@ class WearerView(Protocol):
         """Jersey number."""
 
 
+class GapView(Protocol):
+    """A stretch of one tracker's time without rows."""
+
+    @property
+    def id(self) -> int:
+        """Number, unique for the tracker."""
+
+    @property
+    def from_ms(self) -> int:
+        """Time of the last row before what is missing, epoch ms."""
+
+    @property
+    def to_ms(self) -> int | None:
+        """Time of the first row after it; None while it is open."""
+
+    @property
+    def rows(self) -> int | None:
+        """Rows still missing; None while it is open."""
+
+    @property
+    def rows_repaired(self) -> int:
+        """Rows that were missing and have come."""
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+
+    @property
+    def state(self) -> str:
+        """How it stands: open, closed, repaired."""
+
+
+class GapTotalsView(Protocol):
+    """Sums over all gaps of a channel, those that are no longer remembered included."""
+
+    @property
+    def gaps(self) -> int:
+        """How many there have been."""
+
+    @property
+    def rows_missing(self) -> Mapping[Any, int]:
+        """Rows that are missing now, by reason."""
+
+    @property
+    def rows_repaired(self) -> int:
+        """Rows that were missing and have come."""
+
+
+class GapsView(Protocol):
+    """What is missing of a channel."""
+
+    @property
+    def gaps(self) -> Sequence[GapView]:
+        """The gaps remembered."""
+
+    @property
+    def totals(self) -> GapTotalsView:
+        """All of them in numbers."""
+
+
 class ChannelView(Protocol):
     """One tracker's data."""
 
@@ -73,6 +133,10 @@ class ChannelView(Protocol):
     @property
     def ring(self) -> RingView:
         """Its rows."""
+
+    @property
+    def gaps(self) -> GapsView:
+        """What is missing of them."""
 
 
 Channels = Mapping[int, ChannelView]
