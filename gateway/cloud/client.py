@@ -109,6 +109,10 @@ class CloudClient:
         """What has been sent and received so far."""
         return self._exchange.traffic
 
+    def utc_ms(self) -> int | None:
+        """What time it is in the cloud, epoch milliseconds, to within a second; None before its first answer."""
+        return self._exchange.utc_ms()
+
     def live_url(self, device_id: int) -> str:
         """URL of a device's live websocket."""
         return self._live_url.format(device=device_id)

@@ -3,6 +3,7 @@
 Redirects are never followed, because what is sent (a token, a password) is for the configured host alone.
 """
 
+import asyncio
 import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from gateway.cloud.errors import (
     Unreachable,
 )
 from gateway.cloud.pacing import MAX_IN_FLIGHT, Pacer, Priority
+from gateway.cloud.reference import ReferenceClock
 
 Query = Mapping[str, int | str | Callable[[], int] | None]
 """Query parameters: None leaves one out, and a function is asked when the request goes out, after it has waited."""
@@ -103,6 +105,8 @@ class Exchange:
         self._session = session
         self._pacer = pacer
         self._limits = limits
+        self._now = asyncio.get_running_loop().time
+        self._reference = ReferenceClock()
         self._requests = 0
         self._received_bytes = 0
         self._succeeded = 0
@@ -114,6 +118,10 @@ class Exchange:
         """A snapshot of the counters."""
         failed = MappingProxyType(dict(self._failed))
         return Traffic(self._requests, self._received_bytes, self._succeeded, failed, self._items_rejected)
+
+    def utc_ms(self) -> int | None:
+        """The cloud's time, epoch milliseconds; None before its first answer."""
+        return self._reference.utc_ms(self._now())
 
     def count(self, error: CloudError) -> None:
         """Count an answer that arrived whole and turned out to be wrong when it was decoded."""
@@ -136,13 +144,15 @@ class Exchange:
         async with self._pacer.slot(request.priority, request.overdue_s):
             self._requests += 1
             try:
-                answer = await self._receive(request)
+                sent_s = self._now()
+                answer, received_s = await self._receive(request)
                 self._received_bytes += len(answer.body)
                 body = body_of(answer, request.operation, request.path, request.secrets)
             except CloudError as error:
                 self._failed[error.code] += 1
                 self._tell_pacer(error)
                 raise
+            self._reference.answered(answer.headers.get("Date"), sent_s, received_s)
             self._succeeded += 1
             self._pacer.succeeded()
             return body
@@ -156,7 +166,8 @@ class Exchange:
             case _:
                 self._pacer.succeeded()  # the cloud is there, whatever it thinks of the request
 
-    async def _receive(self, request: Request) -> Answer:
+    async def _receive(self, request: Request) -> tuple[Answer, float]:
+        """The answer, and when its head had arrived."""
         timeout = aiohttp.ClientTimeout(total=self._limits.total_s + request.extra_s, connect=self._limits.connect_s)
         try:
             async with self._session.request(
@@ -167,7 +178,8 @@ class Exchange:
                 allow_redirects=False,
                 timeout=timeout,
             ) as response:
-                return Answer(response.status, response.headers, await self._read(request, response))
+                received_s = self._now()
+                return Answer(response.status, response.headers, await self._read(request, response)), received_s
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise translated(
                 request.operation, error, request.url.authority
