@@ -3,7 +3,9 @@
 import asyncio
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TextIO
 
 import msgspec
@@ -22,9 +24,23 @@ from insiders_codecs.samples import Column, newer
 HEART_RATE_GOES_OLD_MS = 5_000
 """A heart rate older than this, by the tracker's own time, is no longer the athlete's."""
 
+DELAY_OVER_MS = 30_000
+"""How far back the delay looks: long enough to be steady, short enough to follow the link."""
+
 _REDRAWS_PER_S = 4
 _KMH_PER_MPS = 3.6
-_STYLES = {"live": "", "stale": "dim", "lost": "dim red", "waiting": "dim", "unclaimed": "dim red"}
+_CLOCK_WRONG = "clock wrong"
+_STYLES = {
+    "live": "",
+    "behind": "yellow",
+    "stale": "dim",
+    "lost": "dim red",
+    "waiting": "dim",
+    "unclaimed": "dim red",
+    _CLOCK_WRONG: "yellow",
+}
+_SHOWN = {"live", "behind", "stale"}
+"""Presences in which a value is the athlete's still, if not of this second."""
 
 
 @dataclass(slots=True)
@@ -34,10 +50,16 @@ class Row:
     name: str
     number: int | None
     presence: str = "waiting"
+    is_clock_wrong: bool = False
     t_ms: int = 0
     latest: dict[Column, tuple[int, float]] = field(default_factory=dict)  # time and value last measured
-    rows: int = 0
-    open_gaps: dict[int, Message] = field(default_factory=dict)
+    losses: set[int] = field(default_factory=set)  # gaps that are neither repaired nor silence
+    arrivals: deque[tuple[float, float]] = field(default_factory=deque)  # when newer rows came, and how old they were
+
+    @property
+    def state(self) -> str:
+        """The one word that says most."""
+        return _CLOCK_WRONG if self.is_clock_wrong and self.presence not in {"unclaimed", "lost"} else self.presence
 
 
 class Scoreboard:
@@ -70,24 +92,23 @@ class Scoreboard:
                     row.name = channel["name"] or channel["serial_number"]
                     row.number = channel["number"]
             case "state" if "ch" in message and message["ch"] in self.rows:
-                self.rows[message["ch"]].presence = message["value"]
+                row = self.rows[message["ch"]]
+                row.presence, row.is_clock_wrong = message["value"], message.get("clock_error_ms") is not None
             case "state" if message["key"].startswith("problem/"):
                 if message["value"] == "gone":
                     self.problems.pop(message["key"], None)
                 else:
                     self.problems[message["key"]] = message
             case "gap" if message["ch"] in self.rows and "id" in message:
-                gaps = self.rows[message["ch"]].open_gaps
-                if message["state"] == "repaired":
-                    gaps.pop(message["id"], None)
-                else:
-                    gaps[message["id"]] = message
+                losses = self.rows[message["ch"]].losses
+                is_loss = message["state"] != "repaired" and message["reason"] != "device_silent"
+                (losses.add if is_loss else losses.discard)(message["id"])
             case "disconnected":
                 self.connection = f"{message['text']}, trying again"
             case "bye":
                 self.connection = message["text"]
         for run in arrivals:
-            self._take_rows(run)
+            self._take_rows(run, now_ms + self._clock_offset_ms, is_past=message["op"] == "snap")
 
     @property
     def is_connected(self) -> bool:
@@ -97,6 +118,11 @@ class Scoreboard:
     def age_ms(self, row: Row, now_ms: float) -> float | None:
         """How old the newest sample is by the gateway's clock; None before the first."""
         return now_ms + self._clock_offset_ms - row.t_ms if row.t_ms else None
+
+    def delay_ms(self, row: Row, now_ms: float) -> float | None:
+        """Median age of newer rows when they came here, over the last half minute; None if none came."""
+        since_ms = now_ms + self._clock_offset_ms - DELAY_OVER_MS
+        return median(ages) if (ages := [age_ms for at_ms, age_ms in row.arrivals if at_ms >= since_ms]) else None
 
     def table(self, now_ms: float, height: int = 100) -> Group:
         """The board as it is to be drawn: fits 80 columns, and as many lines as are given.
@@ -112,46 +138,54 @@ class Scoreboard:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
         table.add_column("#", justify="right", width=3)
         table.add_column("Athlete", width=20, no_wrap=True, overflow="ellipsis")
-        for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 6), ("Rows", 8), ("Gaps", 4)):
+        for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 7), ("Delay s", 7), ("Gaps", 4)):
             table.add_column(heading, justify="right", width=width)
-        table.add_column("State", width=9)
+        table.add_column("State", width=11)
         rows = sorted(self.rows.values(), key=lambda row: (row.number is None, row.number or 0, row.name))
         # A long sentence may take two lines; the table's own heading takes four.
         room = max(1, height - 2 * len(lines) - 4)
         for row in rows[:room]:
-            table.add_row(*self._cells(row, now_ms), style=_STYLES.get(row.presence, ""))
+            table.add_row(*self._cells(row, now_ms), style=_STYLES.get(row.state, ""))
         lines.append(table)
         if len(rows) > room:
             lines.append(Text(f"and {len(rows) - room} more: make the window taller", style="dim"))
         return Group(*lines)
 
     def _cells(self, row: Row, now_ms: float) -> list[str | Text]:
-        age_ms = self.age_ms(row, now_ms)
+        age_ms, delay_ms = self.age_ms(row, now_ms), self.delay_ms(row, now_ms)
         # A value that is lost is not shown as if it were the athlete's still.
-        is_shown = row.presence in {"live", "stale"}
+        is_shown = row.presence in _SHOWN
         return [
             "" if row.number is None else str(row.number),
             Text(row.name),  # not markup: people have brackets in their names
             _value(row, Column.HEART_RATE, "{:.0f}", 1) if is_shown else "—",
             _value(row, Column.SPEED, "{:.1f}", _KMH_PER_MPS) if is_shown else "—",
             _value(row, Column.POWER, "{:.0f}", 1) if is_shown else "—",
-            "—" if age_ms is None else f"{age_ms / 1000:.1f}",
-            str(row.rows),
-            str(len(row.open_gaps)) if row.open_gaps else "",
-            "" if row.presence == "live" else row.presence,
+            _seconds(age_ms),
+            _seconds(delay_ms),
+            str(len(row.losses)) if row.losses else "",
+            "" if row.state == "live" else row.state,
         ]
 
-    def _take_rows(self, run: Arrivals) -> None:
+    def _take_rows(self, run: Arrivals, now_ms: float, *, is_past: bool) -> None:
+        """Take in rows at a time of the gateway's clock; those of the past say nothing about the delay."""
         row = self.rows.setdefault(run.ch, Row("", None))
-        row.rows += len(run.block)
-        row.t_ms = newer(row.t_ms, int(run.block.t_ms.max()))
+        if run.is_misdated:
+            return
+        newest_ms = newer(row.t_ms, int(run.block.t_ms.max()))
+        if newest_ms > row.t_ms and not is_past:
+            row.arrivals.append((now_ms, now_ms - newest_ms))
+            while row.arrivals[0][0] < now_ms - DELAY_OVER_MS:
+                row.arrivals.popleft()
+        row.t_ms = newest_ms
+        values = run.block.values
         for column in (Column.HEART_RATE, Column.SPEED, Column.POWER):
-            measured = np.flatnonzero(~np.isnan(run.block.column(column)))
+            measured = np.flatnonzero(~np.isnan(values[column]))
             if len(measured):
                 last = int(measured[np.argmax(run.block.t_ms[measured])])
                 t_ms = int(run.block.t_ms[last])
                 if newer(row.latest.get(column, (0, 0.0))[0], t_ms) == t_ms:
-                    row.latest[column] = (t_ms, float(run.block.column(column)[last]))
+                    row.latest[column] = (t_ms, float(values[column, last]))
 
 
 async def watch(url: str, console: Console) -> None:
@@ -195,6 +229,10 @@ def _value(row: Row, column: Column, form: str, factor: float) -> str:
     t_ms, value = row.latest.get(column, (0, np.nan))
     is_old = column is Column.HEART_RATE and row.t_ms - t_ms > HEART_RATE_GOES_OLD_MS
     return "—" if np.isnan(value) or is_old else form.format(value * factor)
+
+
+def _seconds(duration_ms: float | None) -> str:
+    return "—" if duration_ms is None else f"{duration_ms / 1000:.1f}"
 
 
 def _now_ms() -> float:

@@ -11,8 +11,8 @@ from insiders_codecs.live import Message
 from insiders_codecs.samples import COLUMN_NAMES
 
 MAX_SUBSCRIPTIONS = 64
-MAX_INBOUND_BYTES = 8 * 1024
-"""A resume of 200 channels with a list of 200 devices takes 5 kB."""
+MAX_INBOUND_BYTES = 40 * 1024
+"""A resume of 1000 channels with a list of 1000 devices takes 32 kB."""
 
 SubId = Annotated[int, Meta(ge=0, lt=1 << 31)]
 RequestId = int | str | None

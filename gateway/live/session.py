@@ -230,12 +230,13 @@ class Session:
         }
 
     def _time(self, now_s: float) -> Message:
-        newest = {
-            ch: number
-            for subscription in self._subscriptions.values()
-            for ch, number in subscription.newest(self._hub.channels)
+        followed = sorted({ch for subscription in self._subscriptions.values() for ch in subscription.followed})
+        channels = [self._hub.channels[ch] for ch in followed if ch in self._hub.channels]
+        return {
+            "op": "time",
+            **self._clock(now_s),
+            "newest": [[channel.ch, channel.ring.newest] for channel in channels],
         }
-        return {"op": "time", **self._clock(now_s), "newest": [[ch, number] for ch, number in sorted(newest.items())]}
 
 
 def _is_plain(value: object) -> bool:

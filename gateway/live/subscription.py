@@ -4,6 +4,7 @@ There is no queue of samples per client anywhere. What a client has not been sen
 too long there, the next read says how many rows are gone.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,10 @@ import numpy as np
 from gateway.live.requests import ErrorCode, RequestError, Sub
 from gateway.live.source import Channels, ChannelView
 from insiders_codecs.live import MAX_ROWS, Arrivals, Codec, Message, encode_rows
+from insiders_codecs.packing import PackedBlock
 from insiders_codecs.samples import COLUMN_NAMES, SampleBlock, newer
+
+Rows = SampleBlock | PackedBlock
 
 SNAPSHOT_BYTES_PER_S = 256 * 1024
 """How fast the past is sent to one client, so that a laptop that connects does not take the Wi-Fi from the others."""
@@ -68,9 +72,10 @@ class Subscription:
             message["id"] = self.request.id
         return message
 
-    def newest(self, channels: Channels) -> list[list[int]]:
-        """Pairs of channel number and newest arrival number, for the `time` message."""
-        return [[ch, channels[ch].ring.newest] for ch in self._positions if ch in channels]
+    @property
+    def followed(self) -> Collection[int]:
+        """Numbers of the channels that were taken in."""
+        return self._positions.keys()
 
     def messages(self, channels: Channels, now_s: float) -> list[Message | bytes]:
         """What is due now, one message of samples at most; while more is waiting, `due_s` stays in the past.
@@ -163,18 +168,20 @@ class Subscription:
             if room <= len(self._columns):
                 return runs, False
             ring = channels[ch].ring
-            newest: dict[int, tuple[int, int, SampleBlock]] = {}  # by column (-1: the row itself): time, number, row
+            newest: dict[int, tuple[int, int, Rows]] = {}  # by column (-1: the row itself): time, number, row
             while (run := ring.read(position.cursor, MAX_ROWS[Codec.MSGPACK])) is not None:
+                position.cursor = run.last
+                if run.is_misdated:
+                    continue  # whatever its time says, it cannot be known to be newer than another
+                is_measured = ~np.isnan(run.block.values)
                 for column in (-1, *self._columns):
-                    is_measured = slice(None) if column < 0 else ~np.isnan(run.block.values[column])
-                    rows = np.arange(len(run.block))[is_measured]
+                    rows = np.flatnonzero(is_measured[column]) if column >= 0 else np.arange(len(run.block))
                     if len(rows):
                         row = int(rows[np.argmax(run.block.t_ms[rows])])
                         t_ms = int(run.block.t_ms[row])
                         if column not in newest or t_ms > newest[column][0]:
                             newest[column] = (t_ms, run.n0 + row, run.block.take(slice(row, row + 1)))
-                position.cursor = run.last
-            chosen: dict[int, SampleBlock] = {}
+            chosen: dict[int, Rows] = {}
             for column, (t_ms, number, block) in newest.items():
                 sent_ms = position.sent_ms.get(column, -1)
                 if newer(sent_ms, t_ms) == t_ms:
@@ -195,12 +202,13 @@ class Subscription:
                     "ch": run.ch,
                     "sub": self.request.sub,
                     "from_ms": position.last_ms,
-                    "to_ms": int(run.block.t_ms[0]),
+                    "to_ms": None if run.is_misdated else int(run.block.t_ms[0]),
                     "rows": lost,
                     "reason": "ring_overrun",
                     "state": "closed",
                 }
             )
         position.cursor = run.last
-        position.last_ms = int(run.block.t_ms[-1])
+        if not run.is_misdated:
+            position.last_ms = int(run.block.t_ms[-1])
         return records

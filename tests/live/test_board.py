@@ -1,6 +1,10 @@
 """What every client must know beside the samples: the newest word under each key, by revision."""
 
+import sys
+from collections import Counter
 from dataclasses import dataclass
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -19,6 +23,7 @@ class Gap:
     rows: int | None = 7
     reason: str = "device_silent"
     state: str = "closed"
+    rows_repaired: int = 0
 
 
 @pytest.fixture(name="board")
@@ -106,6 +111,7 @@ def test_a_gap_stands_under_its_channel_and_number(board: Board, channel: Channe
         "from_ms": 100,
         "to_ms": 900,
         "rows": 7,
+        "rows_repaired": 0,
         "reason": "device_silent",
         "state": "closed",
     }
@@ -119,3 +125,54 @@ def test_of_endless_gaps_the_newest_are_kept_and_nothing_else_gives_way(board: B
     told = board.since(0)
     assert [message["op"] for message in told[:2]] == ["channels", "state"]
     assert [gap["id"] for gap in told[2:]] == list(range(_KEPT_GAPS + 1, 2 * _KEPT_GAPS + 1))
+
+
+def kept(board: Board) -> dict[str, int]:
+    return dict(Counter(message["state"] for message in board.since(0) if message["op"] == "gap"))
+
+
+def test_repaired_gaps_give_way_before_closed_ones_and_open_ones_never(board: Board, channel: Channel) -> None:
+    other = Channel(4, Wearer("SN-4"), 10)
+    for number in range(1, _KEPT_GAPS + 1):
+        board.gap_changed(channel, Gap(number, state="open"))
+    for number in range(1, _KEPT_GAPS + 1):
+        board.gap_changed(other, Gap(number, state="closed" if number % 2 else "repaired"))
+    assert kept(board) == {"open": _KEPT_GAPS}
+    for number in range(1, _KEPT_GAPS + 1):
+        board.gap_changed(channel, Gap(number, state="closed" if number % 2 else "repaired"))
+    for number in range(1, 101):
+        board.gap_changed(other, Gap(number, state="closed"))
+    assert kept(board) == {"closed": _KEPT_GAPS // 2 + 100, "repaired": _KEPT_GAPS // 2 - 100}
+
+
+def test_with_many_trackers_an_outage_of_all_is_remembered_whole(board: Board) -> None:
+    channels = [Channel(ch, Wearer(f"SN-{ch}"), 1) for ch in range(1, 1001)]
+    for channel in channels:
+        board.channel_changed(channel)
+        board.gap_changed(channel, Gap(1))
+    assert kept(board) == {"closed": 1000}
+
+
+def test_a_change_costs_the_same_however_many_gaps_there_are(board: Board, channel: Channel) -> None:
+    """Counted in steps of the interpreter: time on a shared machine says nothing."""
+
+    def steps(number: int) -> int:
+        count = 0
+
+        def step(frame: FrameType, _event: str, _argument: object) -> Any:
+            nonlocal count
+            count += 1
+            return step if frame.f_code.co_filename.endswith("board.py") else None
+
+        before = sys.gettrace()
+        sys.settrace(step)
+        try:
+            board.gap_changed(channel, Gap(number))
+        finally:
+            sys.settrace(before)
+        return count
+
+    few = [steps(number) for number in range(1, 4)][-1]
+    for number in range(4, 10 * _KEPT_GAPS):
+        board.gap_changed(channel, Gap(number))
+    assert steps(10 * _KEPT_GAPS) < 2 * few
