@@ -77,12 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_whole(0, 65535), default=8771, help="port of the simulated cloud (default 8771)"
     )
     simulate.add_argument(
-        "--trackers", type=_whole(1, 200), default=12, metavar="N", help="how many trackers (default 12)"
+        "--trackers", type=_whole(1, 1000), default=12, metavar="N", help="how many trackers (default 12)"
     )
     simulate.add_argument(
         "--seed", type=_whole(0, 2**31), default=7, metavar="S", help="another number is another session"
     )
-    simulate.add_argument("--faults", type=Path, metavar="FILE", help="TOML file with what shall go wrong")
+    simulate.add_argument("--faults", metavar="NAME|FILE", help="what shall go wrong: a profile, or a TOML file")
     watch = command("watch", "Show a gateway's live stream.")
     watch.add_argument(
         "url", nargs="?", default=DEFAULT_URL, metavar="URL", help="or host:port; default: here, port 8770"
@@ -137,9 +137,11 @@ async def _demo(options: argparse.Namespace) -> int:
 
 
 async def _simulate(options: argparse.Namespace) -> int:
+    from gateway.simulator.faults import Faults
     from gateway.simulator.server import simulate
 
-    return await _until_stopped(simulate("127.0.0.1", options.port, options.trackers, options.seed, options.faults))
+    faults = Faults.named(options.faults) if options.faults else Faults()
+    return await _until_stopped(simulate("127.0.0.1", options.port, options.trackers, options.seed, faults))
 
 
 async def _watch(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """The state of the simulated cloud, without sockets: a function of its clock and of what was asked of it.
 
-Data advance by being looked at, so no task has to run, and a test moves the clock by hand. The world begins ten
-minutes before the cloud does.
+Data advance by being looked at, so no task has to run, and a test moves the clock by hand. The world begins before the
+cloud does, by ten minutes unless told otherwise.
 """
 
 import random
@@ -13,18 +13,19 @@ import numpy as np
 
 from gateway.simulator.accounts import Accounts
 from gateway.simulator.bluetooth import BluetoothConfig, Pairings
-from gateway.simulator.delivery import BATCH_MS, Delivery
+from gateway.simulator.delivery import BATCH_MS, ROWS_PER_BATCH, Delivery, Times
 from gateway.simulator.devices import Device, catalogue
 from gateway.simulator.errors import SimulatorError, not_found
 from gateway.simulator.faults import Faults
 from gateway.simulator.jobs import Jobs
 from gateway.simulator.ownership import Register
 from gateway.simulator.rows import Row, rest_rows, websocket_update
-from gateway.simulator.selection import Selection, Span, select
+from gateway.simulator.schedule import Schedule
+from gateway.simulator.selection import Selection, Span, select, wholly_within
 from gateway.simulator.throttle import Throttle
 from gateway.simulator.world import World
 
-HISTORY_MS = 600_000
+HISTORY_S = 600.0
 NewOwner = Literal["ours", "other", "nobody"]
 
 _OWNED_BEFORE_MS = 7 * 86_400_000  # an ownership that lasts at the start began a week ago
@@ -38,9 +39,10 @@ class SimulatedCloud:
         seed: Determines athletes, tokens and everything drawn by chance.
         faults: The knobs to begin with.
         now_ms: The clock, epoch milliseconds.
+        history_s: How long the trackers have been measuring already, seconds, under the same faults; days cost nothing.
 
     Raises:
-        SimulatorError: If there is no tracker or the seed is negative.
+        SimulatorError: If there is no tracker, or the seed or the history is negative.
 
     Attributes:
         accounts, ownerships, jobs, throttle: The parts of the state.
@@ -50,12 +52,15 @@ class SimulatedCloud:
         dice: The generator behind every fault of a request.
     """
 
-    def __init__(self, trackers: int, seed: int, faults: Faults, now_ms: Callable[[], int]) -> None:
-        if trackers < 1 or seed < 0:
-            raise SimulatorError("The simulator needs at least one tracker and a seed that is not negative.")
+    def __init__(
+        self, trackers: int, seed: int, faults: Faults, now_ms: Callable[[], int], history_s: float = HISTORY_S
+    ) -> None:
+        if trackers < 1 or seed < 0 or history_s < 0:
+            raise SimulatorError("The simulator needs at least one tracker, and neither seed nor history is negative.")
         self.now_ms = now_ms
-        start_ms = now_ms()
+        self._start_ms = start_ms = now_ms()
         self._faults = faults
+        self._outages = self._planned_outages()
         self.dice = random.Random(seed)
         self.accounts = Accounts(random.Random(seed + 1))
         self.jobs = Jobs(random.Random(seed + 2))
@@ -67,7 +72,8 @@ class SimulatedCloud:
         self._places = {device.device_id: place for place, device in enumerate(self.devices)}
         self._world = World(trackers, seed)
         phases = np.random.default_rng((seed, 9)).integers(0, BATCH_MS, trackers).tolist()
-        self._deliveries = [Delivery(seed, place, start_ms - HISTORY_MS + phase) for place, phase in enumerate(phases)]
+        first_ms = start_ms - round(history_s * 1000)
+        self._deliveries = [Delivery(seed, place, first_ms + phase, start_ms) for place, phase in enumerate(phases)]
         self._bluetooth = [BluetoothConfig(_pairings(place)) for place in range(trackers)]
         self._frozen: dict[tuple[int, int, int, int], int] = {}
         self._assign(start_ms)
@@ -83,6 +89,12 @@ class SimulatedCloud:
         for delivery in self._deliveries:
             delivery.advance(now_ms, self._faults)
         self._faults = faults
+        self._outages = self._planned_outages()
+
+    @property
+    def is_out(self) -> bool:
+        """Whether there is an outage now."""
+        return self._outages.covers(self.now_ms())
 
     def device(self, device_id: int) -> Device:
         """The tracker with this identifier; raises the 404 if there is none."""
@@ -92,6 +104,7 @@ class SimulatedCloud:
 
     def bluetooth(self, device_id: int) -> BluetoothConfig:
         """The Bluetooth configuration of a tracker."""
+        self._tell_online(device_id)
         return self._bluetooth[self._places[device_id]]
 
     def delivery(self, device_id: int) -> Delivery:
@@ -102,16 +115,25 @@ class SimulatedCloud:
 
     def is_online(self, device_id: int) -> bool:
         """Whether the tracker is switched on and has network."""
-        delivery = self.delivery(device_id)
-        return delivery.powered and delivery.connected
+        return self.delivery(device_id).online
 
     # --- measurements ------------------------------------------------------------------------------------------------
 
     def selection(self, device_id: int, spans: list[Span], as_of_ms: int | None = None) -> Selection:
-        """The rows in the spans that had reached the cloud at an instant, now unless given."""
+        """The rows with times in the spans that had reached the cloud at an instant, now unless given."""
         delivery = self.delivery(device_id)
         batches = delivery.arrived(self.now_ms() if as_of_ms is None else as_of_ms)
         return select(batches, delivery.times(batches), spans)
+
+    def newest(self, device_id: int, spans: list[Span], count: int) -> Selection:
+        """Of the rows that were measured in the spans and have reached the cloud, those with the last `count` times."""
+        delivery, now_ms = self.delivery(device_id), self.now_ms()
+        tail = delivery.arrived(now_ms, newest=count // ROWS_PER_BATCH + 2)
+        chosen = select(tail, delivery.times(tail), spans, delivery.measured_ms(tail))
+        if chosen.size < count:  # the spans do not reach up to now, or there are no more rows
+            batches = delivery.arrived(now_ms)
+            chosen = select(batches, delivery.times(batches), spans, delivery.measured_ms(batches))
+        return chosen.newest(count)
 
     def frozen_ms(self, key: tuple[int, int, int, int], lifetime_ms: int) -> int:
         """The instant whose data a query with this key is answered from: that of its first asking, for a while."""
@@ -126,7 +148,7 @@ class SimulatedCloud:
     def rows(self, device_id: int, chosen: Selection, faults: Faults) -> list[Row]:
         """The chosen rows as the REST API writes them, ascending."""
         place = self._places[device_id]
-        fixes = self._fixes(device_id, chosen, faults)
+        fixes = self._fixes(device_id, chosen.batches, faults)
         rows: list[Row] = []
         columns = (chosen.batches.tolist(), chosen.times.tolist(), chosen.low.tolist(), chosen.high.tolist(), fixes)
         for batch, time_ms, low, high, fix in zip(*columns, strict=True):
@@ -134,12 +156,11 @@ class SimulatedCloud:
         return rows
 
     def updates(self, device_id: int, after_ms: int, until_ms: int, spans: list[Span]) -> list[dict[str, Row]]:
-        """The websocket messages of the seconds in the spans that arrived in after_ms < t <= until_ms, as they did."""
+        """The websocket messages of the seconds measured in the spans that arrived in after_ms < t <= until_ms."""
         place, delivery = self._places[device_id], self.delivery(device_id)
         batches = delivery.arrived_between(after_ms, until_ms)
-        chosen = select(batches, delivery.times(batches), spans).whole()
-        fixes = self._fixes(device_id, chosen, self._faults)
-        columns = (chosen.batches.tolist(), chosen.times.tolist(), fixes)
+        batches = batches[wholly_within(delivery.measured_ms(batches), spans)]
+        columns = (batches.tolist(), delivery.times(batches).tolist(), self._fixes(device_id, batches, self._faults))
         return [
             websocket_update(self._world.second(place, batch), time_ms, self._faults.missing, fix=fix)
             for batch, time_ms, fix in zip(*columns, strict=True)
@@ -148,13 +169,15 @@ class SimulatedCloud:
     def truth(self, device_id: int, from_ms: int, to_ms: int) -> list[Row]:
         """What a client that missed nothing knows by now of from_ms <= gnss.timestamp <= to_ms.
 
-        The rows that have reached the cloud, whoever owns them, ascending and unique, with no missing-value,
-        no-fix or unknown-field fault.
+        The rows that have reached the cloud, whoever owns them, ascending and unique, each at the time the cloud has it
+        under (a tracker whose clock is wrong gives a wrong one), with no missing-value, no-fix or unknown-field fault.
         """
         return self.rows(device_id, self.selection(device_id, [(from_ms, to_ms)]), Faults())
 
-    def _fixes(self, device_id: int, chosen: Selection, faults: Faults) -> list[bool]:
-        draws = self._deliveries[self._places[device_id]].draws(chosen.batches)
+    def _fixes(self, device_id: int, batches: Times, faults: Faults) -> list[bool]:
+        if not faults.no_fix_fraction:
+            return [True] * batches.size
+        draws = self._deliveries[self._places[device_id]].draws(batches)
         return [draw >= faults.no_fix_fraction for draw in draws[:, 3].tolist()]
 
     # --- what happens to trackers ------------------------------------------------------------------------------------
@@ -171,8 +194,13 @@ class SimulatedCloud:
         starts = on and not delivery.powered
         delivery.set_powered(self.now_ms(), self._faults, powered=on)
         if starts:
-            self.bluetooth(device_id).start()
+            self._bluetooth[self._places[device_id]].start()
         self._tell_online(device_id)
+
+    def set_clock(self, device_id: int, *, error_s: int) -> None:
+        """Make a tracker's clock wrong by whole seconds; 0 leaves it to the knobs again."""
+        delivery = self.delivery(self.device(device_id).device_id)
+        delivery.set_clock(self.now_ms(), self._faults, error_s=error_s)
 
     def restart(self, device_id: int) -> None:
         """Switch a tracker off and on again."""
@@ -192,7 +220,11 @@ class SimulatedCloud:
 
     def _tell_online(self, device_id: int) -> None:
         if self.is_online(device_id):
-            self.bluetooth(device_id).online()
+            self._bluetooth[self._places[device_id]].online()
+
+    def _planned_outages(self) -> Schedule:
+        every_ms, lasts_ms = round(self._faults.outage_every_s * 1000), round(self._faults.outage_s * 1000)
+        return Schedule(every_ms, lasts_ms, self._start_ms - lasts_ms)
 
     def _assign(self, start_ms: int) -> None:
         foreign = self.devices[max(0, len(self.devices) - self._faults.initially_foreign) :]

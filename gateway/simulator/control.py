@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.simulator.cloud import NewOwner, SimulatedCloud
 from gateway.simulator.errors import FaultsError, Refusal
+from gateway.simulator.faults import CLOCK_ERROR_MAXIMUM_S
 
 _Answer = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -27,6 +28,7 @@ def add_routes(app: web.Application, cloud: SimulatedCloud) -> None:
             web.post("/simulator/tokens/revoke", _checked(control.revoke)),
             web.post(f"{device}/network", _checked(control.network)),
             web.post(f"{device}/power", _checked(control.power)),
+            web.post(f"{device}/clock", _checked(control.clock)),
             web.post(f"{device}/restart", _checked(control.restart)),
             web.post(f"{device}/move", _checked(control.move)),
         ]
@@ -51,6 +53,8 @@ class _Control:
                     "owner": owner.username if owner else None,
                     "powered": delivery.powered,
                     "connected": delivery.connected,
+                    "online": delivery.online,
+                    "clock_error_s": delivery.clock_error_s,
                 }
             )
         statuses = {str(status): count for status, count in cloud.statuses.items()}
@@ -80,6 +84,19 @@ class _Control:
     async def power(self, request: web.Request) -> web.Response:
         """{"on": bool} switches a tracker."""
         self._cloud.set_power(_device(request), on=_flag(await _json(request, "on"), "on"))
+        return web.json_response({})
+
+    async def clock(self, request: web.Request) -> web.Response:
+        """{"error_s": 7200} makes a tracker's clock wrong by whole seconds, 0 right again.
+
+        -619315200 is the GPS week roll-over (1024 weeks ago), minus the present epoch seconds is 1970.
+        """
+        error_s = (await _json(request, "error_s")).get("error_s")
+        if not isinstance(error_s, int) or isinstance(error_s, bool) or abs(error_s) > CLOCK_ERROR_MAXIMUM_S:
+            raise Refusal(
+                400, {"detail": f"error_s must be whole seconds, at most {CLOCK_ERROR_MAXIMUM_S} either way."}
+            )
+        self._cloud.set_clock(_device(request), error_s=error_s)
         return web.json_response({})
 
     async def restart(self, request: web.Request) -> web.Response:

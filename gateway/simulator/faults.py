@@ -7,6 +7,7 @@ simulator's seed determines.
 
 import difflib
 import tomllib
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -17,6 +18,12 @@ from gateway.simulator.errors import FaultsError
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+CLOCK_ERROR_MAXIMUM_S = 4_000_000_000
+"""Largest error of a tracker's clock either way, seconds; a century and more."""
+
+
+_PROFILES = files("gateway.simulator") / "profiles"
 
 
 class Faults(BaseModel):
@@ -49,6 +56,16 @@ class Faults(BaseModel):
     """Requests it allows at once after a rest."""
     retry_after: Literal["seconds", "date", "absent", "negative", "huge"] = "seconds"
     """What a 429 says in Retry-After: whole seconds, an HTTP date, nothing, -1, or 1000000000."""
+
+    outage_every_s: NotNegative = 0.0
+    """Time from the beginning of one outage to that of the next, seconds; 0 is never. The first begins `outage_s`
+    before the simulator has run that long. With `outage_s` as long as this or longer there is nothing but outage."""
+    outage_s: NotNegative = 0.0
+    """Length of an outage, seconds. The control endpoints work throughout."""
+    outage_form: Literal["reset", "hang", "status"] = "reset"
+    """What an outage does: every request and every open stream is cut by a TCP reset; requests are accepted and never
+    answered, and open streams fall silent for good without being closed; or requests are answered with 503 and open
+    streams closed with code 1012."""
 
     # --- accounts and tokens -----------------------------------------------------------------------------------------
     token_lifetime_s: Positive = 36_000.0
@@ -90,6 +107,21 @@ class Faults(BaseModel):
     backlog beside them from its newest end; or live data at once and the backlog from its oldest end."""
     backlog_batches_per_s: Positive = 10.0
     """Drain rate of the backlog, one-second batches per second."""
+
+    lost_fraction: Fraction = 0.0
+    """Fraction of one-second batches that never reach the cloud; nobody can repair them."""
+    tracker_offline_every_s: NotNegative = 0.0
+    """Each tracker loses its network once in this time, seconds, every tracker at another; 0 is never."""
+    tracker_offline_s: NotNegative = 0.0
+    """How long it is without network then, seconds; what it measures meanwhile comes later as a backlog."""
+    clock_error_s: Annotated[int, Field(ge=-CLOCK_ERROR_MAXIMUM_S, le=CLOCK_ERROR_MAXIMUM_S)] = 0
+    """By how much the clocks of some trackers are wrong, whole seconds. -619315200 is the GPS week roll-over (1024
+    weeks ago), minus the present epoch seconds is 1970, 7200 a wrong time zone, 1400000000 about 2070."""
+    clock_error_fraction: Fraction = 1.0
+    """Fraction of trackers whose clocks are wrong by `clock_error_s`."""
+    clock_error_for_s: NotNegative = 0.0
+    """For how long after the start of the simulator, and after it was switched on, a tracker's clock is wrong, seconds;
+    0 is for ever."""
 
     # --- uploads and Bluetooth ---------------------------------------------------------------------------------------
     upload_limit_bytes: Annotated[int, Field(ge=1)] = 33_554_432
@@ -133,6 +165,24 @@ class Faults(BaseModel):
         except ValidationError as error:
             raise FaultsError(f"The fault file {path} needs correction: {_mistakes(error, cls)}") from error
 
+    @classmethod
+    def named(cls, text: str) -> Self:
+        """The knobs of a profile that comes with the simulator, or of a TOML file.
+
+        Args:
+            text: A name of `profiles()`, or a path, recognised by its ending .toml or by a slash in it.
+
+        Raises:
+            FaultsError: If there is no such profile, or for what `load` raises.
+        """
+        if text.endswith(".toml") or "/" in text:
+            return cls.load(Path(text))
+        if text not in profiles():
+            raise FaultsError(
+                f"There is no fault profile {text!r}: take one of {', '.join(profiles())}, or the path of a .toml file."
+            )
+        return cls.load(Path(str(_PROFILES / f"{text}.toml")))
+
     def merged(self, changes: object) -> Self:
         """These knobs with some replaced.
 
@@ -145,6 +195,11 @@ class Faults(BaseModel):
             return type(self).model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
             raise FaultsError(f"The faults were not changed: {_mistakes(error, type(self))}") from error
+
+
+def profiles() -> list[str]:
+    """Names of the profiles that come with the simulator."""
+    return sorted(entry.name.removesuffix(".toml") for entry in _PROFILES.iterdir() if entry.name.endswith(".toml"))
 
 
 def _mistakes(error: ValidationError, model: type[BaseModel]) -> str:

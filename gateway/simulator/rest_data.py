@@ -21,7 +21,7 @@ CACHE_MS = 120_000
 
 def latest_timestamp(cloud: SimulatedCloud, call: Call) -> Reply:
     """Time of the newest row; 400 before there is any."""
-    rows = _readable(cloud, call, owned(cloud, call))
+    rows = _newest(cloud, call, owned(cloud, call), 1)
     if not rows.size:
         raise Refusal(400, {"message": "Device has no data."})
     return Reply({"timestamp": rows.last_ms, "datetime": iso_offset(rows.last_ms)})
@@ -32,7 +32,7 @@ def latest_data(cloud: SimulatedCloud, call: Call) -> Reply:
     faults = cloud.faults
     device = owned(cloud, call)
     size = bounded(call, "size", SIZE_DEFAULT, SIZE_MAXIMUM, faults)
-    rows = _rows(cloud, device, _readable(cloud, call, device).newest(size))[::-1]
+    rows = _rows(cloud, device, _newest(cloud, call, device, size))[::-1]
     if faults.duplicate_fraction:
         rows = [row for row in rows for _ in range(1 + (cloud.dice.random() < faults.duplicate_fraction))]
     return Reply(rows)
@@ -65,9 +65,9 @@ HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def _readable(cloud: SimulatedCloud, call: Call, device: Device) -> Selection:
-    """All rows recorded while the caller owned the device."""
-    return cloud.selection(device.device_id, cloud.ownerships.spans(call.manager.manager_id, device.device_id))
+def _newest(cloud: SimulatedCloud, call: Call, device: Device, count: int) -> Selection:
+    """The newest rows of those recorded while the caller owned the device."""
+    return cloud.newest(device.device_id, cloud.ownerships.spans(call.manager.manager_id, device.device_id), count)
 
 
 def _asked(cloud: SimulatedCloud, call: Call, device: Device, longest_ms: int) -> list[Span]:

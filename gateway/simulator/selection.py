@@ -53,11 +53,6 @@ class Selection:
         size = self.size
         return self.rows(max(0, size - count), size)
 
-    def whole(self) -> "Selection":
-        """Only the batches that were not cut."""
-        kept = self.high - self.low == ROWS_PER_BATCH
-        return Selection(self.batches[kept], self.times[kept], self.low[kept], self.high[kept])
-
     def ranges(self, apart_ms: int) -> list[tuple[int, int, int]]:
         """First instant, last instant and number of rows of each run without a hole of `apart_ms` or more."""
         if not self.batches.size:
@@ -70,22 +65,36 @@ class Selection:
         return [(int(first[a]), int(last[b - 1]), int(counts[b] - counts[a])) for a, b in pairwise(edges)]
 
 
-def select(batches: Times, times: Times, spans: list[Span]) -> Selection:
-    """The rows of the batches that lie in any of the spans, which must not overlap and be in order."""
-    parts = [_within(batches, times, span) for span in spans]
-    if not parts:
-        parts = [_within(batches[:0], times[:0], (0, 0))]
-    return Selection(
-        np.concatenate([part.batches for part in parts]),
-        np.concatenate([part.times for part in parts]),
-        np.concatenate([part.low for part in parts]),
-        np.concatenate([part.high for part in parts]),
-    )
+def select(batches: Times, times: Times, spans: list[Span], measured_ms: Times | None = None) -> Selection:
+    """The rows of the batches that lie in any of the spans, ascending in time.
+
+    Args:
+        batches: Batch numbers.
+        times: The time of each batch's first row, ascending.
+        spans: Must not overlap and be in order.
+        measured_ms: The instants that decide what lies in a span, the times themselves unless given.
+    """
+    deciding = times if measured_ms is None else measured_ms
+    empty = np.empty(0, dtype=np.int64)
+    cuts = [_cut(deciding, span) for span in spans] or [(empty, empty, empty)]
+    kept, low, high = (np.concatenate(columns) for columns in zip(*cuts, strict=True))
+    order = np.argsort(times[kept], kind="stable")
+    kept = kept[order]
+    return Selection(batches[kept], times[kept], low[order], high[order])
 
 
-def _within(batches: Times, times: Times, span: Span) -> Selection:
-    first_ms, last_ms = span
-    low = np.clip(-((times - first_ms) // ROW_MS), 0, ROWS_PER_BATCH)
-    high = np.clip((last_ms - times) // ROW_MS + 1, 0, ROWS_PER_BATCH)
-    kept = high > low
-    return Selection(batches[kept], times[kept], low[kept], high[kept])
+def wholly_within(first_ms: Times, spans: list[Span]) -> NDArray[np.bool_]:
+    """Whether each batch, given by the instant of its first row, lies in one of the spans with all its rows."""
+    last_ms = first_ms + (ROWS_PER_BATCH - 1) * ROW_MS
+    within = np.zeros(first_ms.size, dtype=np.bool_)
+    for start_ms, stop_ms in spans:
+        within |= (first_ms >= start_ms) & (last_ms <= stop_ms)
+    return within
+
+
+def _cut(first_ms: Times, span: Span) -> tuple[Times, Times, Times]:
+    """Places of the batches that have rows in a span, and the first and the end of those rows."""
+    low = np.clip(-((first_ms - span[0]) // ROW_MS), 0, ROWS_PER_BATCH)
+    high = np.clip((span[1] - first_ms) // ROW_MS + 1, 0, ROWS_PER_BATCH)
+    kept = np.flatnonzero(high > low)
+    return kept, low[kept], high[kept]

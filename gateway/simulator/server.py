@@ -2,10 +2,9 @@
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
 
@@ -16,7 +15,9 @@ from gateway.simulator.clock import steady_epoch_ms
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.errors import HostError, SimulatorError
 from gateway.simulator.faults import Faults
+from gateway.simulator.outage import Outages
 from gateway.simulator.stream import Streams
+from gateway.simulator.times import http_date
 
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "PASSWORD", "USERNAME", "RunningCloud", "create_app", "running", "simulate"]
 
@@ -64,9 +65,11 @@ def create_app(cloud: SimulatedCloud, endpoints: EndpointTable) -> web.Applicati
     """The cloud's REST API, token endpoint and websockets at the paths of the table, and the control endpoints."""
     app = web.Application(client_max_size=_BODY_LIMIT)
     rest.add_routes(app, cloud, endpoints)
-    streams = Streams(cloud)
+    outages, streams = Outages(cloud), Streams(cloud)
+    app.middlewares.insert(0, outages.middleware())
+    app.on_response_prepare.append(_dated(cloud))
     app.router.add_get(rest.path(endpoints["live_data"]), streams.serve, allow_head=False)
-    app.on_shutdown.append(streams.close)
+    app.on_shutdown.extend((outages.close, streams.close))
     control.add_routes(app, cloud)
     return app
 
@@ -95,17 +98,25 @@ async def running(
         await runner.cleanup()
 
 
-async def simulate(host: str, port: int, trackers: int, seed: int, faults_path: Path | None) -> None:
+async def simulate(host: str, port: int, trackers: int, seed: int, faults: Faults) -> None:
     """Serve a cloud until cancelled, after a few lines that say where and with which credentials.
 
     Raises:
-        SimulatorError: If the fault file, the host or the port cannot be used.
+        SimulatorError: If the host or the port cannot be used.
     """
-    faults = Faults.load(faults_path) if faults_path else Faults()
     cloud = SimulatedCloud(trackers, seed, faults, steady_epoch_ms())
     async with running(cloud, host, port) as served:
         print(_for_a_configuration(served), flush=True)
         await asyncio.Event().wait()
+
+
+def _dated(cloud: SimulatedCloud) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Date every answer, the handshake of a websocket too, by the cloud's clock instead of the machine's."""
+
+    async def date(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = http_date(cloud.now_ms() // 1000)
+
+    return date
 
 
 def _for_a_configuration(served: RunningCloud) -> str:

@@ -12,6 +12,7 @@ from gateway.simulator.bodies import send
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.errors import Refusal
 from gateway.simulator.gate import admit
+from gateway.simulator.outage import reset
 from gateway.simulator.rows import add_unknown
 
 # How often arrivals are looked for, in real time: the cloud's clock may be moved by hand.
@@ -62,6 +63,9 @@ class Streams:
         while not websocket.closed:
             await _pause(websocket)
             now_ms, faults = cloud.now_ms(), cloud.faults
+            if cloud.is_out:
+                reset(request)
+                return
             if faults.websocket_lifetime_s and now_ms - opened_ms >= faults.websocket_lifetime_s * 1000:
                 if request.transport is not None:
                     request.transport.abort()

@@ -1,10 +1,10 @@
 """The cloud's request budget: a token bucket, and the answer of a request that does not fit it."""
 
 import math
-from email.utils import formatdate
 
 from gateway.simulator.errors import Refusal
 from gateway.simulator.faults import Faults
+from gateway.simulator.times import http_date
 
 
 class Throttle:
@@ -36,15 +36,10 @@ def _headers(wait_s: int, now_ms: int, faults: Faults) -> dict[str, str]:
         case "seconds":
             return {"Retry-After": str(wait_s)}
         case "date":
-            # The Date header tells the client which clock the other date is read from.
-            return {"Retry-After": _http_date(now_ms + wait_s * 1000), "Date": _http_date(now_ms)}
+            return {"Retry-After": http_date(math.ceil(now_ms / 1000) + wait_s)}
         case "absent":
             return {}
         case "negative":
             return {"Retry-After": "-1"}
         case "huge":
             return {"Retry-After": "1000000000"}
-
-
-def _http_date(at_ms: int) -> str:
-    return formatdate(math.ceil(at_ms / 1000), usegmt=True)

@@ -1,6 +1,8 @@
 """Times as the cloud writes and reads them."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
+from functools import lru_cache
 
 from gateway.simulator.errors import invalid
 
@@ -17,6 +19,12 @@ def iso(at_ms: int) -> str:
 def iso_offset(at_ms: int) -> str:
     """ISO time in UTC with microseconds and a numeric offset, as the latest timestamp has it."""
     return _moment(at_ms).isoformat(timespec="microseconds")
+
+
+@lru_cache(maxsize=16)
+def http_date(at_s: int) -> str:
+    """A second of the epoch as HTTP headers have it."""
+    return formatdate(at_s, usegmt=True)
 
 
 def parse(field: str, text: str) -> int:

@@ -87,12 +87,10 @@ def test_a_world_that_cannot_be_is_refused(trackers: int, seed: int) -> None:
 async def test_simulate_prints_a_configuration_and_runs_until_cancelled(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """What it prints is all that a gateway needs, and the fault file counts."""
-    path = tmp_path / "faults.toml"
-    path.write_text("initially_owned = 1\n")
+    """What it prints is all that a gateway needs, and the faults count."""
     printed = ""
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(simulate("127.0.0.1", 0, 2, 7, path))
+        task = group.create_task(simulate("127.0.0.1", 0, 2, 7, Faults(initially_owned=1)))
         while not printed:
             await asyncio.sleep(0)
             printed = capsys.readouterr().out

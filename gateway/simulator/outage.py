@@ -1,0 +1,71 @@
+"""Outages of the whole cloud: what every request and every open stream meets while there is one."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from gateway.simulator.bodies import PROXY_ERROR, send
+from gateway.simulator.cloud import SimulatedCloud
+
+_LOOK_S = 1.0
+"""How often a request without an answer looks whether the outage is over, real time."""
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Outage(Exception):  # noqa: N818 - an event, not a failure of the program
+    """An outage began while a request was under way."""
+
+
+class Outages:
+    """Keeps requests from their handlers while there is an outage; those of the simulator's own control pass."""
+
+    def __init__(self, cloud: SimulatedCloud) -> None:
+        self._cloud = cloud
+        self._ends = asyncio.Event()
+
+    async def close(self, _app: web.Application) -> None:
+        """Let go of every request that is still without an answer, because the cloud stops."""
+        self._ends.set()
+
+    def middleware(self) -> Callable[..., Awaitable[web.StreamResponse]]:
+        """What stands before every handler."""
+
+        @web.middleware
+        async def interrupt(request: web.Request, handler: _Handler) -> web.StreamResponse:
+            if request.path.startswith("/simulator/"):
+                return await handler(request)
+            if not self._cloud.is_out:
+                with suppress(Outage):
+                    return await handler(request)
+            return await self._meet(request)
+
+        return interrupt
+
+    async def _meet(self, request: web.Request) -> web.StreamResponse:
+        cloud = self._cloud
+        if cloud.faults.outage_form == "status":
+            return await send(cloud, request, 503, PROXY_ERROR, {})
+        if cloud.faults.outage_form == "hang":
+            while cloud.is_out and not self._ends.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._ends.wait()
+        reset(request)
+        return web.Response()
+
+
+def reset(request: web.Request) -> None:
+    """Cut a connection so that the client sees a TCP reset."""
+    transport = request.transport
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
