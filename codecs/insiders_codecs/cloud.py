@@ -24,6 +24,12 @@ from insiders_codecs.cloud_fields import Time, in_range, measurement, parse, tid
 from insiders_codecs.errors import DecodeError
 from insiders_codecs.samples import Column, SampleBlock, empty_block
 
+MAX_REMEMBERED = 16 * 1024
+"""Bytes of an answer that a follower keeps to know its rows again: a hundred rows, at 1 Hz five times the usual."""
+
+_RECOGNISED = 256
+"""Bytes by which the first known row is looked for: about a row, so that its time is among them."""
+
 _TIME_KEY = "gnss.timestamp"
 # In the order of `Column`.
 _KEYS = (
@@ -86,6 +92,48 @@ def decode_rows(body: bytes) -> DecodedRows:
     return _clean(document)
 
 
+class RowsFollower:
+    """Reads a tracker's answers of the latest-data endpoint one after the other, and decodes only what is new.
+
+    Each answer but the first begins with rows that came since and goes on as the one before began. Where it does, byte
+    for byte and down to its end, only its head is decoded; where it does not, because something late stands further
+    back, all of it is. So whoever keeps one row per instant gets the same rows as from `decode_rows`, as long as
+    nothing of what this returns is thrown away.
+    """
+
+    def __init__(self) -> None:
+        self._previous = b""
+
+    def decode(self, body: bytes) -> DecodedRows:
+        """Decode what the answer before did not hold, at least; raises what `decode_rows` raises."""
+        rows = self._decode_head(body)
+        if rows is None:
+            rows = decode_rows(body)
+        self._previous = body if len(body) <= MAX_REMEMBERED and body.startswith(b"[") else b""
+        return rows
+
+    def _decode_head(self, body: bytes) -> DecodedRows | None:
+        """The rows before the known ones; None if that is not all that is new."""
+        known = self._previous[1 : 1 + _RECOGNISED]
+        start = body.find(known, 1)
+        stop = body.rfind(b"]")
+        if len(known) < _RECOGNISED or start < 0 or not self._previous.startswith(body[start:stop], 1):
+            return None
+        head = body[:start].rstrip()
+        if start > 1:
+            if not head.endswith(b","):
+                return None
+            head = head[:-1]
+        try:
+            # Both ends of what is skipped have to lie between two rows. The first does if what stands before it is an
+            # array of its own; the last does if all of it is one, because then the array ends here.
+            rows = decode_rows(head + b"]")
+            _ANYTHING.decode(body)
+        except (DecodeError, *_UNREADABLE):
+            return None
+        return rows
+
+
 def decode_rows_page(body: bytes) -> RowsPage:
     """Decode one page, ``{count, page, next, results}``, of the paged-data endpoint.
 
@@ -132,6 +180,7 @@ class _Page(msgspec.Struct):
 
 _ROWS = msgspec.json.Decoder(list[_Row])  # type: ignore[valid-type]
 _PAGE = msgspec.json.Decoder(_Page)
+_ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 _WIDTH = 1 + len(_KEYS)
 
 

@@ -16,11 +16,16 @@ LATEST_T_MS = 1 << 45
 Time = Annotated[int, Meta(ge=0, lt=LATEST_T_MS)]
 """A time for a typed decoder, epoch milliseconds."""
 
+_LATITUDE, _LONGITUDE, _HEART_RATE = int(Column.LATITUDE), int(Column.LONGITUDE), int(Column.HEART_RATE)
+
 
 def in_range(column: Column) -> Any:
-    """A measurement or null for a typed decoder."""
-    quantity = QUANTITIES[column]
-    return Annotated[float, Meta(ge=quantity.lowest, le=quantity.highest)] | None
+    """What a typed decoder takes in place of a measurement: what `measurement` takes, but for 0.0 as a heart rate."""
+    lowest, highest = QUANTITIES[column].lowest, QUANTITIES[column].highest
+    value: Any = Annotated[float, Meta(ge=lowest, le=highest)] | None
+    if column is Column.HEART_RATE:
+        return value | Annotated[int, Meta(ge=0, le=int(highest))]
+    return value | bool if column is Column.STANDSTILL else value
 
 
 def parse(text: bytes | str) -> object:
@@ -56,18 +61,25 @@ def measurement(value: object, column: Column) -> tuple[float, bool]:
     quantity = QUANTITIES[column]
     if type(value) in {int, float} and quantity.lowest <= value <= quantity.highest:  # type: ignore[operator]
         return float(value), False  # type: ignore[arg-type]
-    # No heart beats 0 times a minute: it is how a sender may say that no sensor is connected.
     is_absence = column is Column.HEART_RATE and type(value) in {int, float} and value == 0
     return math.nan, not is_absence
 
 
 def tidy(block: SampleBlock) -> SampleBlock:
-    """The block without positions that are none, ascending by time, one row per instant; the values may be changed."""
+    """The block ascending by time, one row per instant, without zeros that mean "not measured".
+
+    Args:
+        block: What was decoded; its values may be changed.
+    """
+    # Counting non-zeros is the cheapest look at a short column that numpy has.
+    # No heart beats 0 times a minute: it is how a sender may say that no sensor is connected.
+    heart_rate = block.values[_HEART_RATE]
+    if np.count_nonzero(heart_rate) < len(heart_rate):
+        heart_rate[heart_rate == 0] = math.nan
     # A receiver without a fix may report 0, 0, a point in the Gulf of Guinea.
-    # (counting non-zeros is the cheapest look at a short column that numpy has)
-    latitude = block.values[Column.LATITUDE]
+    latitude = block.values[_LATITUDE]
     if np.count_nonzero(latitude) < len(latitude):
-        longitude = block.values[Column.LONGITUDE]
+        longitude = block.values[_LONGITUDE]
         nowhere = (latitude == 0) & (longitude == 0)
         latitude[nowhere] = longitude[nowhere] = math.nan
     if np.count_nonzero(block.t_ms[1:] > block.t_ms[:-1]) == len(block) - 1:

@@ -9,9 +9,7 @@ columns of a message hold the rows of all its blocks, one block after another.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -20,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insiders_codecs.errors import DecodeError
+from insiders_codecs.packing import ROW, PackedBlock, Rows, pack, unpack
 from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, SAMPLE_PERIOD_MS, SampleBlock
 
 Message = dict[str, Any]
@@ -52,14 +51,16 @@ class Arrivals(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         ch: Channel number.
         n0: Arrival number of the first row.
-        block: The rows in the order of their arrival.
+        block: The rows in the order of their arrival: packed as the ring keeps them, or decoded from a message.
         is_late: Whether rows newer than these had arrived before them.
+        is_misdated: Whether the tracker's clock was wrong: the rows are real, their times are not.
     """
 
     ch: int
     n0: int
-    block: SampleBlock
+    block: SampleBlock | PackedBlock
     is_late: bool = False
+    is_misdated: bool = False
 
     @property
     def last(self) -> int:
@@ -111,8 +112,8 @@ def decode(payload: bytes | str, codec: Codec) -> Message:
 def encode_rows(head: Mapping[str, Any], runs: Sequence[Arrivals], columns: Sequence[int], codec: Codec) -> bytes:
     """Encode a message with samples.
 
-    All runs share one table, and each column is packed once for all of them: packing every block's columns by itself
-    was measured to cost five times as much, because numpy's price is per call and not per row.
+    All runs share one table, and each column is cut out of it once for all of them: numpy's price is per call and not
+    per row.
 
     Args:
         head: The other fields of the message, with `op`.
@@ -122,20 +123,24 @@ def encode_rows(head: Mapping[str, Any], runs: Sequence[Arrivals], columns: Sequ
     """
     if not runs:
         return encode({**head, "blocks": [], "columns": [None] * len(columns)}, codec)
-    t_ms = np.concatenate([run.block.t_ms for run in runs])
-    table = np.concatenate([run.block.values for run in runs], axis=1)
-    lengths = [len(run.block.t_ms) for run in runs]
+    parts = [run.block.rows if isinstance(run.block, PackedBlock) else pack(run.block) for run in runs]
+    rows: Rows = np.frombuffer(b"".join([part.tobytes() for part in parts]), ROW)
+    t_ms: NDArray[np.int64] = rows["t_ms"]
+    lengths = [len(part) for part in parts]
     starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)
     blocks: list[Message] = [
-        {"ch": run.ch, "n0": run.n0, "rows": rows, "t0": t0, "dt": SAMPLE_PERIOD_MS}
-        for run, rows, t0 in zip(runs, lengths, t_ms[starts].tolist(), strict=True)
+        {"ch": run.ch, "n0": run.n0, "rows": length, "t0": t0, "dt": SAMPLE_PERIOD_MS}
+        for run, length, t0 in zip(runs, lengths, t_ms[starts].tolist(), strict=True)
     ]
     if not _is_even(t_ms, starts):
-        _name_times(blocks, [run.block.t_ms for run in runs])
+        _name_times(blocks, [part["t_ms"] for part in parts])
     for run, block in zip(runs, blocks, strict=True):
         if run.is_late:
             block["late"] = True
-    return encode({**head, "blocks": blocks, "columns": _pack(table, columns, codec)}, codec)
+        if run.is_misdated:
+            block["misdated"] = True
+    cells = _numbers(rows, columns) if codec is Codec.JSON else _integers(rows, columns)
+    return encode({**head, "blocks": blocks, "columns": cells}, codec)
 
 
 def decode_rows(message: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> list[Arrivals]:
@@ -170,8 +175,9 @@ def decode_rows(message: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]
                 t_ms = int(block["t0"]) + np.arange(rows, dtype=np.int64) * int(block["dt"])
             if t_ms.shape != (rows,) or rows < 1:
                 raise DecodeError("a block has other times than rows")
-            block_values = values[:, start : start + rows]
-            runs.append(Arrivals(ch, n0, SampleBlock(t_ms, block_values), bool(block.get("late", False))))
+            samples = SampleBlock(t_ms, values[:, start : start + rows])
+            is_late, is_misdated = (bool(block.get(key, False)) for key in ("late", "misdated"))
+            runs.append(Arrivals(ch, n0, samples, is_late, is_misdated))
             start += rows
     except DecodeError:
         raise
@@ -180,40 +186,23 @@ def decode_rows(message: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]
     return runs
 
 
-@dataclass(frozen=True, slots=True)
-class _Packing:
-    """What packs a choice of columns, shaped to be applied to a whole table at once."""
-
-    columns: list[int]
-    scale: NDArray[np.float64]
-    missing: NDArray[np.float64]
-    dtypes: list[np.dtype[Any]]
+_MISSING_CELLS = [np.array(q.missing, q.dtype).tobytes() for q in QUANTITIES]
 
 
-@lru_cache(maxsize=64)
-def _packing(columns: tuple[int, ...]) -> _Packing:
-    chosen = [QUANTITIES[column] for column in columns]
-    return _Packing(
-        list(columns),
-        np.array([[q.scale] for q in chosen], np.float64),
-        np.array([[q.missing] for q in chosen], np.float64),
-        [np.dtype(q.dtype) for q in chosen],
-    )
-
-
-def _pack(table: NDArray[np.float64], columns: Sequence[int], codec: Codec) -> list[bytes | list[float] | None]:
-    packing = _packing(tuple(columns))
-    packed: NDArray[np.float64] = np.rint(table[packing.columns] * packing.scale)
-    is_missing = np.isnan(packed)
-    is_empty = np.all(is_missing, axis=1).tolist()
-    if codec is Codec.JSON:
-        rows: list[list[float]] = (packed / packing.scale).tolist()  # msgspec writes NaN as null
-        return [None if empty else row for row, empty in zip(rows, is_empty, strict=True)]
-    np.copyto(packed, packing.missing, where=is_missing)
+def _integers(rows: Rows, columns: Sequence[int]) -> list[bytes | None]:
+    """Packed cells of each column, None for a column without any value."""
+    cells = [rows[COLUMN_NAMES[column]].tobytes() for column in columns]
     return [
-        None if empty else row.astype(dtype).tobytes()
-        for row, dtype, empty in zip(packed, packing.dtypes, is_empty, strict=True)
+        None if packed == _MISSING_CELLS[column] * len(rows) else packed
+        for packed, column in zip(cells, columns, strict=True)
     ]
+
+
+def _numbers(rows: Rows, columns: Sequence[int]) -> list[list[float] | None]:
+    """Decoded cells of each column, None for a column without any value; msgspec writes NaN as null."""
+    values = unpack(rows)[list(columns)]
+    is_empty = np.all(np.isnan(values), axis=1).tolist()
+    return [None if empty else row for row, empty in zip(values.tolist(), is_empty, strict=True)]
 
 
 def _unpack(data: bytes | list[float | None], column: Mapping[str, Any]) -> NDArray[np.float64]:
