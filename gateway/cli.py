@@ -16,6 +16,7 @@ from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_creden
 from gateway.live.client import DEFAULT_PORT, StreamError, fetch_gaps, stream_url
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
+from gateway.simulator.faults import Faults, profiles
 
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
 DEFAULT_URL = f"127.0.0.1:{DEFAULT_PORT}"
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=_whole(0, 2**31), default=7, metavar="S", help="another number is another session (default 7)"
     )
     demo.add_argument("--port", type=_whole(0, 65535), default=8770, help="port of the live stream (default 8770)")
+    demo.add_argument("--minutes", type=_whole(1, 1440), metavar="N", help="end after so many (default: on Ctrl-C)")
+    demo.add_argument(
+        "--source", choices=("auto", "poll", "websocket"), default="auto", help="how live rows come (default auto)"
+    )
+    faults = f"what shall go wrong: {', '.join(profiles())}, or a TOML file"
+    demo.add_argument("--faults", metavar="NAME|FILE", help=faults)
     simulate = command("simulate", "Run a simulated Insiders cloud.")
     simulate.add_argument(
         "--port", type=_whole(0, 65535), default=8771, help="port of the simulated cloud (default 8771)"
@@ -126,21 +133,31 @@ async def _run(options: argparse.Namespace) -> int:
 
 
 async def _demo(options: argparse.Namespace) -> int:
-    from gateway.demo import demo
+    from gateway.demo import MOBILE_LINK, demo
 
     with stop_on_signal() as stop:
         try:
-            await demo(trackers=options.trackers, seed=options.seed, port=options.port, stop=stop, console=Console())
+            await demo(
+                trackers=options.trackers,
+                seed=options.seed,
+                port=options.port,
+                stop=stop,
+                console=Console(),
+                faults=MOBILE_LINK if options.faults is None else Faults.named(options.faults),
+                source=options.source,
+                duration_s=None if options.minutes is None else options.minutes * 60.0,
+            )
+        except StreamError:
+            raise
         except OSError as error:
             return _fail(f"Port {options.port} cannot be opened, {_cause(error)}: give another with --port.")
     return 0
 
 
 async def _simulate(options: argparse.Namespace) -> int:
-    from gateway.simulator.faults import Faults
     from gateway.simulator.server import simulate
 
-    faults = Faults.named(options.faults) if options.faults else Faults()
+    faults = Faults() if options.faults is None else Faults.named(options.faults)
     return await _until_stopped(simulate("127.0.0.1", options.port, options.trackers, options.seed, faults))
 
 

@@ -6,19 +6,21 @@ import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 from rich.console import Console
 
 from gateway import app
 from gateway.config import Credentials, Settings
+from gateway.gaps import show_gaps
 from gateway.simulator import server as simulator
 from gateway.simulator.clock import steady_epoch_ms
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.watch import watch
 
-_MOBILE_LINK = Faults(latency_ms=80, latency_jitter_ms=40)
+MOBILE_LINK = Faults(latency_ms=80, latency_jitter_ms=40)
 """A cloud that answers at once is none; what else can go wrong is off until somebody switches it on."""
 
 # Invented people; the simulator knows trackers only.
@@ -29,8 +31,18 @@ _ATHLETES = (
 )  # fmt: skip
 
 
-async def demo(*, trackers: int, seed: int, port: int, stop: asyncio.Event, console: Console) -> None:
-    """Run both until `stop` is set; on a terminal the athletes are shown live.
+async def demo(
+    *,
+    trackers: int,
+    seed: int,
+    port: int,
+    stop: asyncio.Event,
+    console: Console,
+    faults: Faults = MOBILE_LINK,
+    source: str = "auto",
+    duration_s: float | None = None,
+) -> None:
+    """Run both until `stop` is set or the time is over; on a terminal the athletes are shown live, at the end the gaps.
 
     Args:
         trackers: How many athletes.
@@ -38,34 +50,48 @@ async def demo(*, trackers: int, seed: int, port: int, stop: asyncio.Event, cons
         port: Of the live stream, 0 for any.
         stop: Ends the demo.
         console: Where to write.
+        faults: What goes wrong in the cloud.
+        source: How live rows come: "auto", "poll" or "websocket".
+        duration_s: How long it lasts, seconds; None for ever.
 
     Raises:
         OSError: If the port is taken.
     """
-    cloud = SimulatedCloud(trackers, seed, _MOBILE_LINK, steady_epoch_ms())
-    async with simulator.running(cloud) as served:
-        settings = _settings(cloud, served, port)
-        credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
-        async with app.running(settings, credentials, {}) as gateway:
-            url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
-            console.print(
-                f"{trackers} simulated athletes; Ctrl-C ends the demo. Open next, in another terminal:\n"
-                f"  {_command()} watch {url}\n"
-                f"  {_command()} watch --json {url}\n"
-                f"  curl http://127.0.0.1:{gateway.port}/api/v1/counters\n"
-                f"The simulated cloud: {served.control_url}state and {served.control_url}faults",
-                highlight=False,
-                soft_wrap=True,
-            )
-            if not console.is_terminal:
-                await stop.wait()
-                return
-            async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(watch(url, console), name="watch")
-                await stop.wait()
-                watching.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watching
+    cloud = SimulatedCloud(trackers, seed, faults, steady_epoch_ms())
+    with TemporaryDirectory(prefix="insiders-gateway-demo-") as state_dir:  # no demo goes on where another one ended
+        async with simulator.running(cloud) as served:
+            settings = _settings(cloud, served, port, source, state_dir)
+            credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
+            async with app.running(settings, credentials, {}) as gateway:
+                url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
+                console.print(
+                    _opening(trackers, duration_s, url, gateway.port, served), highlight=False, soft_wrap=True
+                )
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(duration_s):
+                        await _shown(url, stop, console)
+                await show_gaps(url, console)
+
+
+async def _shown(url: str, stop: asyncio.Event, console: Console) -> None:
+    """Show the athletes, where there is somebody to see them, until `stop` is set."""
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(watch(url, console), name="watch") if console.is_terminal else None
+        await stop.wait()
+        if watching is not None:
+            watching.cancel()
+
+
+def _opening(trackers: int, duration_s: float | None, url: str, port: int, served: simulator.RunningCloud) -> str:
+    end = "" if duration_s is None else f", {duration_s / 60:g} minutes do as well"
+    return (
+        f"{trackers} simulated athletes; Ctrl-C ends the demo{end}. Open next, in another terminal:\n"
+        f"  {_command()} watch {url}\n"
+        f"  {_command()} watch --json {url}\n"
+        f"  {_command()} gaps {url}\n"
+        f"  curl http://127.0.0.1:{port}/api/v1/counters\n"
+        f"The simulated cloud: {served.control_url}state and {served.control_url}faults"
+    )
 
 
 def _command() -> str:
@@ -74,10 +100,12 @@ def _command() -> str:
     return shlex.quote(os.path.relpath(command)) if command.exists() else "insiders-gateway"
 
 
-def _settings(cloud: SimulatedCloud, served: simulator.RunningCloud, port: int) -> Settings:
+def _settings(
+    cloud: SimulatedCloud, served: simulator.RunningCloud, port: int, source: str, state_dir: str
+) -> Settings:
     return Settings.model_validate(
         {
-            "gateway": {"site": "Demo"},
+            "gateway": {"site": "Demo", "state_dir": state_dir},
             "cloud": {
                 "api_url": served.api_url,
                 "token_url": served.token_url,
@@ -85,6 +113,7 @@ def _settings(cloud: SimulatedCloud, served: simulator.RunningCloud, port: int) 
                 "username": simulator.USERNAME,
                 "client_id": simulator.CLIENT_ID,
             },
+            "telemetry": {"source": source},
             "live": {"port": port},
             "trackers": [
                 {

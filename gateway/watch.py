@@ -59,7 +59,7 @@ class Row:
     @property
     def state(self) -> str:
         """The one word that says most."""
-        return _CLOCK_WRONG if self.is_clock_wrong and self.presence not in {"unclaimed", "lost"} else self.presence
+        return _CLOCK_WRONG if self.is_clock_wrong and self.presence != "unclaimed" else self.presence
 
 
 class Scoreboard:

@@ -15,7 +15,7 @@ from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
-from gateway.watch import HEART_RATE_GOES_OLD_MS, Scoreboard, watch, watch_json
+from gateway.watch import DELAY_OVER_MS, HEART_RATE_GOES_OLD_MS, Scoreboard, watch, watch_json
 from insiders_codecs.live import Arrivals, Message
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 
@@ -23,12 +23,17 @@ NOW_MS = 1_000_000.0
 ADA = {"ch": 1, "name": "Ada", "serial_number": "SN-1", "number": 10}
 
 
-def run_of(*rows: tuple[int, float, float], ch: int = 1) -> Arrivals:
+def block(*rows: tuple[int, float, float]) -> SampleBlock:
     """Rows of time, speed and heart rate."""
     values = np.full((len(QUANTITIES), len(rows)), np.nan)
     values[Column.SPEED] = [speed for _, speed, _ in rows]
     values[Column.HEART_RATE] = [heart_rate for _, _, heart_rate in rows]
-    return Arrivals(ch, 1, SampleBlock(np.array([t_ms for t_ms, _, _ in rows], np.int64), values))
+    return SampleBlock(np.array([t_ms for t_ms, _, _ in rows], np.int64), values)
+
+
+def run_of(*rows: tuple[int, float, float], ch: int = 1) -> Arrivals:
+    """The same as they come from the stream."""
+    return Arrivals(ch, 1, block(*rows))
 
 
 def scoreboard(*runs: Arrivals, presence: str = "live") -> Scoreboard:
@@ -65,12 +70,42 @@ def cells(board: Scoreboard, now_ms: float = NOW_MS) -> list[str]:
 
 def test_an_athlete_is_one_line_of_newest_values_in_the_units_people_use() -> None:
     board = scoreboard(run_of((998_000, 1.0, 140), (999_000, 5.0, 151)))
-    assert cells(board) == ["10", "Ada", "151", "18.0", "—", "1.0", "2"]
+    assert cells(board) == ["10", "Ada", "151", "18.0", "—", "1.0", "1.0"]
 
 
-def test_a_late_row_is_counted_and_does_not_take_the_place_of_a_newer_one() -> None:
+def test_a_late_row_takes_neither_the_place_of_a_newer_one_nor_part_in_the_delay() -> None:
     board = scoreboard(run_of((999_000, 5.0, 151)), run_of((990_000, 1.0, 90), (991_000, 1.0, 91)))
-    assert cells(board) == ["10", "Ada", "151", "18.0", "—", "1.0", "3"]
+    assert cells(board) == ["10", "Ada", "151", "18.0", "—", "1.0", "1.0"]
+
+
+def test_a_row_with_a_wrong_time_is_neither_now_nor_the_latest() -> None:
+    wrong = Arrivals(1, 2, block((3_000_000_000_000, 9.0, 199)), is_misdated=True)
+    board = scoreboard(run_of((999_000, 5.0, 151)), wrong)
+    assert cells(board) == ["10", "Ada", "151", "18.0", "—", "1.0", "1.0"]
+    board = scoreboard(wrong)
+    assert cells(board) == ["10", "Ada", "—", "—", "—", "—", "—"]
+
+
+def test_the_delay_is_the_median_age_of_what_came_as_new_in_the_last_half_minute() -> None:
+    board = scoreboard()
+    for at_ms, age_ms in [(0, 9_000), (1_000, 9_000), (31_000, 2_000), (32_000, 2_900), (33_000, 2_500)]:
+        board.take({"op": "d"}, [run_of((int(NOW_MS) + at_ms - age_ms, 1.0, 60))], NOW_MS + at_ms)
+    assert board.delay_ms(board.rows[1], NOW_MS + 33_000) == 2_500
+    assert cells(board, NOW_MS + 34_000)[5:7] == ["3.5", "2.5"]
+    assert cells(board, NOW_MS + 33_000 + DELAY_OVER_MS + 1)[6] == "—"
+
+
+def test_the_past_that_a_subscription_begins_with_is_no_delay() -> None:
+    board = scoreboard()
+    board.take({"op": "snap"}, [run_of((990_000, 5.0, 151))], NOW_MS)
+    assert cells(board)[5:7] == ["10.0", "—"]
+
+
+def test_the_delay_is_told_by_the_gateways_clock() -> None:
+    board = scoreboard()
+    board.take({"op": "time", "utc_ms": NOW_MS}, [], 5_000.0)
+    board.take({"op": "d"}, [run_of((int(NOW_MS) - 1_000, 5.0, 151))], 6_000.0)
+    assert board.delay_ms(board.rows[1], 6_000.0) == 2_000
 
 
 def test_a_value_stays_when_newer_rows_do_not_have_it_but_a_heart_rate_only_for_seconds() -> None:
@@ -82,7 +117,8 @@ def test_a_value_stays_when_newer_rows_do_not_have_it_but_a_heart_rate_only_for_
 
 
 @pytest.mark.parametrize(
-    ("presence", "shown"), [("live", True), ("stale", True), ("lost", False), ("unclaimed", False), ("waiting", False)]
+    ("presence", "shown"),
+    [("live", True), ("behind", True), ("stale", True), ("lost", False), ("unclaimed", False), ("waiting", False)],
 )
 def test_a_value_of_an_athlete_who_is_lost_is_not_shown(presence: str, shown: bool) -> None:
     line = drawn(scoreboard(run_of((999_000, 5.0, 151)), presence=presence))[0]
@@ -97,12 +133,35 @@ def test_ages_are_told_by_the_gateways_clock() -> None:
     assert cells(board, 6_000.0)[5] == "4.0"
 
 
-def test_gaps_are_counted_until_they_are_repaired() -> None:
+@pytest.mark.parametrize("presence", ["live", "lost"])
+def test_a_tracker_whose_clock_is_wrong_is_called_that_until_it_is_right(presence: str) -> None:
+    """Its rows are no sign of life, because nobody knows when they were measured; that it is lost says less."""
+    board = scoreboard()
+    state: Message = {"op": "state", "key": "channel/1", "ch": 1, "value": presence, "clock_error_ms": 7_200_000}
+    board.take(state, [], NOW_MS)
+    assert drawn(board)[0].endswith("clock wrong")
+    board.take({**state, "clock_error_ms": None}, [], NOW_MS)
+    assert not drawn(board)[0].endswith("clock wrong")
+    board.take({**state, "value": "unclaimed"}, [], NOW_MS)
+    assert drawn(board)[0].endswith("unclaimed")
+
+
+def test_gaps_are_counted_until_they_are_repaired_and_silence_is_no_loss() -> None:
     board = scoreboard(run_of((999_000, 5.0, 151)))
-    for number, state in [(1, "open"), (2, "closed"), (1, "closed"), (3, "closed"), (3, "repaired"), (9, "repaired")]:
-        board.take({"op": "gap", "ch": 1, "id": number, "state": state}, [], NOW_MS)
+    for number, state, reason in [
+        (1, "open", "upstream_outage"),
+        (2, "closed", "gateway_restart"),
+        (1, "closed", "upstream_outage"),
+        (3, "closed", "upstream_outage"),
+        (3, "repaired", "upstream_outage"),
+        (4, "open", "device_silent"),
+        (5, "closed", "upstream_outage"),
+        (5, "closed", "device_silent"),
+        (9, "repaired", "upstream_outage"),
+    ]:
+        board.take({"op": "gap", "ch": 1, "id": number, "state": state, "reason": reason}, [], NOW_MS)
     board.take({"op": "gap", "ch": 1, "sub": 1, "state": "closed", "reason": "ring_overrun"}, [], NOW_MS)
-    board.take({"op": "gap", "ch": 99, "id": 1, "state": "open"}, [], NOW_MS)
+    board.take({"op": "gap", "ch": 99, "id": 1, "state": "open", "reason": "upstream_outage"}, [], NOW_MS)
     assert cells(board)[-1] == "2"
 
 
@@ -178,7 +237,7 @@ async def served(channel: Channel, seen: str, out: io.StringIO, *, is_json: bool
 @pytest.fixture(name="channel")
 def _channel() -> Channel:
     channel = Channel(1, Wearer("SN-1", "Ada", 10), 100)
-    channel.rows_came(run_of((999_000, 5.0, 151)).block, 0.0)
+    channel.rows_came(block((999_000, 5.0, 151)), 0.0)
     return channel
 
 
@@ -213,10 +272,10 @@ def test_another_run_of_the_gateway_knows_nothing_of_the_problems_and_gaps_of_th
     board = scoreboard(run_of((999_000, 5.0, 151)))
     board.take({"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS}, [], NOW_MS)
     board.take({"op": "state", "key": "problem/x/", "value": "open", "text": "t", "action": "a"}, [], NOW_MS)
-    board.take({"op": "gap", "ch": 1, "id": 1, "state": "open"}, [], NOW_MS)
+    board.take({"op": "gap", "ch": 1, "id": 1, "state": "open", "reason": "upstream_outage"}, [], NOW_MS)
     board.take({"op": "hello", "epoch": "b", "utc_ms": NOW_MS}, [], NOW_MS)
     assert board.problems == {}
-    assert all(not row.open_gaps for row in board.rows.values())
+    assert all(not row.losses for row in board.rows.values())
 
 
 def test_the_table_fits_80_columns_without_cutting_a_word() -> None:
