@@ -78,6 +78,7 @@ class Board:
                 "ch": channel.ch,
                 "value": str(presence),
                 "newest_ms": channel.ring.newest_ms,
+                "clock_error_ms": channel.clock_error_ms,
             },
         )
 

@@ -64,15 +64,16 @@ async def fetch_gaps(url: str) -> bytes:
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as http, http.get(asked) as answer:
-            if answer.status == _NOT_LOOPBACK:
-                raise _tunnel(url)
-            if answer.status != _OK or answer.content_type != "application/json":
-                raise StreamError(f"{asked} tells no gaps (HTTP {answer.status}): is it a gateway, and not an old one?")
-            return await answer.read()
+            status, form, body = answer.status, answer.content_type, await answer.read()
     except aiohttp.ClientConnectorError:
         raise StreamError(f"Nothing answers at {asked.authority}: start the gateway there or name another") from None
     except (aiohttp.ClientError, TimeoutError, OSError):
         raise StreamError(f"{asked.authority} did not answer in time or in full: try again") from None
+    if status == _NOT_LOOPBACK:
+        raise _tunnel(url)
+    if status != _OK or form != "application/json":
+        raise StreamError(f"{asked} tells no gaps (HTTP {status}): is it a gateway, and not an old one?")
+    return body
 
 
 @dataclass(slots=True)

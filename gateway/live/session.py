@@ -232,10 +232,12 @@ class Session:
     def _time(self, now_s: float) -> Message:
         followed = sorted({ch for subscription in self._subscriptions.values() for ch in subscription.followed})
         channels = [self._hub.channels[ch] for ch in followed if ch in self._hub.channels]
+        ages = [(channel.ch, channel.ages.last_minute(now_s)) for channel in channels]
         return {
             "op": "time",
             **self._clock(now_s),
             "newest": [[channel.ch, channel.ring.newest] for channel in channels],
+            "ages": [[ch, age.median_ms] for ch, age in ages if age is not None],
         }
 
 

@@ -111,6 +111,21 @@ class GapsView(Protocol):
         """All of them in numbers."""
 
 
+class AgeView(Protocol):
+    """How old the newest row was at its arrival, over the last minute."""
+
+    @property
+    def median_ms(self) -> int:
+        """Half the time it was more."""
+
+
+class AgesView(Protocol):
+    """The ages of a channel's rows when they come into the ring."""
+
+    def last_minute(self, now_s: float) -> AgeView | None:
+        """Those of the last minute before a time of the monotonic clock; None if nothing newer came."""
+
+
 class ChannelView(Protocol):
     """One tracker's data."""
 
@@ -137,6 +152,14 @@ class ChannelView(Protocol):
     @property
     def gaps(self) -> GapsView:
         """What is missing of them."""
+
+    @property
+    def ages(self) -> AgesView:
+        """How old they are when they come."""
+
+    @property
+    def clock_error_ms(self) -> int | None:
+        """By how much the tracker's clock is ahead of the right time; None while it is right."""
 
 
 Channels = Mapping[int, ChannelView]
