@@ -9,17 +9,19 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from gateway.simulator.accounts import Accounts
 from gateway.simulator.bluetooth import BluetoothConfig, Pairings
 from gateway.simulator.delivery import BATCH_MS, ROWS_PER_BATCH, Delivery, Times
 from gateway.simulator.devices import Device, catalogue
+from gateway.simulator.encoded import EncodedSeconds
 from gateway.simulator.errors import SimulatorError, not_found
 from gateway.simulator.faults import Faults
 from gateway.simulator.jobs import Jobs
 from gateway.simulator.ownership import Register
-from gateway.simulator.rows import Row, rest_rows, websocket_update
+from gateway.simulator.rows import Row, rest_rows
 from gateway.simulator.schedule import Schedule
 from gateway.simulator.selection import Selection, Span, select, wholly_within
 from gateway.simulator.throttle import Throttle
@@ -47,6 +49,7 @@ class SimulatedCloud:
     Attributes:
         accounts, ownerships, jobs, throttle: The parts of the state.
         devices: All trackers in order.
+        changes: How often somebody changed the knobs, or something about a tracker, by hand.
         requests: Requests so far by operation; what fits none counts as "unknown".
         statuses: Answers so far by HTTP status.
         dice: The generator behind every fault of a request.
@@ -67,10 +70,12 @@ class SimulatedCloud:
         self.ownerships = Register()
         self.throttle = Throttle(start_ms, faults.throttle_burst)
         self.devices = catalogue(trackers)
+        self.changes = 0
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self._places = {device.device_id: place for place, device in enumerate(self.devices)}
         self._world = World(trackers, seed)
+        self._encoded = EncodedSeconds(self._world, trackers)
         phases = np.random.default_rng((seed, 9)).integers(0, BATCH_MS, trackers).tolist()
         first_ms = start_ms - round(history_s * 1000)
         self._deliveries = [Delivery(seed, place, first_ms + phase, start_ms) for place, phase in enumerate(phases)]
@@ -90,6 +95,7 @@ class SimulatedCloud:
             delivery.advance(now_ms, self._faults)
         self._faults = faults
         self._outages = self._planned_outages()
+        self.changes += 1
 
     @property
     def is_out(self) -> bool:
@@ -155,16 +161,38 @@ class SimulatedCloud:
             rows += rest_rows(self._world.second(place, batch), time_ms, faults.missing, fix=fix)[low:high]
         return rows
 
-    def updates(self, device_id: int, after_ms: int, until_ms: int, spans: list[Span]) -> list[dict[str, Row]]:
+    def newest_rows(self, device_id: int, chosen: Selection) -> bytes:
+        """The chosen rows as a JSON array, newest first; as `rows` has them, only quicker."""
+        place, faults = self._places[device_id], self._faults
+        fixes = self._fixes(device_id, chosen.batches, faults)
+        columns = (chosen.batches.tolist(), chosen.times.tolist(), chosen.low.tolist(), chosen.high.tolist(), fixes)
+        parts: list[bytes] = []
+        for batch, time_ms, low, high, fix in zip(*columns, strict=True):
+            if high - low == ROWS_PER_BATCH:
+                parts.append(self._encoded.newest_first(place, batch, time_ms, faults.missing, fix))
+            else:
+                rows = rest_rows(self._world.second(place, batch), time_ms, faults.missing, fix=fix)[low:high]
+                parts.append(msgspec.json.encode(rows[::-1])[1:-1])
+        return b"[" + b",".join(reversed(parts)) + b"]"
+
+    def updates(self, device_id: int, after_ms: int, until_ms: int, spans: list[Span]) -> list[bytes]:
         """The websocket messages of the seconds measured in the spans that arrived in after_ms < t <= until_ms."""
-        place, delivery = self._places[device_id], self.delivery(device_id)
+        place, delivery, faults = self._places[device_id], self.delivery(device_id), self._faults
         batches = delivery.arrived_between(after_ms, until_ms)
+        if not batches.size:
+            return []
         batches = batches[wholly_within(delivery.measured_ms(batches), spans)]
-        columns = (batches.tolist(), delivery.times(batches).tolist(), self._fixes(device_id, batches, self._faults))
+        if not faults.websocket_backlog:
+            batches = batches[~delivery.waited(batches)]
+        columns = (batches.tolist(), delivery.times(batches).tolist(), self._fixes(device_id, batches, faults))
         return [
-            websocket_update(self._world.second(place, batch), time_ms, self._faults.missing, fix=fix)
+            self._encoded.update(place, batch, time_ms, faults.missing, faults.websocket_form, fix)
             for batch, time_ms, fix in zip(*columns, strict=True)
         ]
+
+    def next_arrival_ms(self, device_id: int) -> int:
+        """No batch of a tracker arrives before this, as long as `changes` stays what it is."""
+        return self.delivery(device_id).next_arrival_ms(self._faults)
 
     def truth(self, device_id: int, from_ms: int, to_ms: int) -> list[Row]:
         """What a client that missed nothing knows by now of from_ms <= gnss.timestamp <= to_ms.
@@ -186,6 +214,7 @@ class SimulatedCloud:
         """Take a tracker's network away or give it back."""
         delivery = self.delivery(self.device(device_id).device_id)
         delivery.set_connected(self.now_ms(), self._faults, connected=connected)
+        self.changes += 1
         self._tell_online(device_id)
 
     def set_power(self, device_id: int, *, on: bool) -> None:
@@ -193,6 +222,7 @@ class SimulatedCloud:
         delivery = self.delivery(self.device(device_id).device_id)
         starts = on and not delivery.powered
         delivery.set_powered(self.now_ms(), self._faults, powered=on)
+        self.changes += 1
         if starts:
             self._bluetooth[self._places[device_id]].start()
         self._tell_online(device_id)
@@ -201,6 +231,7 @@ class SimulatedCloud:
         """Make a tracker's clock wrong by whole seconds; 0 leaves it to the knobs again."""
         delivery = self.delivery(self.device(device_id).device_id)
         delivery.set_clock(self.now_ms(), self._faults, error_s=error_s)
+        self.changes += 1
 
     def restart(self, device_id: int) -> None:
         """Switch a tracker off and on again."""

@@ -95,6 +95,19 @@ class Delivery:
         fresh = np.flatnonzero((arrival > after_ms) & (arrival <= until_ms))
         return fresh[np.argsort(arrival[fresh], kind="stable")]
 
+    def next_arrival_ms(self, faults: Faults) -> int:
+        """An instant before which no other batch arrives than those that have, unless something is changed by hand."""
+        arrival = self._arrival[: self._measured]
+        under_way = arrival[arrival > self._advanced_ms]
+        measured_ms = self.first_ms + self._measured * BATCH_MS + _LAST_ROW_MS
+        network_ms = self._losses(faults).next_change_ms(self._advanced_ms)
+        return min(measured_ms, network_ms, int(under_way.min()) if under_way.size else NEVER)
+
+    def waited(self, batches: Times) -> NDArray[np.bool_]:
+        """Whether each batch was kept in the tracker before it was sent."""
+        kept: NDArray[np.bool_] = self._sent[batches] > self.measured_ms(batches) + _LAST_ROW_MS
+        return kept
+
     def times(self, batches: Times) -> Times:
         """Time of each batch's first row by the tracker's clock, epoch milliseconds."""
         return self.measured_ms(batches) + self._error_s[batches] * 1000

@@ -123,6 +123,15 @@ class Faults(BaseModel):
     """For how long after the start of the simulator, and after it was switched on, a tracker's clock is wrong, seconds;
     0 is for ever."""
 
+    range_excess_rows: Annotated[int, Field(ge=0)] = 0
+    """Rows that each range claims beyond those it has."""
+    ranges_clipped: bool = True
+    """Ranges are cut to the span asked for; otherwise each that touches it is reported whole."""
+    data_order: Literal["ascending", "shuffled"] = "ascending"
+    """Paged data in order of time, or with the seconds of the whole result in any order, the same on every page."""
+    data_page_maximum: Annotated[int, Field(ge=1, le=25_000)] = 25_000
+    """Most rows of a page of data; `over_limit` says what happens to a larger `limit`."""
+
     # --- uploads and Bluetooth ---------------------------------------------------------------------------------------
     upload_limit_bytes: Annotated[int, Field(ge=1)] = 33_554_432
     """Largest accepted .asi file, bytes after base64; more is answered with 413."""
@@ -146,6 +155,23 @@ class Faults(BaseModel):
     """A connection is dropped without a close frame after this long, seconds; 0 never drops."""
     websocket_closes_on_expiry: bool = False
     """Close a connection when the token it was opened with ends."""
+    websocket_silent_after_s: NotNegative = 0.0
+    """A connection goes silent after this long, seconds, and stays open: no message and no close; 0 never does."""
+    websocket_silent_pongs: bool = False
+    """A silent connection still answers pings and closes, as a stuck program would; otherwise nothing, as behind a
+    router that forgot it."""
+    websocket_garbage_fraction: Fraction = 0.0
+    """Fraction of updates in whose place something malformed comes: cut off, no JSON, of other types or lengths."""
+    websocket_shuffle: Fraction = 0.0
+    """Fraction of updates that come after the next one."""
+    websocket_form: Literal["scalars", "lists"] = "scalars"
+    """Values of ecg, pwr and device in an update: as they are, or each in a list of one."""
+    websocket_backlog: bool = True
+    """What a tracker kept while it had no network is sent to connected clients too, not only found over REST."""
+    websocket_max_connections: Annotated[int, Field(ge=0)] = 0
+    """Connections at a time; more are refused with `websocket_full_status`. 0 is no limit."""
+    websocket_full_status: Literal[429, 503] = 503
+    """Answer to a handshake above the limit; it carries no Retry-After."""
 
     @classmethod
     def load(cls, path: Path) -> Self:

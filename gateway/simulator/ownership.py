@@ -33,10 +33,13 @@ class Register:
 
     def __init__(self) -> None:
         self._rows: dict[int, Ownership] = {}
+        self._of_device: dict[int, list[int]] = {}
 
     def current(self, device_id: int) -> Ownership | None:
         """The ownership that lasts."""
-        return next((r for r in self._rows.values() if r.device_id == device_id and r.end_ms == SENTINEL_MS), None)
+        ids = self._of_device.get(device_id)
+        last = self._rows[ids[-1]] if ids else None
+        return last if last is not None and last.end_ms == SENTINEL_MS else None
 
     def owns(self, manager_id: int, device_id: int) -> bool:
         """Whether the manager owns the device now."""
@@ -53,13 +56,15 @@ class Register:
 
     def spans(self, manager_id: int, device_id: int) -> list[Span]:
         """When the manager owned the device, in order, both ends inclusive."""
-        return [(r.start_ms, r.end_ms - 1) for r in self.of_manager(manager_id) if r.device_id == device_id]
+        rows = (self._rows[number] for number in self._of_device.get(device_id, ()))
+        return [(row.start_ms, row.end_ms - 1) for row in rows if row.manager_id == manager_id]
 
     def take(self, manager_id: int, device_id: int, now_ms: int) -> Ownership:
         """Make the manager the owner from now on; whoever owned the device does so no longer."""
         self.end(device_id, now_ms)
         row = Ownership(7001 + len(self._rows), device_id, manager_id, now_ms)
         self._rows[row.ownership_id] = row
+        self._of_device.setdefault(device_id, []).append(row.ownership_id)
         return row
 
     def end(self, device_id: int, now_ms: int) -> None:

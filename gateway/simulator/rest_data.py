@@ -11,7 +11,7 @@ from gateway.simulator.selection import Selection, Span
 from gateway.simulator.times import iso, iso_offset, parse
 
 SIZE_DEFAULT, SIZE_MAXIMUM = 100, 300
-DATA_DEFAULT, DATA_MAXIMUM = 10_000, 25_000
+DATA_DEFAULT = 10_000
 _DAY_MS = 86_400_000
 DATA_SPAN_MS = 2 * _DAY_MS
 RANGES_SPAN_MS = 14 * _DAY_MS
@@ -32,28 +32,37 @@ def latest_data(cloud: SimulatedCloud, call: Call) -> Reply:
     faults = cloud.faults
     device = owned(cloud, call)
     size = bounded(call, "size", SIZE_DEFAULT, SIZE_MAXIMUM, faults)
-    rows = _rows(cloud, device, _newest(cloud, call, device, size))[::-1]
-    if faults.duplicate_fraction:
-        rows = [row for row in rows for _ in range(1 + (cloud.dice.random() < faults.duplicate_fraction))]
-    return Reply(rows)
+    chosen = _newest(cloud, call, device, size)
+    if not faults.duplicate_fraction and not faults.unknown_field_fraction:
+        return Reply(cloud.newest_rows(device.device_id, chosen))
+    rows = _rows(cloud, device, chosen)[::-1]
+    return Reply([row for row in rows for _ in range(1 + (cloud.dice.random() < faults.duplicate_fraction))])
 
 
 def preprocessed_ranges(cloud: SimulatedCloud, call: Call) -> Reply:
     """Runs of rows without a hole of five minutes."""
-    device = addressed(cloud, call)
+    device, faults = addressed(cloud, call), cloud.faults
     spans = _asked(cloud, call, device, RANGES_SPAN_MS)
-    ranges = cloud.selection(device.device_id, spans).ranges(RANGE_APART_MS)
-    return listed(cloud, call, [{"start": iso(a), "stop": iso(b), "size": size} for a, b, size in ranges])
+    if faults.ranges_clipped:
+        ranges = cloud.selection(device.device_id, spans).ranges(RANGE_APART_MS)
+    else:
+        owned_spans = cloud.ownerships.spans(call.manager.manager_id, device.device_id)
+        whole = cloud.selection(device.device_id, owned_spans).ranges(RANGE_APART_MS)
+        ranges = [(a, b, size) for a, b, size in whole if a <= spans[-1][1] and b >= spans[0][0]]
+    claimed = [{"start": iso(a), "stop": iso(b), "size": size + faults.range_excess_rows} for a, b, size in ranges]
+    return listed(cloud, call, claimed)
 
 
 def preprocessed_data(cloud: SimulatedCloud, call: Call) -> Reply:
-    """Rows of a span, ascending; every page of a query shows the data of its first asking for two minutes."""
-    device = addressed(cloud, call)
-    limit = bounded(call, "limit", DATA_DEFAULT, DATA_MAXIMUM, cloud.faults)
+    """Rows of a span; every page of a query shows the data of its first asking for two minutes."""
+    device, faults = addressed(cloud, call), cloud.faults
+    limit = bounded(call, "limit", min(DATA_DEFAULT, faults.data_page_maximum), faults.data_page_maximum, faults)
     page = positive(call, "page", 1)
     spans = _asked(cloud, call, device, DATA_SPAN_MS)
     key = (call.manager.manager_id, device.device_id, spans[0][0], spans[-1][1])
     rows = cloud.selection(device.device_id, spans, cloud.frozen_ms(key, CACHE_MS))
+    if faults.data_order == "shuffled":
+        rows = rows.shuffled(key)
     return envelope(rows.size, page, limit, _rows(cloud, device, rows.rows((page - 1) * limit, page * limit)))
 
 

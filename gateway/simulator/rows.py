@@ -7,6 +7,7 @@ from gateway.simulator.delivery import ROW_MS
 from gateway.simulator.world import Second
 
 Missing = Literal["absent", "null", "zero"]
+Form = Literal["scalars", "lists"]
 Row = dict[str, object]
 
 _POSITION = ("gnss.latitude", "gnss.longitude", "gnss.altitude", "gnss.speed")
@@ -18,6 +19,16 @@ _UNKNOWN: tuple[tuple[str, object], ...] = (
     ("imu", {"gyro": [1, 2, 3], "range": {"unit": "dps"}}),
     ("gnss.satellites", [3, 17, 22]),
     ("flags", True),
+)
+
+_GARBAGE = (
+    b"",
+    b"null",
+    b"<html><body>502 Bad Gateway</body></html>",
+    b'{"gnss": {"timestamp": "now", "latitude": [1]}}',
+    b'{"gnss": {"timestamp": [1750000000000, 1750000000100], "longitude": [0.5], "latitude": [0.5]}}',
+    b'{"gnss": {"timestamp": [NaN], "speed": [1e400]}, "ecg": 7}',
+    b"[" * 1000,
 )
 
 
@@ -37,7 +48,7 @@ def rest_rows(second: Second, first_ms: int, missing: Missing, *, fix: bool) -> 
     return rows
 
 
-def websocket_update(second: Second, first_ms: int, missing: Missing, *, fix: bool) -> dict[str, Row]:
+def websocket_update(second: Second, first_ms: int, missing: Missing, form: Form, *, fix: bool) -> dict[str, Row]:
     """The one message of a second; without a fix the group of positions is missing."""
     update: dict[str, Row] = {}
     if fix:
@@ -51,12 +62,20 @@ def websocket_update(second: Second, first_ms: int, missing: Missing, *, fix: bo
     if power:
         update["pwr"] = {"timestamp": first_ms, **power}
     update["device"] = {"timestamp": first_ms, "standstill": second.standstill, "Bat_lvl": second.battery}
+    if form == "lists":
+        for group in update.keys() - {"gnss"}:
+            update[group] = {key: [value] for key, value in update[group].items()}
     return update
 
 
 def add_unknown(row: Row, rng: random.Random) -> Row:
     """The row with one or more fields no client knows."""
     return {**row, **dict(rng.sample(_UNKNOWN, rng.randint(1, 3)))}
+
+
+def garbled(update: bytes, rng: random.Random) -> bytes:
+    """Something malformed in place of a websocket message."""
+    return rng.choice((*_GARBAGE, update[: len(update) // 2], b"[" + update + b"]"))
 
 
 def _position(second: Second, place: int) -> Row:

@@ -14,7 +14,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Some rows of a tracker in order of time.
+    """Some rows of a tracker, in order of time unless shuffled.
 
     Attributes:
         batches: Batch numbers, ascending, shape (n,).
@@ -52,6 +52,11 @@ class Selection:
         """The last `count` rows."""
         size = self.size
         return self.rows(max(0, size - count), size)
+
+    def shuffled(self, key: tuple[int, ...]) -> "Selection":
+        """The same rows with their batches in an order that the key determines."""
+        order = np.random.default_rng(key).permutation(self.batches.size)
+        return Selection(self.batches[order], self.times[order], self.low[order], self.high[order])
 
     def ranges(self, apart_ms: int) -> list[tuple[int, int, int]]:
         """First instant, last instant and number of rows of each run without a hole of `apart_ms` or more."""

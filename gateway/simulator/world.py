@@ -2,6 +2,9 @@
 
 Trackers at even places of the list play football, the others ride. Values are kept as whole numbers in the precision
 the cloud serves, by blocks of a minute that are computed when first asked for and may be forgotten.
+
+There are a hundred athletes at most. Trackers beyond do what those do, each hundred a minute after the one before: so
+a thousand trackers cost what a hundred do, and no two are at one place at one time.
 """
 
 from collections import OrderedDict
@@ -20,6 +23,7 @@ PITCH = (45.0, -30.0)
 LOOP = (45.1, -30.1)
 
 _BLOCKS_KEPT = 64
+_ATHLETES_MAXIMUM = 100
 _STANDSTILL_M_S = 0.3
 
 
@@ -51,6 +55,8 @@ class World:
     """Measurements of `trackers` trackers, numbered from 0, from second 0 on."""
 
     def __init__(self, trackers: int, seed: int) -> None:
+        self._minutes_ahead = (trackers - 1) // _ATHLETES_MAXIMUM
+        trackers = min(trackers, _ATHLETES_MAXIMUM)
         rng = np.random.default_rng((seed, 0))
         self._players = np.arange(0, trackers, 2)
         self._riders = np.arange(1, trackers, 2)
@@ -65,7 +71,8 @@ class World:
     def second(self, tracker: int, second: int) -> Second:
         """What a tracker measured in one second, both counted from 0."""
         number, row = divmod(second, SECONDS_PER_BLOCK)
-        block = self._block(number)
+        repetition, tracker = divmod(tracker, _ATHLETES_MAXIMUM)
+        block = self._block(number + self._minutes_ahead - repetition)
         ticks = slice(row * TICKS_PER_SECOND, (row + 1) * TICKS_PER_SECOND)
         latitude, longitude, speed, altitude = block.positions[:, tracker, ticks].tolist()
         heart_rate, power, cadence, battery, standstill = block.readings[:, tracker, row].tolist()

@@ -1,0 +1,42 @@
+"""Seconds of trackers as the bytes that are served: each is encoded once, however many requests it is part of."""
+
+from functools import lru_cache
+
+import msgspec
+
+from gateway.simulator.rows import Form, Missing, rest_rows, websocket_update
+from gateway.simulator.world import World
+
+# The longest latest-data answer, and some more for those that come late.
+_SECONDS_PER_TRACKER = 32
+
+_encode = msgspec.json.Encoder().encode
+
+
+class EncodedSeconds:
+    """Answers by tracker, second of the world, and time of its first row as the cloud has it.
+
+    Attributes:
+        newest_first: (tracker, second, time in ms, form of a missing value, with a fix) -> the ten rows as the elements
+            of a JSON array, without its brackets.
+        update: (tracker, second, time in ms, form of a missing value, form of the groups, with a fix) -> the websocket
+            message.
+    """
+
+    def __init__(self, world: World, trackers: int) -> None:
+        def newest_first(tracker: int, second: int, time_ms: int, missing: Missing, fix: bool) -> bytes:  # noqa: FBT001
+            rows = rest_rows(world.second(tracker, second), time_ms, missing, fix=fix)
+            return _encode(rows[::-1])[1:-1]
+
+        def update(
+            tracker: int,
+            second: int,
+            time_ms: int,
+            missing: Missing,
+            form: Form,
+            fix: bool,  # noqa: FBT001
+        ) -> bytes:
+            return _encode(websocket_update(world.second(tracker, second), time_ms, missing, form, fix=fix))
+
+        self.newest_first = lru_cache(maxsize=_SECONDS_PER_TRACKER * trackers)(newest_first)
+        self.update = lru_cache(maxsize=2 * trackers)(update)
