@@ -127,6 +127,17 @@ def test_of_endless_gaps_the_newest_are_kept_and_nothing_else_gives_way(board: B
     assert [gap["id"] for gap in told[2:]] == list(range(_KEPT_GAPS + 1, 2 * _KEPT_GAPS + 1))
 
 
+def test_a_state_tells_what_is_wrong_with_a_trackers_clock(board: Board, channel: Channel) -> None:
+    board.presence_changed(channel, "live")
+    channel.clock_error_ms = -7_200_000
+    board.presence_changed(channel, "live")
+    state = {"op": "state", "key": "channel/3", "ch": 3, "value": "live", "newest_ms": None}
+    assert board.since(0) == [state | {"clock_error_ms": -7_200_000}]
+    channel.clock_error_ms = None
+    board.presence_changed(channel, "live")
+    assert board.since(0) == [state | {"clock_error_ms": None}]
+
+
 def kept(board: Board) -> dict[str, int]:
     return dict(Counter(message["state"] for message in board.since(0) if message["op"] == "gap"))
 

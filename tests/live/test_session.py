@@ -299,6 +299,19 @@ def test_the_time_comes_every_two_seconds_and_tells_nothing_new_from_nothing_sen
     assert times[0]["newest"] == [[1, 10], [2, 0], [3, 0]]
 
 
+def test_the_time_tells_how_old_the_rows_of_each_channel_were_when_they_came(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1, devices=["SN-1", "SN-2"])
+    for second, age_ms in enumerate((1200, 5000, 1400)):
+        one.ages.add(age_ms, client.now_s - second)
+    hub.channels[3].ages.add(900, client.now_s)  # type: ignore[attr-defined]
+    (time,) = [message for message in client.wait(2.0) if message["op"] == "time"]
+    assert time["ages"] == [[1, 1400]]
+    assert [ch for ch, _ in time["newest"]] == [1, 2]
+    (time,) = [message for message in client.wait(60.0)[-40:] if message["op"] == "time"][-1:]
+    assert time["ages"] == []
+
+
 def test_states_are_told_once_and_only_the_newest_word(hub: Hub) -> None:
     client = Client(hub)
     hub.board.presence_changed(hub.channels[1], "stale")
@@ -336,6 +349,37 @@ def test_a_mark_that_is_none_is_not_repeated(hub: Hub, mark: object) -> None:
     (answer,) = Client(hub).say(op="unsub", sub=99, id=mark)
     assert answer["op"] == "error"
     assert "id" not in answer
+
+
+def test_latest_mode_never_sends_a_row_whose_time_is_wrong(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1, mode="latest", max_hz=1)
+    one.ring.append(block(3_000_000_000_000, heart_rate=199), is_misdated=True)
+    assert rows(client.wait(1.0)) == []
+    one.rows_came(block(5000, heart_rate=120), 0.0)
+    one.ring.append(block(3_000_000_000_100), is_misdated=True)
+    assert [(run.n0, run.block.t_ms.tolist()) for run in rows(client.wait(1.0))] == [(2, [5000])]
+
+
+def test_all_mode_sends_a_row_whose_time_is_wrong_with_its_mark_and_in_its_place(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1)
+    one.rows_came(block(5000), 0.0)
+    one.ring.append(block(3_000_000_000_000), is_misdated=True)
+    one.rows_came(block(5100), 0.0)
+    assert [(run.n0, run.is_misdated) for run in rows(client.wait(1.0))] == [(1, False), (2, True), (3, False)]
+
+
+def test_a_wrong_time_does_not_bound_what_was_overwritten(hub: Hub, one: Channel) -> None:
+    client = Client(hub)
+    client.say(op="sub", sub=1)
+    one.rows_came(seconds(0, 1), 0.0)
+    one.ring.append(block(3_000_000_000_000), is_misdated=True)
+    client.wait(1.0)
+    one.rows_came(seconds(1, 400), 0.0)
+    (gap,) = [message for message in client.wait(1.0) if message["op"] == "gap"]
+    assert gap["from_ms"] == 900
+    assert gap["to_ms"] < 400_000
 
 
 def test_latest_values_are_not_sent_again_when_only_older_rows_come(hub: Hub, one: Channel) -> None:
