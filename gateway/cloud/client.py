@@ -5,7 +5,7 @@ live polls are not, because a late one is worthless, and a write is after a 429 
 """
 
 import base64
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -235,7 +235,7 @@ class CloudClient:
 
     async def preprocessed(
         self, device_id: int, start_ms: int, stop_ms: int, limit: int = ROWS_LIMIT
-    ) -> AsyncIterator[RowsPage]:
+    ) -> AsyncGenerator[RowsPage, None]:
         """All rows between two instants (epoch ms) at which we owned the device, page by page.
 
         Longer spans than 2 days are asked for in pieces that share their border. A row may come twice, there or on
