@@ -6,7 +6,6 @@ has no use for a token, and a busy one asks every second, so whoever gets one al
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -70,17 +69,17 @@ class Authoriser:
         url: The token endpoint.
         path: Its path below the base URL.
         login: Our credentials.
-        now: Monotonic clock, seconds.
+        now: Monotonic clock, seconds; left out, that of the event loop.
     """
 
     def __init__(
-        self, exchange: Exchange, url: URL, path: str, login: Login, now: Callable[[], float] = time.monotonic
+        self, exchange: Exchange, url: URL, path: str, login: Login, now: Callable[[], float] | None = None
     ) -> None:
         self._exchange = exchange
         self._url = url
         self._path = path
         self._login = login
-        self._now = now
+        self._now = now or asyncio.get_running_loop().time
         # The lock is held during a renewal. It is no task of its own: whoever waits longest does the work, and if he
         # is cancelled half-way, the next one does it again; a refresh token lost thereby costs one password grant.
         self._lock = asyncio.Lock()
@@ -149,6 +148,14 @@ class Authoriser:
             self._futile = 0
             self._replace_allowed_at = 0.0
 
+    def has_worked(self, token: AccessToken) -> bool:
+        """Whether the API took this token, and has not been given another since."""
+        return token is self._token and self._has_worked
+
+    def is_superseded(self, token: AccessToken) -> bool:
+        """Whether there is another token by now; nobody is asked."""
+        return self._token is not None and self._token is not token
+
     def _fresh(self) -> AccessToken | None:
         return self._token if self._token is not None and self._now() < self._renew_at else None
 
@@ -189,6 +196,7 @@ class Authoriser:
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urlencode({**form, **client}).encode(),
             priority=Priority.CONTROL,
+            is_live=True,  # everything live waits for it
             secrets=secrets,
         )
         asked_at = self._now()

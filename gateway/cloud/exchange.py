@@ -4,9 +4,11 @@ Redirects are never followed, because what is sent (a token, a password) is for 
 """
 
 import asyncio
+import math
 import ssl
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -20,12 +22,13 @@ from gateway.cloud.errors import (
     Broken,
     CloudError,
     Fault,
+    NetworkLoginNeeded,
     ServerFailed,
     Throttled,
     TlsFailed,
     Unreachable,
 )
-from gateway.cloud.pacing import MAX_IN_FLIGHT, Pacer, Priority
+from gateway.cloud.pacing import Pacer, Priority, Slot
 from gateway.cloud.reference import ReferenceClock
 
 Query = Mapping[str, int | str | Callable[[], int] | None]
@@ -41,9 +44,17 @@ USER_AGENT = "insiders-gateway"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long one exchange may last, seconds, and how much it may bring, bytes."""
+    """How long one exchange may last, seconds, and how much it may bring, bytes.
+
+    Attributes:
+        connect_s: Until there is a connection.
+        live_s: Until the end, of what the age of the picture depends on: a dead network must be noticed in time.
+        total_s: Until the end, of everything else.
+        max_body: The largest body.
+    """
 
     connect_s: float = 5.0
+    live_s: float = 8.0
     total_s: float = 30.0
     max_body: int = MAX_BODY
 
@@ -62,6 +73,7 @@ class Request:
         body: What to send.
         priority: What it is for.
         overdue_s: How long past its turn it is, seconds.
+        is_live: Whether it may last `Limits.live_s` only.
         extra_s: Seconds it may last longer than `Limits.total_s`.
         secrets: What it carries that no error may show.
     """
@@ -75,6 +87,7 @@ class Request:
     body: bytes | None = None
     priority: Priority = Priority.CONTROL
     overdue_s: float = 0.0
+    is_live: bool = False
     extra_s: float = 0.0
     secrets: Sequence[SecretStr] = ()
 
@@ -89,6 +102,9 @@ class Traffic:
         succeeded: Requests that gave a body.
         failed: Error code (`CloudError.code`) to number of requests.
         items_rejected: Items of lists that could not be read and were left out.
+        messages: Messages received over live websockets.
+        waiting: Requests that wait for their turn now.
+        rate_per_s: Requests per second that the cloud has been found to take.
     """
 
     requests: int
@@ -96,6 +112,9 @@ class Traffic:
     succeeded: int
     failed: Mapping[str, int]
     items_rejected: int
+    messages: int
+    waiting: int
+    rate_per_s: float
 
 
 class Exchange:
@@ -112,12 +131,22 @@ class Exchange:
         self._succeeded = 0
         self._failed: Counter[str] = Counter()
         self._items_rejected = 0
+        self._messages = 0
 
     @property
     def traffic(self) -> Traffic:
         """A snapshot of the counters."""
         failed = MappingProxyType(dict(self._failed))
-        return Traffic(self._requests, self._received_bytes, self._succeeded, failed, self._items_rejected)
+        return Traffic(
+            requests=self._requests,
+            received_bytes=self._received_bytes,
+            succeeded=self._succeeded,
+            failed=failed,
+            items_rejected=self._items_rejected,
+            messages=self._messages,
+            waiting=self._pacer.waiting,
+            rate_per_s=self._pacer.rate_per_s,
+        )
 
     def utc_ms(self) -> int | None:
         """The cloud's time, epoch milliseconds; None before its first answer."""
@@ -132,6 +161,15 @@ class Exchange:
         """Count items of a list that were left out."""
         self._items_rejected += items
 
+    def count_message(self, size: int) -> None:
+        """Count a message of a live websocket, its size in bytes."""
+        self._messages += 1
+        self._received_bytes += size
+
+    def count_malformed(self, error: CloudError) -> None:
+        """Count a message that could not be read."""
+        self._failed[error.code] += 1
+
     async def send(self, request: Request) -> bytes:
         """Wait for a slot, send the request and read the answer.
 
@@ -141,34 +179,49 @@ class Exchange:
         Raises:
             CloudError: The leaf that names the cause.
         """
-        async with self._pacer.slot(request.priority, request.overdue_s):
-            self._requests += 1
-            try:
-                sent_s = self._now()
-                answer, received_s = await self._receive(request)
-                self._received_bytes += len(answer.body)
-                body = body_of(answer, request.operation, request.path, request.secrets)
-            except CloudError as error:
-                self._failed[error.code] += 1
-                self._tell_pacer(error)
-                raise
-            self._reference.answered(answer.headers.get("Date"), sent_s, received_s)
-            self._succeeded += 1
-            self._pacer.succeeded()
+        async with self.attempt(request.priority, request.overdue_s) as slot:
+            answer, received_s = await self._receive(request, slot)
+            self._received_bytes += len(answer.body)
+            body = body_of(answer, request.operation, request.path, request.secrets)
+            self._reference.answered(answer.headers.get("Date"), slot.since_s, received_s)
             return body
 
-    def _tell_pacer(self, error: CloudError) -> None:
+    @asynccontextmanager
+    async def attempt(
+        self, priority: Priority, overdue_s: float = 0.0, *, is_websocket: bool = False
+    ) -> AsyncIterator[Slot]:
+        """Wait for a slot; what happens inside is one request: counted, and its end told to the pacer.
+
+        Websockets may be out of order while requests are answered. So that a handshake fails, other than with a 429,
+        closes the gate for nobody; but a probe that fails is a probe that failed.
+        """
+        async with self._pacer.slot(priority, overdue_s) as slot:
+            self._requests += 1
+            try:
+                yield slot
+            except CloudError as error:
+                self._failed[error.code] += 1
+                if not is_websocket or slot.is_probe or isinstance(error, Throttled):
+                    self._tell_pacer(slot, error)
+                raise
+            self._succeeded += 1
+            self._pacer.succeeded(slot)
+
+    def _tell_pacer(self, slot: Slot, error: CloudError) -> None:
         match error:
             case Throttled():
-                self._pacer.throttled(error.retry_after_s)
-            case Unreachable() | ServerFailed():
-                self._pacer.failed()
+                self._pacer.throttled(slot, error.retry_after_s)
+            case Unreachable() | ServerFailed() | TlsFailed() | NetworkLoginNeeded():
+                self._pacer.failed(slot)
             case _:
-                self._pacer.succeeded()  # the cloud is there, whatever it thinks of the request
+                self._pacer.succeeded(slot)  # the cloud is there, whatever it thinks of the request
 
-    async def _receive(self, request: Request) -> tuple[Answer, float]:
+    async def _receive(self, request: Request, slot: Slot) -> tuple[Answer, float]:
         """The answer, and when its head had arrived."""
-        timeout = aiohttp.ClientTimeout(total=self._limits.total_s + request.extra_s, connect=self._limits.connect_s)
+        is_short = request.is_live or (slot.is_probe and not request.priority.is_background)
+        total_s = self._limits.live_s if is_short else self._limits.total_s + request.extra_s
+        # aiohttp would round long timeouts up to whole seconds.
+        timeout = aiohttp.ClientTimeout(total_s, self._limits.connect_s, ceil_threshold=math.inf)
         try:
             async with self._session.request(
                 request.method,
@@ -181,9 +234,10 @@ class Exchange:
                 received_s = self._now()
                 return Answer(response.status, response.headers, await self._read(request, response)), received_s
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise translated(
-                request.operation, error, request.url.authority
-            ) from None  # aiohttp's errors carry our headers
+            if isinstance(self._session.connector, _Connections):
+                self._session.connector.start_afresh()
+            # aiohttp's errors carry our headers.
+            raise translated(request.operation, error, request.url.authority) from None
 
     async def _read(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
         # The stream is decompressed chunk by chunk, so that a bomb is noticed long before it is whole.
@@ -201,10 +255,29 @@ def _complete(request: Request) -> URL:
     return request.url.with_query({name: value for name, value in values.items() if value is not None})
 
 
+class _Connections(aiohttp.TCPConnector):
+    """Keeps connections for the next request until one of them breaks."""
+
+    def __init__(self) -> None:
+        # The pacer bounds requests; live websockets hold a connection each, and must not take theirs away.
+        super().__init__(limit=0)
+
+    def start_afresh(self) -> None:
+        """Trust no idle connection and no address any more.
+
+        Connections that a dead network has swallowed look well, and each would cost the next request its whole time.
+        """
+        for idle in self._conns.values():
+            for protocol, _since in idle:
+                protocol.abort()
+        self._conns.clear()
+        self.clear_dns_cache()
+
+
 def open_session() -> aiohttp.ClientSession:
     """A session without cookies, proxies, .netrc and redirects; TLS is verified, and nothing can change that."""
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MAX_IN_FLIGHT),
+        connector=_Connections(),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": USER_AGENT},
     )

@@ -1,8 +1,8 @@
-"""The one budget for the cloud: every request of every part passes this gate.
+"""The one budget for the cloud: every request of every part passes this gate, retries and logins too.
 
-Who waits is served by priority, and within a priority whoever is overdue longest. Two things close the gate for
-everybody: a 429, until the time the server named, and failures in a row, after which single requests probe whether
-the cloud is back.
+Requests go out at the rate that the cloud has been found to take, so many at a time, in the order of `turn`. Two things
+close the gate for everybody: a 429, until the time the server named, and failures in a row, after which single requests
+probe whether the cloud is back.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from gateway.cloud.rate import LearnedRate, TokenBucket
 from gateway.cloud.retry import backoff_s
 
 MAX_IN_FLIGHT = 12
@@ -22,8 +23,12 @@ MAX_BACKGROUND = 2
 """Slots that history and uploads may hold: their requests last long, and live data must never wait for all of them."""
 
 FAILURES_TO_CLOSE = 5
-PROBE_CAP_S = 15.0
-"""Longest pause between two probes of a failing cloud: half of the 30 s window after which live rows are missed."""
+PROBE_CAP_S = 4.0
+"""Longest pause between two probes of a failing cloud. A probe that a dead network swallowed lasts 8 s at most, so 12 s
+after the network is back the next one goes out."""
+
+_TICK_S = 0.001
+"""A timer may fire a clock tick early, and what it was set for counts as reached."""
 
 
 class Priority(IntEnum):
@@ -41,16 +46,49 @@ class Priority(IntEnum):
         return self >= Priority.HISTORY
 
 
+def turn(priority: Priority, now_s: float, overdue_s: float) -> tuple[Priority, float]:
+    """The place of a request in the queue: the least is served next.
+
+    Strictly by priority, so that history never delays live data. Within a priority whoever was due first: for one
+    server and requests of one length this order minimises the greatest lateness (Jackson's rule, "earliest due date
+    first"), and lateness is how much older a picture is than it should be. A tracker that moves is due one second after
+    its last reading, one that sleeps after fifteen. So when the budget is too small for all, all are late alike instead
+    of some blind: of two that move the older picture comes first, and one that moves gives way only to a sleeper whose
+    picture is older still. None of them passes the 30 s that the cloud's window holds while any other is younger.
+
+    Args:
+        priority: What the request is for.
+        now_s: Monotonic time at which it joins the queue, seconds.
+        overdue_s: How long past its due time it is then; infinite for what was never read. The due time does not
+            change while it waits, nor does its place.
+    """
+    return priority, now_s - overdue_s
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The right to one request.
+
+    Attributes:
+        since_s: When it was granted.
+        was_limited: Whether nothing but the rate had held the request back.
+        is_probe: Whether it goes out to see if the cloud is back.
+    """
+
+    since_s: float
+    was_limited: bool
+    is_probe: bool
+
+
 @dataclass(order=True, slots=True)
 class _Waiter:
-    priority: Priority
-    due_s: float
+    turn: tuple[Priority, float]
     order: int
-    granted: asyncio.Future[None] = field(compare=False)
+    granted: asyncio.Future[Slot] = field(compare=False)
 
 
 class Pacer:
-    """Grants slots to requests.
+    """Grants slots to requests, and is told how they ended.
 
     Args:
         jitter: Uniform in [0, 1); spreads the probes of a failing cloud.
@@ -66,13 +104,18 @@ class Pacer:
         self._max_background = max_background
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
+        self._rate = LearnedRate(self._loop.time())
+        self._bucket = TokenBucket(self._loop.time())
         self._queue: list[_Waiter] = []
         self._order = 0
         self._in_flight = 0
         self._background = 0
-        self._closed_until = 0.0
+        self._probes = 0
+        self._is_limited = False
         self._failures = 0
-        self._reopening: asyncio.TimerHandle | None = None
+        self._probe_at_s = 0.0
+        self._paused_until_s = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> int:
@@ -87,86 +130,111 @@ class Pacer:
     @property
     def closed_for_s(self) -> float:
         """Seconds until the gate opens again; 0 if it is open."""
-        return max(0.0, self._closed_until - self._loop.time())
+        return max(0.0, self._paused_until_s - self._loop.time(), self._probe_at_s - self._loop.time())
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests per second that the cloud is believed to take."""
+        return self._rate.per_s
 
     @asynccontextmanager
-    async def slot(self, priority: Priority, overdue_s: float = 0.0) -> AsyncIterator[None]:
+    async def slot(self, priority: Priority, overdue_s: float = 0.0) -> AsyncIterator[Slot]:
         """Hold one slot for the duration of one request.
 
         Args:
             priority: What the request is for.
-            overdue_s: How long past its turn it is, seconds.
+            overdue_s: How long past its due time it is, seconds.
         """
-        # The moment a request was due orders waiters as their lateness does, and does not change while they wait.
         self._order += 1
-        waiter = _Waiter(priority, self._loop.time() - overdue_s, self._order, self._loop.create_future())
+        waiter = _Waiter(turn(priority, self._loop.time(), overdue_s), self._order, self._loop.create_future())
         heapq.heappush(self._queue, waiter)
         self._grant()
         try:
-            await waiter.granted
+            slot = await waiter.granted
         except asyncio.CancelledError:
             if waiter.granted.done() and not waiter.granted.cancelled():
-                self._leave(priority)  # granted and cancelled in the same turn of the loop
+                self._leave(priority, waiter.granted.result())  # granted and cancelled in the same turn of the loop
             raise
         try:
-            yield
+            yield slot
         finally:
-            self._leave(priority)
+            self._leave(priority, slot)
 
-    def throttled(self, retry_after_s: float) -> None:
+    def succeeded(self, slot: Slot) -> None:
+        """The cloud answered."""
+        self._rate.accepted(was_limited=slot.was_limited)
+        self._answered()
+
+    def throttled(self, slot: Slot, retry_after_s: float) -> None:
         """The server asked for a pause: nobody gets a slot before it is over."""
-        self._close(retry_after_s)
+        now_s = self._loop.time()
+        self._rate.refused(now_s, slot.since_s, retry_after_s)
+        self._paused_until_s = max(self._paused_until_s, now_s + retry_after_s)
+        self._bucket.pause_until(self._paused_until_s)
+        self._answered()
 
-    def failed(self) -> None:
+    def failed(self, slot: Slot) -> None:
         """A request failed although nothing was wrong with it."""
-        if self.closed_for_s:
+        if self._is_probing and not slot.is_probe:
             return  # it was under way when the gate closed, and says nothing about the time after
         self._failures += 1
         if self._is_probing:
-            self._close(backoff_s(self._failures - FAILURES_TO_CLOSE + 1, self._jitter(), 1.0, PROBE_CAP_S))
-
-    def succeeded(self) -> None:
-        """The cloud answered."""
-        was_probing = self._is_probing
-        self._failures = 0
-        if was_probing:
-            self._grant()
+            pause_s = backoff_s(self._failures - FAILURES_TO_CLOSE + 1, self._jitter(), 1.0, PROBE_CAP_S)
+            self._probe_at_s = self._loop.time() + pause_s
 
     @property
     def _is_probing(self) -> bool:
         return self._failures >= FAILURES_TO_CLOSE
 
-    def _close(self, duration_s: float) -> None:
-        until = self._loop.time() + duration_s
-        if until <= self._closed_until:
-            return
-        self._closed_until = until
-        if self._reopening is not None:
-            self._reopening.cancel()
-        self._reopening = self._loop.call_at(until, self._reopen)
-
-    def _reopen(self) -> None:
-        # A timer may fire a clock tick early, and nothing else would wake those who wait.
-        self._closed_until = 0.0
+    def _answered(self) -> None:
+        self._failures = 0
+        self._probe_at_s = 0.0
         self._grant()
 
-    def _leave(self, priority: Priority) -> None:
+    def _leave(self, priority: Priority, slot: Slot) -> None:
         self._in_flight -= 1
         self._background -= priority.is_background
+        self._probes -= slot.is_probe and not priority.is_background
         self._grant()
 
     def _grant(self) -> None:
-        if self._loop.time() < self._closed_until:
-            return
-        limit = 1 if self._is_probing else self._max_in_flight
-        while self._queue and self._in_flight < limit:
+        now_s = self._loop.time()
+        while self._queue:
             waiter = self._queue[0]
+            priority, _ = waiter.turn
+            if waiter.granted.done():  # cancelled while waiting
+                heapq.heappop(self._queue)
+                continue
             # Background comes last in the queue: if the first may not enter, nobody behind it may.
-            if not waiter.granted.done() and waiter.priority.is_background and self._background >= self._max_background:
+            if not self._has_room(priority):
+                break
+            if self.closed_for_s > _TICK_S:
+                self._look_again_in(self.closed_for_s)
+                break
+            if (wait_s := self._bucket.wait_s(now_s)) > _TICK_S:
+                self._is_limited = True
+                self._look_again_in(wait_s)
                 return
             heapq.heappop(self._queue)
-            if waiter.granted.done():  # cancelled while waiting
-                continue
+            slot = Slot(now_s, self._is_limited, self._is_probing)
             self._in_flight += 1
-            self._background += waiter.priority.is_background
-            waiter.granted.set_result(None)
+            self._background += priority.is_background
+            self._probes += slot.is_probe and not priority.is_background
+            self._rate.sent(now_s)
+            self._bucket.take(now_s, self._rate.per_s)
+            waiter.granted.set_result(slot)
+        self._is_limited = False
+
+    def _has_room(self, priority: Priority) -> bool:
+        if self._in_flight >= self._max_in_flight:
+            return False
+        if priority.is_background:
+            # It lasts too long to probe with, unless nobody else asks.
+            return self._background < (1 if self._is_probing else self._max_background)
+        # What else is under way then may be lost in a dead network for long, and must not keep a probe from going out.
+        return not (self._is_probing and self._probes)
+
+    def _look_again_in(self, wait_s: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_later(wait_s, self._grant)

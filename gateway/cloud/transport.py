@@ -92,6 +92,7 @@ class Transport:
             body=body,
             priority=priority,
             overdue_s=overdue_s,
+            is_live=priority is Priority.LIVE,
             extra_s=extra_s,
             secrets=secrets,
         )
