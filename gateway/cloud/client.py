@@ -6,7 +6,7 @@ live polls are not, because a late one is worthless, and a write is after a 429 
 
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -32,6 +32,7 @@ from gateway.cloud.models import (
 )
 from gateway.cloud.pacing import Pacer, Priority
 from gateway.cloud.paging import pages, windows
+from gateway.cloud.stream import Streams, open_stream_session
 from gateway.cloud.transport import Transport
 from insiders_codecs.cloud import DecodedRows, RowsPage, decode_rows, decode_rows_page
 
@@ -80,14 +81,15 @@ async def open_cloud(
         endpoints: Paths and methods.
         limits: Timeouts and the largest body; the defaults fit a bad mobile link.
     """
-    async with open_session() as session:
+    async with open_session() as session, open_stream_session() as stream_session:
         exchange = Exchange(session, Pacer(), limits or Limits())
         path = endpoints["token"].path
         login = Login(username, password, client_id, client_secret)
         authoriser = Authoriser(exchange, URL(_with_slash(token_url) + path), path, login)
         transport = Transport(exchange, authoriser, _with_slash(api_url), endpoints)
-        live_url = _with_slash(websocket_url) + endpoints["live_data"].path
-        yield CloudClient(transport, exchange, authoriser, live_url)
+        live_path = endpoints["live_data"].path
+        streams = Streams(stream_session, exchange, authoriser, _with_slash(websocket_url), live_path)
+        yield CloudClient(transport, exchange, streams)
 
 
 class CloudClient:
@@ -97,12 +99,11 @@ class CloudClient:
         managers: The operations on accounts.
     """
 
-    def __init__(self, transport: Transport, exchange: Exchange, authoriser: Authoriser, live_url: str) -> None:
+    def __init__(self, transport: Transport, exchange: Exchange, streams: Streams) -> None:
         self.managers = Managers(transport)
         self._transport = transport
         self._exchange = exchange
-        self._authoriser = authoriser
-        self._live_url = live_url
+        self._streams = streams
 
     @property
     def traffic(self) -> Traffic:
@@ -112,10 +113,6 @@ class CloudClient:
     def utc_ms(self) -> int | None:
         """What time it is in the cloud, epoch milliseconds, to within a second; None before its first answer."""
         return self._exchange.utc_ms()
-
-    def live_url(self, device_id: int) -> str:
-        """URL of a device's live websocket."""
-        return self._live_url.format(device=device_id)
 
     # Devices and who owns them
 
@@ -222,6 +219,22 @@ class CloudClient:
             overdue_s=overdue_s,
             attempts=1,
         )
+
+    def live(self, device_id: int) -> AbstractAsyncContextManager[AsyncIterator[DecodedRows]]:
+        """The rows of a device we own now as the cloud gets them, over a websocket of its own.
+
+        Entering connects and authorises. Rows come in no certain order, and nothing of what came before; a message
+        that cannot be read is counted and left out. The iteration ends when the access token has been renewed: connect
+        again at once. No rows are no error as long as the connection answers pings.
+
+        Raises:
+            Unauthorized: On entering: the token was refused, and so was a new one.
+            Forbidden: On entering: refused, although the token is good for requests. Whether we still own the device
+                is not said; ask for it before acting on it.
+            Throttled: On entering: the next handshake waits, as every request does.
+            CloudError: On entering or later: the leaf that names the cause.
+        """
+        return self._streams.open(device_id)
 
     async def ranges(self, device_id: int, start_ms: int, stop_ms: int) -> AsyncIterator[Range]:
         """Stretches with samples between two instants (epoch ms) at which we owned the device.

@@ -167,8 +167,3 @@ async def test_readings_survive_a_bad_cloud(monkeypatch: pytest.MonkeyPatch) -> 
         for _ in range(15):
             assert (await cloud.client.device(OURS)).id == OURS
         assert cloud.client.traffic.failed
-
-
-async def test_the_websocket_url_is_the_devices_own() -> None:
-    async with simulated() as cloud:
-        assert cloud.client.live_url(7).endswith("/v1/ws/preprocessed-data/7/")
