@@ -231,7 +231,7 @@ class CloudClient:
             Unauthorized: On entering: the token was refused, and so was a new one.
             Forbidden: On entering: refused, although the token is good for requests. Whether we still own the device
                 is not said; ask for it before acting on it.
-            Throttled: On entering: the next handshake waits, as every request does.
+            Throttled: On entering: no handshake is sent before the pause is over.
             CloudError: On entering or later: the leaf that names the cause.
         """
         return self._streams.open(device_id)

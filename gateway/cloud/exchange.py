@@ -192,8 +192,8 @@ class Exchange:
     ) -> AsyncIterator[Slot]:
         """Wait for a slot; what happens inside is one request: counted, and its end told to the pacer.
 
-        Websockets may be out of order while requests are answered. So that a handshake fails, other than with a 429,
-        closes the gate for nobody; but a probe that fails is a probe that failed.
+        Websockets may be out of order, or too many, while requests are answered: a handshake that fails says nothing
+        about those, unless it was to find out whether the cloud is back.
         """
         async with self._pacer.slot(priority, overdue_s) as slot:
             self._requests += 1
@@ -201,7 +201,7 @@ class Exchange:
                 yield slot
             except CloudError as error:
                 self._failed[error.code] += 1
-                if not is_websocket or slot.is_probe or isinstance(error, Throttled):
+                if not is_websocket or slot.is_probe:
                     self._tell_pacer(slot, error)
                 raise
             self._succeeded += 1

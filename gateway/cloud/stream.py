@@ -21,7 +21,7 @@ from yarl import URL
 
 from gateway.cloud.answers import Answer, body_of, decode, server_text
 from gateway.cloud.auth import AccessToken, Authoriser
-from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, Unauthorized, Unreachable
+from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, Throttled, Unauthorized, Unreachable
 from gateway.cloud.exchange import USER_AGENT, Exchange, translated
 from gateway.cloud.pacing import Priority
 from insiders_codecs.cloud import DecodedRows
@@ -87,13 +87,15 @@ class Streams:
         self._path = path
         self._now = asyncio.get_running_loop().time
         self._opening = asyncio.Semaphore(_MAX_OPENING)
+        self._closed_until_s = 0.0
         # Device -> the token its websocket was opened with last.
         self._worked_with: dict[int, AccessToken] = {}
 
     @asynccontextmanager
     async def open(self, device_id: int) -> AsyncIterator[AsyncIterator[DecodedRows]]:
         """Connect and authorise; what `gateway.cloud.client.CloudClient.live` promises."""
-        websocket, token = await self._authorised(device_id)
+        async with self._opening:
+            websocket, token = await self._authorised(device_id)
         try:
             async with aclosing(self._updates(websocket, token)) as updates:
                 yield updates
@@ -117,16 +119,21 @@ class Streams:
         return websocket, token
 
     async def _connected(self, device_id: int, token: AccessToken) -> _Websocket:
-        async with self._opening:
+        if (pause_s := self._closed_until_s - self._now()) > 0:
+            raise Throttled(_OPERATION, pause_s)
+        try:
             async with self._exchange.attempt(Priority.LIVE, is_websocket=True):
                 websocket = await self._handshake(self._path.format(device=device_id), token)
-            try:
-                await self._authorise(websocket, token)
-            except BaseException as error:
-                if isinstance(error, CloudError):
-                    self._exchange.count(error)
-                await websocket.close()
-                raise
+        except Throttled as throttled:
+            self._closed_until_s = self._now() + throttled.retry_after_s
+            raise
+        try:
+            await self._authorise(websocket, token)
+        except BaseException as error:
+            if isinstance(error, CloudError):
+                self._exchange.count(error)
+            await websocket.close()
+            raise
         self._authoriser.accepted(token)
         return websocket
 
