@@ -83,9 +83,9 @@ async def _shown(url: str, stop: asyncio.Event, console: Console) -> None:
 
 
 def _opening(trackers: int, duration_s: float | None, url: str, port: int, served: simulator.RunningCloud) -> str:
-    end = "" if duration_s is None else f", {duration_s / 60:g} minutes do as well"
+    end = "; Ctrl-C ends the demo" if duration_s is None else f", for {duration_s / 60:g} min or until Ctrl-C"
     return (
-        f"{trackers} simulated athletes; Ctrl-C ends the demo{end}. Open next, in another terminal:\n"
+        f"{trackers} simulated athletes{end}. Open next, in another terminal:\n"
         f"  {_command()} watch {url}\n"
         f"  {_command()} watch --json {url}\n"
         f"  {_command()} gaps {url}\n"

@@ -115,7 +115,10 @@ def test_missing_secrets_are_a_wrong_configuration_named_on_stderr(
         ["demo", "--trackers", "201"],
         ["demo", "--trackers", "many"],
         ["demo", "--port", "65536"],
+        ["demo", "--minutes", "0"],
+        ["demo", "--source", "radio"],
         ["simulate", "--port", "-1"],
+        ["simulate", "--trackers", "1001"],
     ],
 )
 def test_wrong_usage_is_status_2_and_starts_nothing(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,8 +131,8 @@ def test_wrong_usage_is_status_2_and_starts_nothing(arguments: list[str], capsys
 def test_the_largest_numbers_are_allowed() -> None:
     options = cli._parser().parse_args(["demo", "--trackers", "200", "--port", "65535"])
     assert (options.trackers, options.port) == (200, 65535)
-    options = cli._parser().parse_args(["simulate", "--trackers", "1", "--port", "0"])
-    assert (options.trackers, options.port) == (1, 0)
+    options = cli._parser().parse_args(["simulate", "--trackers", "1000", "--port", "0"])
+    assert (options.trackers, options.port) == (1000, 0)
 
 
 def test_a_port_that_is_taken_is_one_sentence_that_names_it(
@@ -143,6 +146,28 @@ def test_a_port_that_is_taken_is_one_sentence_that_names_it(
     assert told.endswith("set another in [live].")
     assert cli.main(["demo", "--trackers", "1", "--port", str(taken_port)]) == 1
     assert capsys.readouterr().err.splitlines()[-1].endswith("give another with --port.")
+
+
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+def test_a_fault_profile_that_is_none_is_one_sentence_that_names_those_there_are(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, "--port", "0", "--faults", "mild"]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "harsh" in told
+
+
+def test_gaps_of_nobody_are_one_sentence_that_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        for options in ([], ["--json"]):
+            assert cli.main(["gaps", f"127.0.0.1:{port}", *options]) == 1
+            told = capsys.readouterr()
+            assert told.err == f"Nothing answers at 127.0.0.1:{port}: start the gateway there or name another.\n"
+            assert told.out == ""
+    assert cli.main(["gaps", "ftp://x"]) == 1
+    assert "is no address of a gateway" in capsys.readouterr().err
 
 
 async def test_work_ends_at_its_end_or_when_a_signal_asks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec, Message
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
+from tests.fault_proxy import fault_proxy
 
 pytestmark = pytest.mark.looptime
 
@@ -42,12 +43,12 @@ class Gateway:
         return f"ws://127.0.0.1:{self.port}/api/v1/stream"
 
     @asynccontextmanager
-    async def running(self, epoch: str = "e") -> AsyncIterator[LiveServer]:
+    async def running(self, epoch: str = "e", *, is_state_kept: bool = False) -> AsyncIterator[LiveServer]:
         board = Board()
         board.channel_changed(self.channel)
-        hub = Hub({1: self.channel}, board, epoch, "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
+        hub = Hub({self.channel.ch: self.channel}, board, epoch, "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
         server = LiveServer(hub, dict)
-        async with server.listening("127.0.0.1", self.port):
+        async with server.listening("127.0.0.1", self.port, lambda: is_state_kept):
             yield server
 
 
@@ -118,6 +119,81 @@ async def test_after_a_restart_it_begins_anew_instead_of_resuming_under_another_
         heard = await hear(client, said("snap"))
     assert numbers(client, heard) == list(range(990, 1001))
     assert client.cursors.epoch == "second"
+
+
+async def test_over_a_planned_restart_it_has_every_row_once(gateway: Gateway) -> None:
+    """The next run goes on under the same epoch and numbers; what came in between is among what follows."""
+    client = LiveClient(gateway.url, last_s=1.0)
+    heard: list[Message] = []
+    async with aclosing(client.messages()) as messages:
+
+        async def until(op: str) -> Message:
+            async for message in messages:
+                heard.append(message)
+                if message["op"] == op:
+                    return message
+            raise AssertionError("the stream ended")
+
+        for second in range(60, 90, 3):
+            async with gateway.running(is_state_kept=True):
+                verdicts = (await until("sub_ok"))["channels"]
+                assert [verdict["recovered"] for verdict in verdicts] == ["fresh" if second == 60 else "exact"]
+                gateway.channel.rows_came(seconds(second, second + 1), 0.0)
+                await until("d")
+                gateway.channel.rows_came(seconds(second + 2, second + 3), 0.0)
+            bye = await until("bye")
+            assert (bye["code"], bye["resumable"]) == (1012, True)
+            gateway.channel.rows_came(seconds(second + 1, second + 2), 0.0)  # late, and while nobody serves
+        async with gateway.running():
+            await until("snap")
+    received = numbers(client, heard)
+    assert received == list(range(received[0], gateway.channel.ring.newest + 1))
+    assert len(received) > 300
+
+
+async def test_after_an_unplanned_restart_it_begins_fresh_and_drops_its_cursors(gateway: Gateway) -> None:
+    async with fault_proxy(gateway.port) as proxy:
+        client = LiveClient(gateway.url.replace(str(gateway.port), str(proxy.port)), last_s=1.0)
+        heard: list[str] = []
+        async with aclosing(client.messages()) as messages:
+
+            async def until(op: str) -> Message:
+                async for message in messages:
+                    heard.append(message["op"])
+                    if message["op"] == op:
+                        return message
+                raise AssertionError("the stream ended")
+
+            async with gateway.running("first"):
+                await until("snap")
+                assert client.cursors.by_channel == {1: 600}
+                proxy.reset_all()  # a power cut says no goodbye
+                await until("disconnected")
+            gateway.channel = Channel(2, Wearer("SN-2"), 20_000)
+            gateway.channel.rows_came(seconds(60, 160), 0.0)
+            async with gateway.running("second"):
+                assert (await until("hello"))["epoch"] == "second"
+                assert client.cursors.by_channel == {}
+                (verdict,) = (await until("sub_ok"))["channels"]
+    assert (verdict["recovered"], verdict["cursor"]) == ("fresh", 989)
+    assert "bye" not in heard
+
+
+async def test_a_goodbye_that_promised_too_much_does_no_harm(gateway: Gateway) -> None:
+    """The state was to be kept and could not be: the next run has another epoch, and that alone counts."""
+    client = LiveClient(gateway.url, last_s=1.0)
+    async with aclosing(client.messages()) as messages:
+        async with gateway.running("first", is_state_kept=True):
+            async for message in messages:
+                if message["op"] == "snap":
+                    break
+        gateway.channel = Channel(1, Wearer("SN-1"), 20_000)
+        gateway.channel.rows_came(seconds(60, 61), 0.0)
+        async with gateway.running("second"):
+            async for message in messages:
+                if message["op"] == "sub_ok":
+                    break
+    assert message["channels"] == [{"ch": 1, "serial_number": "SN-1", "recovered": "fresh", "cursor": 0}]
 
 
 async def test_while_nothing_answers_it_waits_longer_and_longer_up_to_a_limit() -> None:
