@@ -119,6 +119,8 @@ class Delivery:
     def draws(self, batches: Times) -> Draws:
         """Random numbers that belong to batches: latency, late or not, how late, fix, lost or not; shape (n, 5)."""
         chunks, rows = np.divmod(batches, _DRAWS_PER_CHUNK)
+        if batches.size == 1:
+            return _chunk(*self._key, int(chunks[0]))[rows]
         result = np.empty((batches.size, 5))
         for chunk in np.unique(chunks).tolist():
             chosen = chunks == chunk

@@ -34,12 +34,14 @@ _GARBAGE = (
 
 def rest_rows(second: Second, first_ms: int, missing: Missing, *, fix: bool) -> list[Row]:
     """The ten rows of a second, ascending; all but the first lack the readings taken once a second."""
+    no_readings = _form(dict.fromkeys(_READINGS), missing)
+    no_position = _form(dict.fromkeys(_POSITION), missing)
     rows: list[Row] = []
     for place in range(len(second.latitude)):
         t_ms = first_ms + place * ROW_MS
-        position = _position(second, place) if fix else dict.fromkeys(_POSITION)
-        readings = _readings(second) if place == 0 else dict.fromkeys(_READINGS)
-        row: Row = {"gnss.timestamp": t_ms, **_form(position, missing), **_form(readings, missing)}
+        position = _position(second, place) if fix else no_position
+        readings = _form(_readings(second), missing) if place == 0 else no_readings
+        row: Row = {"gnss.timestamp": t_ms, **position, **readings}
         if place == 0:
             row |= {"ecg.timestamp": t_ms, "device.timestamp": t_ms}
             if second.power is not None:

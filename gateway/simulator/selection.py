@@ -40,9 +40,11 @@ class Selection:
     def rows(self, start: int, stop: int) -> "Selection":
         """The rows from number `start` to before `stop`, counted from 0."""
         # A page number may be larger than any column can hold.
-        start, stop = min(start, self.size), min(stop, self.size)
-        ends = np.cumsum(self.high - self.low)
-        begins = ends - (self.high - self.low)
+        counts = self.high - self.low
+        ends = np.cumsum(counts)
+        begins = ends - counts
+        size = int(ends[-1]) if ends.size else 0
+        start, stop = min(start, size), min(stop, size)
         kept = (ends > start) & (begins < stop)
         low = self.low[kept] + np.maximum(0, start - begins[kept])
         high = self.high[kept] - np.maximum(0, ends[kept] - stop)
