@@ -1,16 +1,24 @@
 """The recent samples of one tracker, in memory, in the order in which they arrived.
 
 Rows are numbered from 1 as they arrive, and late rows are appended like any other. A reader's position is therefore
-an arrival number, and nobody who resumes from one can miss a row that came late. Nothing is ever moved: columns are
-preallocated and written round and round.
+an arrival number, and nobody who resumes from one can miss a row that came late. Rows are kept packed and are written
+round and round in preallocated memory.
+
+The ring is made for a span of time, and what arrived first is overwritten first. When rows of the past are fetched
+again they stand behind younger ones, which would then have to go before their time: so the ring grows while it holds
+such rows, and shrinks back when they have aged.
 """
 
-from collections.abc import Iterator
+from enum import IntFlag
+from typing import Any, Self
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from insiders_codecs.live import Arrivals
-from insiders_codecs.samples import QUANTITIES, SAMPLE_PERIOD_MS, SampleBlock, empty_block
+from insiders_codecs.packing import ROW, PackedBlock, Rows, RowTable, as_rows, unpack
+from insiders_codecs.samples import SAMPLE_PERIOD_MS, SampleBlock
 
 LIVE_WINDOW_MS = 30_000
 """What the cloud's latest-data endpoint reaches back: 300 rows at 10 Hz. Repeats come from inside this window, and what
@@ -24,16 +32,44 @@ def rows_for(minutes: float) -> int:
     return max(1, round(minutes * 60_000 / SAMPLE_PERIOD_MS))
 
 
+class Flag(IntFlag):
+    """What the ring notes of a row."""
+
+    LATE = 1  # rows newer than it had arrived before it
+    MISDATED = 2  # its time is wrong
+
+
+class RingDump(msgspec.Struct, frozen=True, eq=False):
+    """Everything a ring knows, for `Ring.restore`.
+
+    Attributes:
+        rows: Records of type `ROW` in the order of arrival, the last of which has the number `newest`.
+        newest: Arrival number of the last row.
+        newest_ms: The newest time of all rows ever appended, -1 if there is none.
+        withdrawn: As `Ring.withdrawn`.
+        duplicates: As `Ring.duplicates`.
+        overrun: As `Ring.overrun`.
+        recent: Times of recent rows, of those also that have been overwritten.
+    """
+
+    rows: Rows
+    newest: int
+    newest_ms: int
+    withdrawn: int
+    duplicates: int
+    overrun: int
+    recent: list[int]
+
+
 class Ring:
-    """Preallocated columns of the last `capacity` rows of a tracker.
+    """The last rows of a tracker: at least `capacity` of them, and all that lie within its span as far as it may grow.
 
     Attributes:
         ch: Channel number.
-        capacity: Rows it holds.
+        capacity: Rows in its span of time at the sample rate.
         duplicates: Rows that were offered and known already.
+        overrun: Rows overwritten although they lay within the span, because the ring may not grow further.
         withdrawn: Arrival number of the last row that `clear` took back; 0 if it never did.
-
-    Arrays handed out are views: they hold until the next `append`.
     """
 
     def __init__(self, ch: int, capacity: int) -> None:
@@ -41,25 +77,46 @@ class Ring:
 
         Args:
             ch: Channel number that its rows carry.
-            capacity: Rows it holds, at least 1.
+            capacity: Rows in its span of time, at least 1.
         """
         self.ch = ch
         self.capacity = capacity
-        # Written to now, so that memory a full ring needs is taken at the start and not lacking half an hour later.
-        self._t_ms = np.full(capacity, 0, np.int64)
-        self._newest_by_then = np.full(capacity, 0, np.int64)  # the newest time at each row's arrival, its own included
-        self._values = np.full((len(QUANTITIES), capacity), np.nan, np.float64)
+        self.duplicates = 0
+        self.overrun = 0
         self.withdrawn = 0
+        # How much more than needed is taken when the ring grows, so that it does not grow with every answer.
+        self._margin = capacity // 20
+        self._oldest = 1
         self._next = 1
         self._newest_ms = -1
-        self._last_late = 0
+        self._last_flagged = 0
         self._recent: set[int] = set()
-        self.duplicates = 0
+        self._table = RowTable(capacity)
+
+    @classmethod
+    def restore(cls, ch: int, capacity: int, dump: RingDump) -> Self:
+        """The ring that was dumped, to go on with under the same arrival numbers.
+
+        Args:
+            ch: Channel number that its rows carry.
+            capacity: As for a new ring; need not be what it was. Rows that find no room are forgotten, oldest first.
+            dump: What `dump` gave.
+        """
+        ring = cls(ch, capacity)
+        ring.duplicates, ring.overrun, ring.withdrawn = dump.duplicates, dump.overrun, dump.withdrawn
+        ring._next = dump.newest + 1
+        ring._newest_ms = dump.newest_ms
+        ring._recent = set(dump.recent)
+        ring._move(dump.rows.view(np.uint8).reshape(-1, ROW.itemsize), max(capacity, len(dump.rows)))
+        flagged = np.flatnonzero(ring._table.flags)
+        ring._last_flagged = ring.newest if len(flagged) else 0
+        ring._move(ring._in_order(ring._table.raw), max(capacity, min(ring._needed(), ring._most_rows)))
+        return ring
 
     @property
     def oldest(self) -> int:
         """Arrival number of the oldest row still here; one more than `newest` when there is none."""
-        return max(self.withdrawn + 1, self._next - self.capacity)
+        return self._oldest
 
     @property
     def newest(self) -> int:
@@ -68,17 +125,18 @@ class Ring:
 
     @property
     def newest_ms(self) -> int | None:
-        """The newest time of all rows ever appended, epoch ms; None before the first."""
+        """The newest time of all rows ever appended whose time is right, epoch ms; None before the first."""
         return None if self._newest_ms < 0 else self._newest_ms
 
     def __len__(self) -> int:
-        return self._next - self.oldest
+        return self._next - self._oldest
 
-    def append(self, block: SampleBlock) -> SampleBlock:
+    def append(self, block: SampleBlock, *, is_misdated: bool = False) -> SampleBlock:
         """Keep the rows whose time is not here yet, and count the others as duplicates.
 
         Args:
             block: Rows, ascending and unique by time.
+            is_misdated: Whether their times are wrong: they are kept and numbered, but tell nothing of the present.
 
         Returns:
             The rows that were new.
@@ -86,25 +144,32 @@ class Ring:
         times: list[int] = block.t_ms.tolist()
         if not times:
             return block
-        if times[0] <= self._newest_ms:
-            known = self._known(times)
-            self.duplicates += len(known)
+        if is_misdated or times[0] <= self._newest_ms:
+            known = self._known(times, is_misdated=is_misdated)
             rows = [row for row, t_ms in enumerate(times) if t_ms not in known]
-            block = block.take(rows)
-            times = [times[row] for row in rows]
-            if not times:
-                return block
-        dropped = max(0, len(times) - self.capacity)
-        self._next += dropped
-        self._write(block.take(slice(dropped, None)) if dropped else block)
+            self.duplicates += len(times) - len(rows)
+            if not rows:
+                return block.take([])
+            if len(rows) < len(times):
+                block = block.take(rows)
+                times = [times[row] for row in rows]
+        if is_misdated:
+            self._write(block, Flag.MISDATED)
+            return block
+        late = sum(t_ms < self._newest_ms for t_ms in times) if times[0] < self._newest_ms else 0
+        self._newest_ms = max(self._newest_ms, times[-1])
         self._recent.update(times)
         if len(self._recent) > 2 * _RECENT_ROWS:
-            horizon = self._newest_ms - LIVE_WINDOW_MS
-            self._recent = {t_ms for t_ms in self._recent if t_ms >= horizon}
+            horizon_ms = self._newest_ms - LIVE_WINDOW_MS
+            self._recent = {t_ms for t_ms in self._recent if t_ms >= horizon_ms}
+        if late:
+            self._write(block.take(slice(late)), Flag.LATE)
+        if late < len(times):
+            self._write(block.take(slice(late, None)) if late else block)
         return block
 
     def read(self, after: int, limit: int) -> Arrivals | None:
-        """The rows that arrived after a cursor, as far as they lie together and are all late or all not.
+        """The rows that arrived after a cursor, as far as they lie together and are flagged alike.
 
         Args:
             after: Arrival number of the last row already read. Rows no longer here are passed over; compare the
@@ -112,108 +177,150 @@ class Ring:
             limit: Most rows to return.
 
         Returns:
-            At least one row, or None when there is nothing newer.
+            At least one row, a view that holds until the next `append`; or None when there is nothing newer.
         """
-        n0 = max(after + 1, self.oldest)
+        n0 = max(after + 1, self._oldest)
         if n0 >= self._next:
             return None
-        start = n0 % self.capacity
-        stop = min(start + min(limit, self._next - n0), self.capacity)
-        is_late = False
-        if n0 <= self._last_late:
-            late = self._t_ms[start:stop] < self._newest_by_then[start:stop]
-            is_late = bool(late[0])
-            changes = np.flatnonzero(late != is_late)
+        start = n0 % len(self._table)
+        stop = min(start + min(limit, self._next - n0), len(self._table))
+        flags = 0
+        if n0 <= self._last_flagged:
+            all_flags = self._table.flags[start:stop]
+            flags = int(all_flags[0])
+            changes = np.flatnonzero(all_flags != flags)
             if len(changes):
                 stop = start + int(changes[0])
-        block = SampleBlock(self._t_ms[start:stop], self._values[:, start:stop])
-        return Arrivals(self.ch, n0, block, is_late)
+        block = PackedBlock(self._table.rows[start:stop])
+        return Arrivals(self.ch, n0, block, bool(flags & Flag.LATE), bool(flags & Flag.MISDATED))
 
     def since(self, from_ms: int) -> int:
-        """A cursor that lies before every row measured at or after a time, as close to them as can be."""
-        for start, stop in self._spans():
-            hits = np.flatnonzero(self._t_ms[start:stop] >= from_ms)
-            if len(hits):
-                return self._number(start + int(hits[0])) - 1
-        return self.newest
-
-    def newest_by_time(self, count: int) -> SampleBlock:
-        """The `count` rows with the newest times, ascending by time.
-
-        Looks only at the last arrivals, as far back as a row could hide that belongs to the answer.
-        """
-        if not len(self) or count < 1:
-            return empty_block()
-        looked_at = min(2 * count, len(self))
-        while True:
-            rows = np.arange(self._next - looked_at, self._next) % self.capacity
-            times = self._t_ms[rows]
-            order = np.argsort(times)[-count:]
-            before = self._next - looked_at - 1
-            if before < self.oldest or self._newest_by_then[before % self.capacity] < times[order[0]]:
-                return SampleBlock(times[order], self._values[:, rows[order]])
-            looked_at = min(2 * looked_at, len(self))
+        """A cursor that lies before every row rightly measured at or after a time, as close to them as can be."""
+        hits = np.flatnonzero((self._in_order(self._table.t_ms) >= from_ms) & self._is_dated())
+        return self._oldest + int(hits[0]) - 1 if len(hits) else self.newest
 
     def between(self, from_ms: int, to_ms: int) -> SampleBlock:
-        """The rows measured in ``[from_ms, to_ms)``, ascending by time; copies."""
-        parts = []
-        for start, stop in self._spans():
-            times = self._t_ms[start:stop]
-            rows = start + np.flatnonzero((times >= from_ms) & (times < to_ms))
-            parts.append(rows)
-        rows = np.concatenate(parts) if parts else np.empty(0, np.intp)
-        rows = rows[np.argsort(self._t_ms[rows])]
-        return SampleBlock(self._t_ms[rows], self._values[:, rows])
+        """The rows measured in ``[from_ms, to_ms)`` by their own account, one per instant, ascending; copies."""
+        t_ms = self._in_order(self._table.t_ms)
+        numbers = self._oldest + np.flatnonzero((t_ms >= from_ms) & (t_ms < to_ms))
+        rows = as_rows(self._table.raw[numbers % len(self._table)])
+        return SampleBlock(rows["t_ms"], unpack(rows)).ascending()
 
     def clear(self) -> None:
         """Forget every row and overwrite it; arrival numbers go on."""
         self.withdrawn = self.newest
-        self._t_ms.fill(0)
-        self._values.fill(np.nan)
-        self._recent.clear()
+        self._oldest = self._next
         self._newest_ms = -1
+        self._recent.clear()
+        self._table.raw.fill(0)
+        if len(self._table) > self.capacity:
+            self._table = RowTable(self.capacity)
 
-    def _known(self, times: list[int]) -> set[int]:
-        """Those of the times, ascending, that are here already."""
-        known = self._recent.intersection(times)
+    def dump(self) -> RingDump:
+        """Everything the ring knows; copies."""
+        return RingDump(
+            rows=as_rows(self._in_order(self._table.raw).copy()),
+            newest=self.newest,
+            newest_ms=self._newest_ms,
+            withdrawn=self.withdrawn,
+            duplicates=self.duplicates,
+            overrun=self.overrun,
+            recent=sorted(self._recent),
+        )
+
+    @property
+    def _most_rows(self) -> int:
+        # A ring whose whole past was fetched again holds it twice when the youngest of the rows before has aged: what
+        # was fetched stands behind that one, and as many new rows behind both.
+        return 2 * self.capacity + self._margin
+
+    def _known(self, times: list[int], *, is_misdated: bool) -> set[int]:
+        """Times of rows here, among them all of those given that are here already.
+
+        Args:
+            times: Ascending.
+            is_misdated: Whether the rows asked about are misdated. What was taken for right or for wrong may have been
+                judged before the right time was known: so rows with a wrong time are compared with everything here,
+                and rows with a right one only with their like, or a hole would stay that is not there.
+        """
         # The set of recent times reaches back only so far; what is older is looked up in the ring itself.
-        horizon = self._newest_ms - LIVE_WINDOW_MS
-        if times[0] < horizon:
-            older = np.array([t_ms for t_ms in times if t_ms < horizon], np.int64)
-            for start, stop in self._spans():
-                known.update(np.intersect1d(self._t_ms[start:stop], older).tolist())
+        known = set() if is_misdated else self._recent.intersection(times)
+        last_ms = times[-1] if is_misdated else min(times[-1], self._newest_ms - LIVE_WINDOW_MS)
+        if times[0] <= last_ms:
+            t_ms = self._in_order(self._table.t_ms)
+            is_asked = (t_ms >= times[0]) & (t_ms <= last_ms)
+            known.update(t_ms[is_asked if is_misdated else is_asked & self._is_dated()].tolist())
         return known
 
-    def _write(self, block: SampleBlock) -> None:
-        count = len(block)
-        newest_by_then = block.t_ms
-        if newest_by_then[0] <= self._newest_ms:
-            newest_by_then = np.maximum(newest_by_then, self._newest_ms)
-            self._last_late = self._next + int(np.searchsorted(block.t_ms, self._newest_ms)) - 1
-        start = self._next % self.capacity
-        head = min(count, self.capacity - start)
-        self._t_ms[start : start + head] = block.t_ms[:head]
-        self._newest_by_then[start : start + head] = newest_by_then[:head]
-        self._values[:, start : start + head] = block.values[:, :head]
-        if head < count:
-            self._t_ms[: count - head] = block.t_ms[head:]
-            self._newest_by_then[: count - head] = newest_by_then[head:]
-            self._values[:, : count - head] = block.values[:, head:]
-        self._next += count
-        self._newest_ms = int(newest_by_then[-1])
+    def _write(self, block: SampleBlock, flags: int = 0) -> None:
+        """Append new rows that are flagged alike."""
+        start = 0
+        while start < len(block):
+            # More than the capacity as if it had come in several answers, each of which pushes out what is before it.
+            count = min(len(block) - start, self.capacity)
+            if len(self) + count > len(self._table):
+                self._make_room(count)
+            place = self._next % len(self._table)
+            count = min(count, len(self._table) - place)
+            part = block if count == len(block) else block.take(slice(start, start + count))
+            self._table.write(place, part, flags)
+            start += count
+            self._next += count
+            if flags:
+                self._last_flagged = self.newest
+            if place + count == len(self._table) > self.capacity:
+                self._shrink()
 
-    def _spans(self) -> Iterator[tuple[int, int]]:
-        """Index ranges of the rows here, in the order of arrival."""
-        if not len(self):
-            return
-        start, stop = self.oldest % self.capacity, self._next % self.capacity
-        if start < stop:
-            yield start, stop
-        else:
-            yield start, self.capacity
-            if stop:
-                yield 0, stop
+    def _make_room(self, count: int) -> None:
+        """Give up the oldest rows for new ones; rather grow than give up one that lies within the span."""
+        excess = len(self) + count - len(self._table)
+        is_within = self._is_within(excess)
+        if is_within.any():
+            needed = len(self) - int(is_within.argmax()) + count
+            slots = min(needed + self._margin, self._most_rows)
+            if slots > len(self._table):
+                self._move(self._in_order(self._table.raw), slots)
+                excess = len(self) + count - slots
+            self.overrun += int(np.count_nonzero(is_within[: max(0, excess)]))
+        self._oldest += max(0, excess)
 
-    def _number(self, index: int) -> int:
-        """Arrival number of the row at an index."""
-        return self.oldest + (index - self.oldest) % self.capacity
+    def _shrink(self) -> None:
+        """Give back memory no longer needed; but once in a round, and not a little, or each backlog would move it."""
+        slots = max(self.capacity, self._needed() + self._margin)
+        if slots + self._margin < len(self._table):
+            self._move(self._in_order(self._table.raw), slots)
+
+    def _needed(self) -> int:
+        """How many of the last rows there must be, so that all within the span are here."""
+        is_within = self._is_within()
+        return len(self) - int(is_within.argmax()) if is_within.any() else 0
+
+    def _is_within(self, count: int | None = None) -> NDArray[np.bool_]:
+        """Which rows, of the oldest `count`, lie within the span that ends with the newest."""
+        from_ms = self._newest_ms - self.capacity * SAMPLE_PERIOD_MS
+        is_within: NDArray[np.bool_] = self._in_order(self._table.t_ms, count) > from_ms
+        return is_within & self._is_dated(count) if is_within.any() else is_within
+
+    def _is_dated(self, count: int | None = None) -> NDArray[np.bool_]:
+        """Which rows, of the oldest `count`, have a right time."""
+        is_dated: NDArray[np.bool_] = self._in_order(self._table.flags, count) < Flag.MISDATED
+        return is_dated
+
+    def _in_order(self, array: NDArray[Any], count: int | None = None) -> NDArray[Any]:
+        """What an array of the table holds of the oldest `count` rows, or of all, in the order of arrival."""
+        count = len(self) if count is None else count
+        start = self._oldest % len(self._table)
+        stop = start + count
+        if stop <= len(self._table):
+            return array[start:stop]
+        return np.concatenate([array[start:], array[: stop - len(self._table)]])
+
+    def _move(self, raw: NDArray[np.uint8], slots: int) -> None:
+        """Hold the last of these rows, which end with the newest, in a table of its own size."""
+        self._table = RowTable(slots)
+        raw = raw[max(0, len(raw) - slots) :]
+        self._oldest = self._next - len(raw)
+        start = self._oldest % slots
+        head = slots - start
+        self._table.raw[start : start + len(raw)] = raw[:head]
+        self._table.raw[: max(0, len(raw) - head)] = raw[head:]
