@@ -1,22 +1,35 @@
-"""All channels of the gateway: keeps a tail running for each tracker that is ours, and tells who listens of changes."""
+"""All channels of the gateway: keeps the sources of each tracker that is ours running, and tells of changes."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
+from gateway.telemetry.follower import Follower, LiveRows
 from gateway.telemetry.gaps import Gap
 from gateway.telemetry.reachability import Reachability
-from gateway.telemetry.sources import Source
+from gateway.telemetry.schedule import MOST_ROWS
+from gateway.telemetry.sources import Candidate, Source, streamed
 from gateway.telemetry.tail import LatestData, Tail
+from gateway.telemetry.timekeeping import diagnosis
 
 _LOG = logging.getLogger(__name__)
 
 _TURN_S = 0.5
 """How often presence and gaps are looked at: a tracker that falls silent is shown as stale at most this much late."""
+
+_CLOCK_PROBLEM = "tracker_clock"
+_CLOCK_ACTION = (
+    "switch it off and on under the open sky and leave it there for some minutes; if that does not help, ask the vendor"
+)
+
+
+class Cloud(LatestData, LiveRows, Protocol):
+    """Where live rows come from, either way."""
 
 
 class Audience(Protocol):
@@ -32,19 +45,39 @@ class Audience(Protocol):
         """A gap was found, bounded or repaired."""
 
 
+@dataclass(slots=True)
+class _Attendance:
+    """The tasks that fill one channel."""
+
+    device_id: int
+    tail: Tail | None = None
+    polling: asyncio.Task[None] | None = None
+    streaming: asyncio.Task[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a task ended by itself, as it does when the cloud refuses the tracker."""
+        return any(task is not None and task.done() for task in (self.polling, self.streaming))
+
+    def end(self) -> None:
+        for task in (self.polling, self.streaming):
+            if task is not None:
+                task.cancel()
+
+
 class Feed:
-    """The channels, one per tracker of the roster, and the tails that fill them."""
+    """The channels, one per tracker of the roster, and the tasks that fill them."""
 
     def __init__(
         self,
         wearers: Sequence[Wearer],
         ring_rows: int,
-        cloud: LatestData,
+        cloud: Cloud,
         audience: Audience,
         problems: Problems,
         on_refused: Callable[[str], None],
         *,
-        source: Source = Source.AUTO,
+        source: Source = Source.POLL,
         refill_ms: int = 0,
         reference_ms: Callable[[], int | None] = lambda: None,
     ) -> None:
@@ -66,13 +99,15 @@ class Feed:
         }
         self._cloud = cloud
         self._source = source
+        self._reference_ms = reference_ms
         self._audience = audience
         self._problems = problems
         self._reachability = Reachability()
         self._trouble: str | None = None
         self._on_refused = on_refused
         self._presences: dict[int, Presence] = {}
-        self._tails: dict[int, asyncio.Task[None]] = {}
+        self._attended: dict[int, _Attendance] = {}
+        self._wrong_clocks: set[str] = set()
         self._is_dirty = asyncio.Event()
 
     def assign(self, devices: Mapping[str, int]) -> None:
@@ -94,17 +129,17 @@ class Feed:
         self._is_dirty.set()
 
     async def run(self, beat: Callable[[], None]) -> None:
-        """Keep tails and news going until cancelled.
+        """Keep sources and news going until cancelled.
 
         Args:
             beat: Called on every turn, as proof of life.
         """
         for channel in self.channels.values():
             self._audience.channel_changed(channel)
-        async with asyncio.TaskGroup() as tails:
+        async with asyncio.TaskGroup() as tasks:
             while True:
                 self._is_dirty.clear()
-                self._attend(tails)
+                self._attend(tasks)
                 self._tell()
                 beat()
                 try:
@@ -113,18 +148,40 @@ class Feed:
                 except TimeoutError:
                     pass
 
-    def _attend(self, tails: asyncio.TaskGroup) -> None:
-        """Start the tails that are missing and end those whose tracker is ours no longer."""
+    def _attend(self, tasks: asyncio.TaskGroup) -> None:
+        """Start what is missing, and end what is wanted no longer."""
+        for ch, attendance in tuple(self._attended.items()):
+            if attendance.is_over or attendance.device_id != self.channels[ch].device_id:
+                attendance.end()
+                del self._attended[ch]
         for channel in self.channels.values():
-            tail = self._tails.get(channel.ch)
-            if tail is not None and (tail.done() or tail.get_name() != _task_name(channel)):
-                tail.cancel()
-                del self._tails[channel.ch]
-                tail = None
-            if tail is None and channel.device_id is not None:
-                refused = partial(self._refused, channel)
-                new = Tail(channel, channel.device_id, self._cloud, self._reachability, refused)
-                self._tails[channel.ch] = tails.create_task(new.run(), name=_task_name(channel))
+            if channel.device_id is not None and channel.ch not in self._attended:
+                self._attended[channel.ch] = self._attendance(tasks, channel, channel.device_id)
+        wanted = streamed(self._source, map(self._candidate, self._attended))
+        for ch, attendance in self._attended.items():
+            if ch in wanted and attendance.streaming is None:
+                attendance.streaming = self._stream(tasks, self.channels[ch], attendance)
+            elif ch not in wanted and attendance.streaming is not None:
+                attendance.streaming.cancel()
+                attendance.streaming = None
+
+    def _attendance(self, tasks: asyncio.TaskGroup, channel: Channel, device_id: int) -> _Attendance:
+        if not self._source.polls:
+            return _Attendance(device_id)
+        tail = Tail(channel, device_id, self._cloud, self._reachability, partial(self._refused, channel))
+        polling = tasks.create_task(tail.run(), name=f"tail of channel {channel.ch}, device {device_id}")
+        return _Attendance(device_id, tail, polling)
+
+    def _stream(self, tasks: asyncio.TaskGroup, channel: Channel, attendance: _Attendance) -> asyncio.Task[None]:
+        device_id, refused = attendance.device_id, partial(self._refused, channel)
+        follower = Follower(channel, device_id, self._cloud, self._reachability, refused, attendance.tail)
+        return tasks.create_task(follower.run(), name=f"stream of channel {channel.ch}, device {device_id}")
+
+    def _candidate(self, ch: int) -> Candidate:
+        channel, now_s = self.channels[ch], asyncio.get_running_loop().time()
+        silent_s = None if channel.moved_s is None else now_s - channel.moved_s
+        is_streamed = self._attended[ch].streaming is not None
+        return Candidate(ch, silent_s, is_streamed, is_hidden=channel.rows_on_top() >= MOST_ROWS)
 
     def _refused(self, channel: Channel) -> None:
         serial_number = channel.wearer.serial_number
@@ -143,6 +200,10 @@ class Feed:
                 self._audience.presence_changed(channel, presence)
             for gap in channel.gaps.changes():
                 self._audience.gap_changed(channel, gap)
+        self._tell_trouble(now_s)
+        self._tell_clocks()
+
+    def _tell_trouble(self, now_s: float) -> None:
         trouble = self._reachability.trouble(now_s)
         if self._trouble is not None and (trouble is None or trouble.code != self._trouble):
             self._problems.resolve(self._trouble)
@@ -150,6 +211,15 @@ class Feed:
         if trouble is not None:
             self._problems.report(trouble.code, trouble.text, trouble.action)
 
-
-def _task_name(channel: Channel) -> str:
-    return f"tail of channel {channel.ch}, device {channel.device_id}"
+    def _tell_clocks(self) -> None:
+        reference_ms = self._reference_ms()
+        wrong = set()
+        for channel in self.channels.values():
+            if channel.clock_error_ms is not None and reference_ms is not None:
+                serial_number = channel.wearer.serial_number
+                wrong.add(serial_number)
+                text = f"The clock of tracker {serial_number} {diagnosis(channel.clock_error_ms, reference_ms)}"
+                self._problems.report(_CLOCK_PROBLEM, text, _CLOCK_ACTION, serial_number)
+        for serial_number in self._wrong_clocks - wrong:
+            self._problems.resolve(_CLOCK_PROBLEM, serial_number)
+        self._wrong_clocks = wrong

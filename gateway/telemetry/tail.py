@@ -1,25 +1,28 @@
-"""Follows the cloud's latest rows of one tracker."""
+"""Follows the cloud's latest rows of one tracker by asking for them."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.cloud.errors import CloudError, Forbidden, NotFound, Throttled
+from gateway.cloud.errors import BadAnswer, CloudError, Forbidden, NotFound, Rejected, Throttled
+from gateway.cloud.models import TimestampAnswer
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.ring import LIVE_WINDOW_MS
-from gateway.telemetry.schedule import Known, PollSchedule
-from insiders_codecs.cloud import DecodedRows, decode_rows
+from gateway.telemetry.schedule import DEFERRED_S, Known, PollSchedule
+from insiders_codecs.cloud import DecodedRows, RowsFollower, decode_rows
+from insiders_codecs.samples import empty_block
 
 _LOG = logging.getLogger(__name__)
 
-_FAILURES_TO_WARN = 3
+FAILURES_TO_WARN = 3
+"""One failure is a hiccup; more than a few are told once, and as a problem if they are everybody's."""
 
 
 class LatestData(Protocol):
-    """Where the newest rows come from."""
+    """Where the newest rows are asked for; both raise `CloudError`."""
 
     async def latest_data(
         self,
@@ -29,7 +32,10 @@ class LatestData(Protocol):
         overdue_s: float = 0.0,
         decode: Callable[[bytes], DecodedRows] = decode_rows,
     ) -> DecodedRows:
-        """Up to `size` of a tracker's newest rows, asked for when the request goes out; raises `CloudError`."""
+        """Up to `size` of a tracker's newest rows; `size` is called when the request goes out."""
+
+    async def latest_timestamp(self, device_id: int, *, overdue_s: float = 0.0) -> TimestampAnswer:
+        """When the tracker measured last."""
 
 
 class Tail:
@@ -39,7 +45,7 @@ class Tail:
         self,
         channel: Channel,
         device_id: int,
-        source: LatestData,
+        cloud: LatestData,
         reachability: Reachability,
         on_refused: Callable[[], None],
     ) -> None:
@@ -48,23 +54,30 @@ class Tail:
         Args:
             channel: Takes the rows.
             device_id: The tracker in the cloud.
-            source: The cloud.
+            cloud: The cloud.
             reachability: Told how every poll ended.
             on_refused: Called when the cloud says that the tracker is not ours (any longer).
         """
         self._channel = channel
         self._device_id = device_id
-        self._source = source
+        self._cloud = cloud
         self._reachability = reachability
         self._on_refused = on_refused
         self._now = asyncio.get_running_loop().time
         self._schedule = PollSchedule(self._now())
+        self._sent_s = self._now()
+        self._rows = RowsFollower()
+        self._is_peeking_refused = False
 
     async def run(self) -> None:
         """Poll until cancelled, or until the cloud refuses the tracker."""
         is_ours = True
         while is_ours:
-            await asyncio.sleep(max(0.0, self._schedule.next_s - self._now()))
+            delay_s = self._schedule.next_s - self._now()
+            if delay_s > 0:
+                # In short naps: a stream may have put the next poll to a time before the one known here.
+                await asyncio.sleep(min(delay_s, DEFERRED_S))
+                continue
             try:
                 is_ours = await self.poll()
             except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
@@ -73,50 +86,82 @@ class Tail:
                 now_s = self._now()
                 self._schedule.failed(now_s, now_s)
 
+    def streamed(self, now_s: float) -> None:
+        """The tracker's stream brought newer rows."""
+        self._schedule.streamed(now_s, has_hole=self._known().hole_ms is not None)
+
     async def poll(self) -> bool:
         """Ask once and take in what comes; False when the cloud says that the tracker is not ours."""
         channel, counters = self._channel, self._channel.counters
-        asked_s = self._now()
-        overdue_s = self._schedule.overdue_s(asked_s)
+        asked_s = self._sent_s = self._now()
         counters.polls += 1
+        self._reachability.asked(asked_s)
         try:
-            rows = await self._source.latest_data(self._device_id, self._size, overdue_s=overdue_s)
+            rows = await self._latest()
         except CloudError as error:
             if channel.device_id != self._device_id:
                 return False  # the news was faster than the answer
             counters.polls_failed += 1
             now_s = self._now()
             counters.turns_skipped += self._schedule.failed(asked_s, now_s)
-            # One failure is a hiccup; more than a few are told once, and as a problem if they are everybody's.
-            level = logging.WARNING if self._schedule.failures == _FAILURES_TO_WARN else logging.DEBUG
+            level = logging.WARNING if self._schedule.failures == FAILURES_TO_WARN else logging.DEBUG
             _LOG.log(level, "Tracker %s: no rows. %s", channel.wearer.serial_number, error.text)
-            # A 404 for the path as a whole says something about the configuration, and nothing about this tracker.
-            if isinstance(error, Forbidden) or (isinstance(error, NotFound) and not error.is_path_unknown):
+            if is_refusal(error):
                 self._reachability.answered()  # it said no, but it answered
                 self._on_refused()
                 return False
             self._reachability.failed(error, now_s)
-            is_throttled = isinstance(error, Throttled)
-            reason = GapReason.UPSTREAM_RATE_LIMITED if is_throttled else GapReason.UPSTREAM_OUTAGE
-            channel.gaps.poll_failed(reason, self._schedule.unread_s(now_s))
+            channel.gaps.poll_failed(gap_reason(error), self._schedule.unread_s(now_s))
             return True
         self._reachability.answered()
         if channel.device_id != self._device_id:
             return False
         now_s = self._now()
-        if self._schedule.failures >= _FAILURES_TO_WARN:
+        if self._schedule.failures >= FAILURES_TO_WARN:
             _LOG.info("Tracker %s: rows come again", channel.wearer.serial_number)
         counters.rows_rejected += rows.rows_rejected
         counters.fields_rejected += rows.fields_rejected
         new = channel.rows_came(rows.block, now_s)
-        counters.turns_skipped += self._schedule.answered(asked_s, now_s, new)
+        counters.turns_skipped += self._schedule.answered(asked_s, self._sent_s, now_s, new)
         return True
 
+    async def _latest(self) -> DecodedRows:
+        overdue_s = self._schedule.overdue_s(self._sent_s)
+        if not await self._is_newer(overdue_s):
+            return DecodedRows(empty_block())
+        return await self._cloud.latest_data(self._device_id, self._size, overdue_s=overdue_s, decode=self._rows.decode)
+
+    async def _is_newer(self, overdue_s: float) -> bool:
+        """Whether there may be rows that are newer than those known; looked up where that is worth its request."""
+        known = self._known()
+        if self._is_peeking_refused or not self._schedule.peeks(self._sent_s, known):
+            return True
+        try:
+            answer = await self._cloud.latest_timestamp(self._device_id, overdue_s=overdue_s)
+        except (BadAnswer, NotFound, Rejected) as error:
+            if is_refusal(error):
+                raise
+            self._is_peeking_refused = not error.is_transient
+            return True
+        return answer.t_ms is not None and known.newest_ms is not None and answer.t_ms > known.newest_ms
+
     def _size(self) -> int:
-        return self._schedule.rows(self._now(), self._known())
+        self._sent_s = self._now()
+        return self._schedule.rows(self._sent_s, self._known())
 
     def _known(self) -> Known:
         newest_ms = self._channel.ring.newest_ms
+        rows_on_top = self._channel.rows_on_top()
         if newest_ms is None:
-            return Known(None, None)
-        return Known(newest_ms, self._channel.gaps.oldest_hole_ms(newest_ms - LIVE_WINDOW_MS))
+            return Known(None, None, rows_on_top)
+        return Known(newest_ms, self._channel.gaps.oldest_hole_ms(newest_ms - LIVE_WINDOW_MS), rows_on_top)
+
+
+def is_refusal(error: CloudError) -> bool:
+    """Whether it says that the tracker is not ours; a path that is unknown as a whole says nothing about a tracker."""
+    return isinstance(error, Forbidden) or (isinstance(error, NotFound) and not error.is_path_unknown)
+
+
+def gap_reason(error: CloudError) -> GapReason:
+    """Why rows are missing that were not to be had."""
+    return GapReason.UPSTREAM_RATE_LIMITED if isinstance(error, Throttled) else GapReason.UPSTREAM_OUTAGE

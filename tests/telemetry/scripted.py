@@ -1,13 +1,25 @@
-"""A cloud that answers what a test has written down, in the bytes of the real one."""
+"""A cloud that does what a test has written down, in the bytes of the real one."""
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from gateway.cloud.errors import CloudError
+from gateway.cloud.models import TimestampAnswer
+from gateway.cloud.times import TimeMs
 from insiders_codecs.cloud import DecodedRows, decode_rows
+from insiders_codecs.samples import QUANTITIES, SampleBlock
 
 Decode = Callable[[bytes], DecodedRows]
+
+
+def block(*times: int) -> SampleBlock:
+    """Rows at these times."""
+    return SampleBlock(np.array(times, np.int64), np.zeros((len(QUANTITIES), len(times))))
 
 
 def body(times: Iterable[int], **fields: object) -> bytes:
@@ -21,11 +33,21 @@ class ScriptedCloud:
 
     Attributes:
         script: Bodies to answer with, or errors to raise.
-        asked: Loop time, device, size and overdue seconds of every request.
+        newest: What the latest timestamp is, or the error it answers with.
+        refusal: The error that every attempt to stream meets; None lets streams in.
+        asked: Loop time, device, size and overdue seconds of every request for rows.
+        peeked: Loop time of every request for the latest timestamp.
+        opened: Loop time and device of every attempt to stream.
+        streams: What the open stream of each device is to bring next; None ends it, an error breaks it.
     """
 
-    script: list[bytes | Exception]
+    script: list[bytes | Exception] = field(default_factory=lambda: [b"[]"])
+    newest: int | Exception | None = None
+    refusal: Exception | None = None
     asked: list[tuple[float, int, int, float]] = field(default_factory=list)
+    peeked: list[float] = field(default_factory=list)
+    opened: list[tuple[float, int]] = field(default_factory=list)
+    streams: dict[int, asyncio.Queue[SampleBlock | CloudError | None]] = field(default_factory=dict)
     latency_s: Callable[[], float] = lambda: 0.0
 
     async def latest_data(
@@ -37,3 +59,27 @@ class ScriptedCloud:
         if isinstance(answer, Exception):
             raise answer
         return decode(answer)
+
+    async def latest_timestamp(self, device_id: int, *, overdue_s: float = 0.0) -> TimestampAnswer:
+        self.peeked.append(asyncio.get_running_loop().time())
+        if isinstance(self.newest, Exception):
+            raise self.newest
+        return TimestampAnswer(None if self.newest is None else TimeMs(self.newest))
+
+    @asynccontextmanager
+    async def live(self, device_id: int) -> AsyncIterator[AsyncIterator[DecodedRows]]:
+        self.opened.append((asyncio.get_running_loop().time(), device_id))
+        if self.refusal is not None:
+            raise self.refusal
+        updates = self.streams[device_id] = asyncio.Queue()
+        try:
+            yield self._updates(updates)
+        finally:
+            if self.streams.get(device_id) is updates:
+                del self.streams[device_id]
+
+    async def _updates(self, updates: asyncio.Queue[SampleBlock | CloudError | None]) -> AsyncIterator[DecodedRows]:
+        while (update := await updates.get()) is not None:
+            if isinstance(update, CloudError):
+                raise update
+            yield DecodedRows(update)

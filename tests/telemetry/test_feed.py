@@ -210,7 +210,7 @@ async def test_a_cloud_that_refuses_a_tracker_has_answered() -> None:
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(feed.run(lambda: None))
         feed.assign({"SN-1": 11})
-        await asyncio.sleep(6)
+        await asyncio.sleep(7)
         assert [problem.code for problem in problems] == ["cloud_unreachable"]
         await asyncio.sleep(30)
         running.cancel()

@@ -13,20 +13,21 @@ from gateway.telemetry.feed import Feed
 from gateway.telemetry.gaps import Gap, GapState, GapTracker
 from gateway.telemetry.holes import GapReason
 from insiders_codecs.cloud import DecodedRows, decode_rows
-from tests.telemetry.scripted import Decode, body
+from tests.telemetry.scripted import Decode, ScriptedCloud, body
 
 
-class Held:
+class Held(ScriptedCloud):
     """A cloud whose answers come when the test says so."""
 
     def __init__(self) -> None:
-        self.asked: dict[int, asyncio.Future[bytes]] = {}
+        super().__init__()
+        self.held: dict[int, asyncio.Future[bytes]] = {}
 
     async def latest_data(
         self, device_id: int, size: Callable[[], int], *, overdue_s: float = 0.0, decode: Decode = decode_rows
     ) -> DecodedRows:
-        self.asked[device_id] = asyncio.get_running_loop().create_future()
-        return decode(await self.asked[device_id])
+        self.held[device_id] = asyncio.get_running_loop().create_future()
+        return decode(await self.held[device_id])
 
 
 class Nobody:
@@ -51,7 +52,7 @@ async def test_an_answer_under_way_when_the_tracker_is_lost_is_not_kept() -> Non
         running = tasks.create_task(feed.run(lambda: None))
         feed.assign({"SN-1": 11})
         await asyncio.sleep(0.7)
-        cloud.asked[11].set_result(body([100, 200]))
+        cloud.held[11].set_result(body([100, 200]))
         feed.assign({})
         await asyncio.sleep(1)
         running.cancel()
@@ -67,7 +68,7 @@ async def test_a_refusal_of_the_old_id_does_not_take_away_the_new_one() -> None:
         running = tasks.create_task(feed.run(lambda: None))
         feed.assign({"SN-1": 11})
         await asyncio.sleep(0.7)
-        cloud.asked[11].set_exception(Forbidden("latest_data"))
+        cloud.held[11].set_exception(Forbidden("latest_data"))
         feed.assign({"SN-1": 12})
         await asyncio.sleep(1)
         running.cancel()

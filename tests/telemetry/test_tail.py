@@ -93,9 +93,9 @@ async def test_a_surprise_is_counted_and_logged_and_polling_goes_on_at_the_pace_
 
 async def test_an_outage_is_one_warning_and_not_one_each_second(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(body([100]), DOWN)
-    await bench.run(60.0)
+    await bench.run(30.0)
     bench.cloud.script = [body([200]), DOWN]
-    await bench.run(60.0)
+    await bench.run(29.0)
     assert sum(record.levelno == logging.WARNING for record in caplog.records) == 2
 
 

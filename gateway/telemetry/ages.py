@@ -1,0 +1,42 @@
+"""How old a tracker's newest rows are when they arrive: from the measurement to the ring."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_SLOTS = 60
+_NEVER = -_SLOTS
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Ages of the newest row at its arrival, over one minute, milliseconds."""
+
+    median_ms: int
+    worst_ms: int
+
+
+class Ages:
+    """The last minute of one tracker: the worst age of each second, so that memory and cost do not grow.
+
+    An age is negative where the tracker's clock runs ahead of the reference.
+    """
+
+    def __init__(self) -> None:
+        self._age_ms = np.zeros(_SLOTS, np.int64)
+        self._second = np.full(_SLOTS, _NEVER, np.int64)
+
+    def add(self, age_ms: int, now_s: float) -> None:
+        """Newer rows arrived, the newest of them this old, at a time of the monotonic clock."""
+        second = int(now_s)
+        slot = second % _SLOTS
+        if self._second[slot] != second or self._age_ms[slot] < age_ms:
+            self._second[slot] = second
+            self._age_ms[slot] = age_ms
+
+    def last_minute(self, now_s: float) -> Age | None:
+        """Median and worst of the last 60 seconds; None if nothing newer arrived in them."""
+        ages_ms = self._age_ms[self._second > int(now_s) - _SLOTS]
+        if not len(ages_ms):
+            return None
+        return Age(round(float(np.median(ages_ms))), int(ages_ms.max()))

@@ -1,0 +1,152 @@
+"""Follows the rows of one tracker that the cloud sends by itself, over a websocket."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from gateway.cloud.errors import CloudError
+from gateway.cloud.retry import backoff_s
+from gateway.telemetry.channel import Channel
+from gateway.telemetry.reachability import Reachability
+from gateway.telemetry.tail import FAILURES_TO_WARN, Tail, gap_reason, is_refusal
+from insiders_codecs.cloud import DecodedRows
+
+_LOG = logging.getLogger(__name__)
+
+STABLE_AFTER_S = 30.0
+"""A connection that lasted so long had nothing wrong with it, whatever ends it."""
+
+_FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 15.0
+"""Longest pause before the next try where the trouble passes by itself and nothing else brings the rows."""
+
+LONGEST_POLLED_PAUSE_S = 60.0
+"""The same where the tracker is polled meanwhile: each try costs requests that its tail could use."""
+
+LONGEST_REFUSED_PAUSE_S = 300.0
+"""The same where somebody has to do something, such as let websockets through."""
+
+
+class LiveRows(Protocol):
+    """Where rows are sent from."""
+
+    def live(self, device_id: int) -> AbstractAsyncContextManager[AsyncIterator[DecodedRows]]:
+        """The tracker's rows as they come.
+
+        Entering and iterating raise `CloudError`; the iteration ends by itself when another connection is to be made at
+        once, because the access token was renewed.
+        """
+
+
+class Follower:
+    """Keeps a stream of one tracker open, and puts off its tail for as long as it brings newer rows."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        device_id: int,
+        cloud: LiveRows,
+        reachability: Reachability,
+        on_refused: Callable[[], None],
+        tail: Tail | None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Make a follower.
+
+        Args:
+            channel: Takes the rows.
+            device_id: The tracker in the cloud.
+            cloud: The cloud.
+            reachability: Told of every message and failure.
+            on_refused: Called when the cloud says that the tracker is not ours (any longer).
+            tail: Polls the same tracker; None if nobody does.
+            jitter: Uniform in [0, 1); spreads the tries of followers that failed together.
+        """
+        self._channel = channel
+        self._device_id = device_id
+        self._cloud = cloud
+        self._reachability = reachability
+        self._on_refused = on_refused
+        self._tail = tail
+        self._jitter = jitter
+        self._now = asyncio.get_running_loop().time
+        self._failures = 0
+        self._opened_s: float | None = None
+        self._read_s = self._now()
+
+    async def run(self) -> None:
+        """Stream until cancelled, or until the tracker is not ours any longer."""
+        while self._channel.device_id == self._device_id:
+            error: CloudError | None = None
+            try:
+                await self._stream()
+                if self._lasted_s() > _FIRST_PAUSE_S:
+                    continue  # another connection is wanted, and at once
+            except CloudError as caught:
+                error = caught
+            except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
+                _LOG.exception("Tracker %s: unexpected failure of its stream", self._channel.wearer.serial_number)
+            self._channel.counters.streams_failed += 1
+            self._failures = 1 if self._lasted_s() >= STABLE_AFTER_S else self._failures + 1
+            if error is not None and self._is_refused_by(error):
+                return
+            await asyncio.sleep(self._pause_s(error))
+
+    async def _stream(self) -> None:
+        """One connection, from its first to its last message."""
+        channel = self._channel
+        self._opened_s = None
+        self._reachability.asked(self._now())
+        async with self._cloud.live(self._device_id) as updates:
+            channel.counters.streams += 1
+            self._opened_s = self._now()
+            self._reachability.answered()
+            if self._failures >= FAILURES_TO_WARN:
+                _LOG.info("Tracker %s: its stream is open again", channel.wearer.serial_number)
+            try:
+                async for rows in updates:
+                    if channel.device_id != self._device_id:
+                        return
+                    self._came(rows)
+            finally:
+                self._read_s = self._now()
+
+    def _came(self, rows: DecodedRows) -> None:
+        channel, counters = self._channel, self._channel.counters
+        now_s = self._now()
+        self._reachability.answered()
+        counters.updates += 1
+        counters.rows_rejected += rows.rows_rejected
+        counters.fields_rejected += rows.fields_rejected
+        channel.rows_came(rows.block, now_s)
+        # Rows of a backlog do not put off the tail: what is missing then is the present.
+        if self._tail is not None and channel.moved_s == now_s:
+            self._tail.streamed(now_s)
+
+    def _is_refused_by(self, error: CloudError) -> bool:
+        """Tell who has to know of a failure; True if it says that the tracker is not ours."""
+        channel, now_s = self._channel, self._now()
+        level = logging.WARNING if self._failures == FAILURES_TO_WARN else logging.DEBUG
+        _LOG.log(level, "Tracker %s: its stream failed. %s", channel.wearer.serial_number, error.text)
+        if is_refusal(error):
+            self._reachability.answered()
+            if channel.device_id == self._device_id:
+                self._on_refused()
+            return True
+        self._reachability.failed(error, now_s)
+        if self._tail is None:
+            channel.gaps.poll_failed(gap_reason(error), now_s - self._read_s)
+        return False
+
+    def _lasted_s(self) -> float:
+        """How long the connection was open."""
+        return 0.0 if self._opened_s is None else self._now() - self._opened_s
+
+    def _pause_s(self, error: CloudError | None) -> float:
+        longest_s = LONGEST_PAUSE_S if self._tail is None else LONGEST_POLLED_PAUSE_S
+        if error is not None and not error.is_transient:
+            longest_s = LONGEST_REFUSED_PAUSE_S
+        return backoff_s(self._failures, self._jitter(), _FIRST_PAUSE_S, longest_s)
