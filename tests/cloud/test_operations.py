@@ -14,6 +14,8 @@ from gateway.simulator.accounts import PASSWORD
 from gateway.simulator.faults import Faults
 from tests.cloud.simulated import START_MS, Simulated, simulated
 
+pytestmark = pytest.mark.looptime
+
 OURS, FREE = 4101, 4103
 
 

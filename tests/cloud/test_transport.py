@@ -19,6 +19,8 @@ from gateway.cloud.errors import (
 from gateway.cloud.models import PairingSet
 from tests.cloud.scripted import Handler, ScriptedCloud, empty_rows
 
+pytestmark = pytest.mark.looptime
+
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
