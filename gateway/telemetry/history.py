@@ -31,6 +31,8 @@ RETRY_BASE_S, RETRY_CAP_S = 2.0, 60.0
 TURN_S = 1.0
 """How often it is asked whether something is due."""
 
+BEAT_S = 5.0
+
 LONGEST_REQUEST_S = 1200.0
 """A request may have to wait for a pause of 15 min that the cloud asked for; longer than this it hangs."""
 
@@ -105,14 +107,14 @@ class History:
         """Repair until cancelled.
 
         Args:
-            beat: Called on every turn, as proof of life, unless a request hangs.
+            beat: Called every five seconds as proof of life, unless a request hangs.
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._work(), name="history requests")
             while True:
                 if self._now() - self._progress_s < LONGEST_REQUEST_S:
                     beat()
-                await asyncio.sleep(TURN_S)
+                await asyncio.sleep(BEAT_S)
 
     async def _work(self) -> None:
         while True:
