@@ -32,8 +32,8 @@ class Standing(StrEnum):
     """How a gap stands for a person, most urgent first; the value is the title of its group."""
 
     MISSING = "Rows missing"
-    OPEN = "Open, nothing comes at present"
-    SILENT = "Silent, the cloud has no rows of that time: no loss"
+    OPEN = "Open (nothing comes at present)"
+    SILENT = "Silent (the tracker has sent nothing, so nothing is lost)"
     REPAIRED = "Repaired"
 
 

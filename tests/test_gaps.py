@@ -77,8 +77,8 @@ def test_what_is_missing_stands_first_then_what_is_open_then_silence_and_in_each
     titles = [words for words in drawn(told) if not words.startswith("Ada")][1:-1]
     assert titles == [
         "Rows missing: 1",
-        "Open, nothing comes at present: 1",
-        "Silent, the cloud has no rows of that time: no loss: 1",
+        "Open (nothing comes at present): 1",
+        "Silent (the tracker has sent nothing, so nothing is lost): 1",
         "Repaired: 2",
     ]
     assert [words.split()[1][6:8] for words in drawn(told) if words.startswith("Ada")] == ["02", "03", "01", "04", "00"]
@@ -204,6 +204,15 @@ async def test_something_else_at_the_address_is_one_sentence() -> None:
     async with saying() as (url, _):
         with pytest.raises(StreamError, match="gateway"):
             await show_gaps(url, Console(file=io.StringIO()))
+
+
+async def test_a_document_that_tells_no_gaps_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def another(_url: str) -> bytes:
+        return b'{"op":"hello"}'
+
+    monkeypatch.setattr("gateway.gaps.fetch_gaps", another)
+    with pytest.raises(StreamError, match="give the address of a gateway"):
+        await show_gaps("ws://x/", Console(file=io.StringIO()))
 
 
 async def test_the_command_prints_the_table_or_what_the_gateway_says(

@@ -77,7 +77,7 @@ class Feed:
         problems: Problems,
         on_refused: Callable[[str], None],
         *,
-        source: Source = Source.POLL,
+        source: Source = Source.AUTO,
         refill_ms: int = 0,
         reference_ms: Callable[[], int | None] = lambda: None,
     ) -> None:
@@ -105,7 +105,7 @@ class Feed:
         self._reachability = Reachability()
         self._trouble: str | None = None
         self._on_refused = on_refused
-        self._presences: dict[int, Presence] = {}
+        self._told: dict[int, tuple[Presence, bool]] = {}  # presence, and whether the clock is wrong
         self._attended: dict[int, _Attendance] = {}
         self._wrong_clocks: set[str] = set()
         self._is_dirty = asyncio.Event()
@@ -195,8 +195,9 @@ class Feed:
         now_s = asyncio.get_running_loop().time()
         for channel in self.channels.values():
             presence = channel.presence(now_s)
-            if presence is not self._presences.get(channel.ch):
-                self._presences[channel.ch] = presence
+            told = (presence, channel.clock_error_ms is not None)
+            if told != self._told.get(channel.ch):
+                self._told[channel.ch] = told
                 self._audience.presence_changed(channel, presence)
             for gap in channel.gaps.changes():
                 self._audience.gap_changed(channel, gap)
