@@ -33,9 +33,12 @@ async def test_a_wrong_change_is_refused_and_changes_nothing(sim: Bench) -> None
 async def test_the_state_shows_trackers_owners_and_counters(sim: Bench) -> None:
     await sim.get("devices/")
     await sim.control("POST", f"devices/{sim.ids[1]}/power", {"on": False})
+    await sim.control("POST", f"devices/{sim.ids[0]}/clock", {"error_s": -7200})
     state = (await sim.control("GET", "state")).body
     assert [device["owner"] for device in state["devices"]] == [USERNAME, USERNAME, None, None]
     assert [device["powered"] for device in state["devices"]] == [True, False, True, True]
+    assert [device["online"] for device in state["devices"]] == [True, False, True, True]
+    assert [device["clock_error_s"] for device in state["devices"]] == [-7200, 0, 0, 0]
     assert (state["requests"], state["statuses"]) == ({"devices": 1}, {"200": 1})
     assert PASSWORD not in str(state)
 
@@ -47,6 +50,12 @@ async def test_the_state_shows_trackers_owners_and_counters(sim: Bench) -> None:
         ("devices/x/power", {"on": True}, 404),
         ("devices/4101/network", {"connected": "no"}, 400),
         ("devices/4101/power", {}, 400),
+        ("devices/1/clock", {"error_s": 1}, 404),
+        ("devices/4101/clock", {}, 400),
+        ("devices/4101/clock", {"error_s": True}, 400),
+        ("devices/4101/clock", {"error_s": 0.5}, 400),
+        ("devices/4101/clock", {"error_s": 5_000_000_000}, 400),
+        ("devices/4101/clock", {"error_ms": 1}, 400),
         ("devices/4101/move", {"to": "mars"}, 400),
         ("devices/4101/move", [], 400),
         ("devices/4101/move", {"owner": "ours"}, 400),

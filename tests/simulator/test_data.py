@@ -5,7 +5,9 @@ from itertools import pairwise
 import pytest
 
 from gateway.simulator.accounts import OTHER_PASSWORD, OTHER_USERNAME
-from tests.simulator.bench import START_MS, Answer, Bench, bench
+from gateway.simulator.cloud import SimulatedCloud
+from gateway.simulator.faults import Faults
+from tests.simulator.bench import START_MS, Answer, Bench, ManualClock, bench
 
 DAY_MS = 86_400_000
 
@@ -262,3 +264,140 @@ async def test_two_clouds_with_one_seed_and_start_serve_the_same() -> None:
         await latest(two, 1)
         one.clock.advance(100)
         assert await latest(one, size=300) == await latest(two, size=300)
+
+
+async def test_rows_lost_for_good_are_nowhere_and_the_truth_knows_it(sim: Bench) -> None:
+    sim.set_faults(lost_fraction=0.2)
+    sim.clock.advance(300)
+    sim.set_faults(lost_fraction=0)
+    sim.clock.advance(600)
+    truth = times(sim.cloud.truth(sim.ids[0], START_MS, START_MS + 300_000))
+    assert 2000 < len(truth) < 2800
+    assert times((await history(sim, start=START_MS, stop=START_MS + 300_000)).body["results"]) == truth
+
+
+async def ranges(sim: Bench, start: int, stop: int) -> list[tuple[str, str, int]]:
+    path = f"devices/{sim.ids[0]}/preprocessed-ranges/"
+    return [tuple(r.values()) for r in (await sim.get(path, start=start, stop=stop)).body["results"]]
+
+
+async def test_ranges_may_claim_more_than_there_is(sim: Bench) -> None:
+    """Each by as many rows, which paged data do not have."""
+    span = (START_MS - 60_000, START_MS - 1)
+    [(start, stop, size)] = await ranges(sim, *span)
+    sim.set_faults(range_excess_rows=7)
+    assert await ranges(sim, *span) == [(start, stop, size + 7)]
+    assert (await history(sim, start=span[0], stop=span[1])).body["count"] == size
+
+
+async def test_ranges_may_be_reported_whole(sim: Bench) -> None:
+    """A range that the span only touches is not cut to it."""
+    whole = await ranges(sim, START_MS - DAY_MS, START_MS)
+    cut = await ranges(sim, START_MS - 60_000, START_MS - 30_000)
+    sim.set_faults(ranges_clipped=False)
+    assert await ranges(sim, START_MS - 60_000, START_MS - 30_000) == whole != cut
+    assert await ranges(sim, START_MS - DAY_MS, START_MS - DAY_MS + 1000) == []
+
+
+async def test_pages_may_come_in_any_order(sim: Bench) -> None:
+    """The pages of one result still have every row once, and a page is the same when asked again."""
+    plain = times((await history(sim, limit=7000)).body["results"])
+    sim.set_faults(data_order="shuffled")
+    pages = [times((await history(sim, page=page, limit=1000)).body["results"]) for page in range(1, 7)]
+    assert pages[0] != sorted(pages[0])
+    assert min(pages[0]) < min(plain) + 60_000
+    assert max(pages[0]) > max(plain) - 60_000
+    assert sorted(t for page in pages for t in page) == plain
+    assert times((await history(sim, page=2, limit=1000)).body["results"]) == pages[1]
+
+
+async def test_the_page_size_may_be_small(sim: Bench) -> None:
+    sim.set_faults(data_page_maximum=500)
+    for query in ({}, {"limit": 3000}):
+        body = (await history(sim, **query)).body
+        assert (len(body["results"]), body["next"]) == (500, 2)
+    sim.set_faults(over_limit="refuse")
+    assert (await history(sim, limit=501)).status == 400
+
+
+async def test_late_rows_stay_hidden_in_a_frozen_result(sim: Bench) -> None:
+    """Though the latest data and a new query show them already."""
+    await sim.control("POST", f"devices/{sim.ids[0]}/network", {"connected": False})
+    sim.clock.advance(60)
+    span = {"start": START_MS - 60_000, "stop": START_MS + 60_000}
+    first = (await history(sim, **span)).body
+    await sim.control("POST", f"devices/{sim.ids[0]}/network", {"connected": True})
+    sim.clock.advance(60)
+    assert (await history(sim, **span)).body == first
+    fresh = (await history(sim, **span | {"start": START_MS - 59_999})).body
+    assert fresh["count"] > first["count"] + 500
+    sim.clock.advance(60)
+    assert (await history(sim, **span)).body["count"] > first["count"] + 500
+
+
+async def set_clock(sim: Bench, error_s: int) -> None:
+    assert (await sim.control("POST", f"devices/{sim.ids[0]}/clock", {"error_s": error_s})).status == 200
+
+
+async def test_rows_of_the_future_stay_the_newest(sim: Bench) -> None:
+    """The latest data are sorted by the tracker's time: a minute of 2070 hides what is right for 30 s of rows."""
+    await set_clock(sim, 1_400_000_000)
+    sim.clock.advance(60)
+    await set_clock(sim, 0)
+    sim.clock.advance(60)
+    rows = times(await latest(sim, size=300))
+    assert rows == sorted(rows, reverse=True)
+    assert min(rows) > START_MS + 1_400_000_000_000
+    answer = (await sim.get(f"devices/{sim.ids[0]}/latest-timestamp/")).body
+    assert answer["timestamp"] == rows[0]
+    assert answer["datetime"].startswith("2069-")
+
+
+async def test_rows_of_the_past_are_found_where_their_time_is(sim: Bench) -> None:
+    """After a GPS week roll-over the latest data stand still; the truth has the rows under their wrong time."""
+    before = times(await latest(sim, size=1))[0]
+    await set_clock(sim, -1024 * 7 * 86_400)
+    sim.clock.advance(60)
+    assert START_MS - 1000 <= times(await latest(sim, size=1))[0] <= before + 2000
+    wrong_ms = START_MS - 1024 * 7 * DAY_MS
+    rows = times(sim.cloud.truth(sim.ids[0], wrong_ms - 1000, wrong_ms + 60_000))
+    assert 570 <= len(rows) <= 600
+    assert sim.cloud.truth(sim.ids[0], START_MS + 2000, START_MS + 60_000) == []
+
+
+async def test_ranges_and_pages_go_by_the_trackers_time(sim: Bench) -> None:
+    """Two hours ahead: a range of its own, and its rows are on the pages of its span, not of the one it was made in."""
+    await set_clock(sim, 7200)
+    sim.clock.advance(60)
+    span = (START_MS - 600_000, START_MS + 8_000_000)
+    found = await ranges(sim, *span)
+    assert len(found) == 2
+    rows = times((await history(sim, start=span[0], stop=span[1])).body["results"])
+    assert rows == sorted(rows)
+    assert [size for _, _, size in found] == [
+        sum(t < START_MS + 10_000 for t in rows),
+        sum(t > START_MS + 10_000 for t in rows),
+    ]
+    assert times((await history(sim, start=START_MS + 10_000, stop=START_MS + 60_000)).body["results"]) == []
+
+
+async def test_a_clock_set_back_overwrites_and_leaves_no_time_twice(sim: Bench) -> None:
+    await set_clock(sim, -100)
+    sim.clock.advance(200)
+    rows = times(sim.cloud.truth(sim.ids[0], START_MS - 600_000, START_MS + 200_000))
+    assert {b - a for a, b in pairwise(rows)} == {100}
+    assert len(rows) == len(set(rows)) < 7200
+    answer = times((await history(sim, start=START_MS - 600_000, stop=START_MS + 200_000)).body["results"])
+    assert answer == rows
+
+
+async def test_the_past_is_as_long_as_the_cloud_was_told() -> None:
+    """A day of it, which costs nothing until somebody asks."""
+    clock = ManualClock()
+    cloud = SimulatedCloud(2, 7, Faults(), clock, history_s=86_400)
+    device = cloud.devices[0].device_id
+    [(first, last, size)] = cloud.selection(device, [(0, clock() + DAY_MS)]).ranges(300_000)
+    assert (last - first) // 1000 in {86_397, 86_398, 86_399}
+    assert size == (last - first) // 100 + 1
+    assert len(cloud.truth(device, START_MS - DAY_MS, START_MS - DAY_MS + 10_000)) in range(90, 101)
+    assert cloud._world._blocks.keys() == {0}

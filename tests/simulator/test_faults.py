@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.simulator.errors import FaultsError, Refusal
-from gateway.simulator.faults import Faults
+from gateway.simulator.faults import Faults, profiles
 from gateway.simulator.throttle import Throttle
 
 
@@ -35,6 +35,35 @@ def test_a_file_that_cannot_be_used_says_so(tmp_path: Path, text: str | None) ->
         path.write_text(text)
     with pytest.raises(FaultsError, match=r"faults\.toml"):
         Faults.load(path)
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_every_profile_is_valid_and_taken_by_name(name: str) -> None:
+    assert Faults.named(name) != Faults()
+
+
+def test_a_file_is_taken_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.toml").write_text("latency_ms = 20")
+    monkeypatch.chdir(tmp_path)
+    for path in ("mine.toml", "./mine.toml", str(tmp_path / "mine.toml")):
+        assert Faults.named(path) == Faults(latency_ms=20)
+
+
+@pytest.mark.parametrize("name", ["harhs", "", "faults.py"])
+def test_an_unknown_profile_is_answered_with_those_there_are(name: str) -> None:
+    with pytest.raises(FaultsError, match=r"harsh, or the path of a \.toml file"):
+        Faults.named(name)
+
+
+def test_harsh_is_what_it_promises() -> None:
+    """2 % errors, fewer requests than 12 trackers at 1 Hz need, a minute of outage in three, and late backlogs."""
+    harsh = Faults.named("harsh")
+    assert harsh.error_fraction == 0.02
+    assert (harsh.throttle_rate_per_s, harsh.throttle_burst) == (8, 10)
+    assert (harsh.outage_every_s, harsh.outage_s) == (180, 60)
+    assert harsh.tracker_offline_s > 30
+    assert harsh.late_fraction > 0
+    assert harsh.lost_fraction == 0
 
 
 def test_merging_replaces_single_knobs_and_refuses_the_rest() -> None:

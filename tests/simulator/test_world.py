@@ -160,3 +160,14 @@ def test_groups_of_any_size_can_be_built() -> None:
     for size in (1, 2, 15):
         assert Squad(size, 3).block(0).heart_rate.shape == (SECONDS_PER_BLOCK, size)
         assert Pack(size, 3).block(0).power.shape == (SECONDS_PER_BLOCK, size)
+
+
+def test_a_thousand_trackers_cost_a_hundred_athletes_and_are_all_different() -> None:
+    """At one instant no two say the same, and a block of all is no larger."""
+    world = World(1000, seed=7)
+    first = [world.second(tracker, 300) for tracker in range(1000)]
+    assert len({(tuple(second.latitude), tuple(second.longitude)) for second in first}) == 1000
+    assert {second.power is None for second in first[::2]} == {True}
+    assert {second.power is None for second in first[1::2]} == {False}
+    assert {block.positions.shape[1] for block in world._blocks.values()} == {100}
+    assert len(world._blocks) == 10
