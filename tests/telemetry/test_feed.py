@@ -215,3 +215,13 @@ async def test_a_cloud_that_refuses_a_tracker_has_answered() -> None:
         await asyncio.sleep(30)
         running.cancel()
     assert list(problems) == []
+
+
+async def test_a_clock_that_goes_wrong_or_right_is_told_although_the_presence_stays(bench: Bench) -> None:
+    async with bench.running():
+        await asyncio.sleep(1)
+        told = len(bench.heard.presences)
+        for error_ms in (7_200_000, 7_200_100, None):
+            bench.feed.channels[1].clock_error_ms = error_ms
+            await asyncio.sleep(1)
+    assert bench.heard.presences[told:] == [(1, Presence.UNCLAIMED)] * 2
