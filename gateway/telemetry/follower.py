@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from gateway.cloud.errors import CloudError
+from gateway.cloud.errors import CloudError, Throttled
+from gateway.cloud.models import TimestampAnswer
 from gateway.cloud.retry import backoff_s
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.reachability import Reachability
@@ -31,14 +32,17 @@ LONGEST_REFUSED_PAUSE_S = 300.0
 
 
 class LiveRows(Protocol):
-    """Where rows are sent from."""
+    """Where rows are sent from; both raise `CloudError`."""
 
     def live(self, device_id: int) -> AbstractAsyncContextManager[AsyncIterator[DecodedRows]]:
         """The tracker's rows as they come.
 
-        Entering and iterating raise `CloudError`; the iteration ends by itself when another connection is to be made at
-        once, because the access token was renewed.
+        The iteration ends by itself when another connection is to be made at once, because the access token was
+        renewed.
         """
+
+    async def latest_timestamp(self, device_id: int) -> TimestampAnswer:
+        """When the tracker measured last."""
 
 
 class Follower:
@@ -91,7 +95,7 @@ class Follower:
                 _LOG.exception("Tracker %s: unexpected failure of its stream", self._channel.wearer.serial_number)
             self._channel.counters.streams_failed += 1
             self._failures = 1 if self._lasted_s() >= STABLE_AFTER_S else self._failures + 1
-            if error is not None and self._is_refused_by(error):
+            if error is not None and await self._is_lost_by(error):
                 return
             await asyncio.sleep(self._pause_s(error))
 
@@ -113,6 +117,10 @@ class Follower:
                     self._came(rows)
             finally:
                 self._read_s = self._now()
+                if self._tail is not None:
+                    self._tail.stream_ended(self._read_s)
+                if self._tail is not None:
+                    self._tail.stream_ended(self._read_s)
 
     def _came(self, rows: DecodedRows) -> None:
         channel, counters = self._channel, self._channel.counters
@@ -126,19 +134,28 @@ class Follower:
         if self._tail is not None and channel.moved_s == now_s:
             self._tail.streamed(now_s)
 
-    def _is_refused_by(self, error: CloudError) -> bool:
-        """Tell who has to know of a failure; True if it says that the tracker is not ours."""
+    async def _is_lost_by(self, error: CloudError) -> bool:
+        """Tell who has to know of a failure; True if it turns out that the tracker is not ours."""
         channel, now_s = self._channel, self._now()
         level = logging.WARNING if self._failures == FAILURES_TO_WARN else logging.DEBUG
         _LOG.log(level, "Tracker %s: its stream failed. %s", channel.wearer.serial_number, error.text)
-        if is_refusal(error):
-            self._reachability.answered()
-            if channel.device_id == self._device_id:
-                self._on_refused()
+        if not is_refusal(error):
+            self._reachability.failed(error, now_s)
+            if self._tail is None:
+                channel.gaps.poll_failed(gap_reason(error), now_s - self._read_s)
+            return False
+        self._reachability.answered()  # it said no, but it answered
+        # A websocket may be refused for other reasons than whose tracker it is; requests tell, and the tail makes them.
+        if self._tail is None and await self._is_foreign() and channel.device_id == self._device_id:
+            self._on_refused()
             return True
-        self._reachability.failed(error, now_s)
-        if self._tail is None:
-            channel.gaps.poll_failed(gap_reason(error), now_s - self._read_s)
+        return False
+
+    async def _is_foreign(self) -> bool:
+        try:
+            await self._cloud.latest_timestamp(self._device_id)
+        except CloudError as error:
+            return is_refusal(error)
         return False
 
     def _lasted_s(self) -> float:
@@ -149,4 +166,5 @@ class Follower:
         longest_s = LONGEST_PAUSE_S if self._tail is None else LONGEST_POLLED_PAUSE_S
         if error is not None and not error.is_transient:
             longest_s = LONGEST_REFUSED_PAUSE_S
-        return backoff_s(self._failures, self._jitter(), _FIRST_PAUSE_S, longest_s)
+        pause_s = backoff_s(self._failures, self._jitter(), _FIRST_PAUSE_S, longest_s)
+        return max(pause_s, error.retry_after_s) if isinstance(error, Throttled) else pause_s

@@ -126,6 +126,12 @@ class PollSchedule:
         # A tracker that slept is asked soon as well, should its stream stop again at once.
         self.next_s = max(self.next_s, self._deferred_s) if self.failures else self._deferred_s
 
+    def resume(self, now_s: float) -> None:
+        """The stream is over: what it brought last was a while ago, and what it missed is to be asked for."""
+        self._deferred_s = now_s
+        if not self.failures:
+            self.next_s = min(self.next_s, now_s)
+
     def _interval_s(self, now_s: float) -> float:
         silent_s = now_s - self._last_rows_s
         if silent_s < _AWAKE_S:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from gateway.cloud.errors import BadAnswer, CloudError, Forbidden, NotFound, Rejected, Throttled
@@ -11,7 +12,7 @@ from gateway.telemetry.channel import Channel
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.ring import LIVE_WINDOW_MS
-from gateway.telemetry.schedule import DEFERRED_S, Known, PollSchedule
+from gateway.telemetry.schedule import Known, PollSchedule
 from insiders_codecs.cloud import DecodedRows, RowsFollower, decode_rows
 from insiders_codecs.samples import empty_block
 
@@ -65,6 +66,7 @@ class Tail:
         self._on_refused = on_refused
         self._now = asyncio.get_running_loop().time
         self._schedule = PollSchedule(self._now())
+        self._is_brought_forward = asyncio.Event()
         self._sent_s = self._now()
         self._rows = RowsFollower()
         self._is_peeking_refused = False
@@ -73,11 +75,7 @@ class Tail:
         """Poll until cancelled, or until the cloud refuses the tracker."""
         is_ours = True
         while is_ours:
-            delay_s = self._schedule.next_s - self._now()
-            if delay_s > 0:
-                # In short naps: a stream may have put the next poll to a time before the one known here.
-                await asyncio.sleep(min(delay_s, DEFERRED_S))
-                continue
+            await self._turn()
             try:
                 is_ours = await self.poll()
             except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
@@ -87,8 +85,16 @@ class Tail:
                 self._schedule.failed(now_s, now_s)
 
     def streamed(self, now_s: float) -> None:
-        """The tracker's stream brought newer rows."""
+        """The tracker's stream brought newer rows: it is not polled for a while."""
+        planned_s = self._schedule.next_s
         self._schedule.streamed(now_s, has_hole=self._known().hole_ms is not None)
+        if self._schedule.next_s < planned_s:
+            self._is_brought_forward.set()
+
+    def stream_ended(self, now_s: float) -> None:
+        """The tracker's stream is over: it is polled again."""
+        self._schedule.resume(now_s)
+        self._is_brought_forward.set()
 
     async def poll(self) -> bool:
         """Ask once and take in what comes; False when the cloud says that the tracker is not ours."""
@@ -124,6 +130,14 @@ class Tail:
         new = channel.rows_came(rows.block, now_s)
         counters.turns_skipped += self._schedule.answered(asked_s, self._sent_s, now_s, new)
         return True
+
+    async def _turn(self) -> None:
+        """Wait until it is time to ask."""
+        while (delay_s := self._schedule.next_s - self._now()) > 0:
+            self._is_brought_forward.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._is_brought_forward.wait()
 
     async def _latest(self) -> DecodedRows:
         overdue_s = self._schedule.overdue_s(self._sent_s)

@@ -6,7 +6,17 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, NotFound, Unauthorized, Unreachable
+from gateway.cloud.errors import (
+    BadAnswer,
+    Broken,
+    CloudError,
+    Fault,
+    Forbidden,
+    NotFound,
+    Throttled,
+    Unauthorized,
+    Unreachable,
+)
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.telemetry.follower import LONGEST_PAUSE_S, LONGEST_POLLED_PAUSE_S, LONGEST_REFUSED_PAUSE_S, Follower
 from gateway.telemetry.gaps import GapState
@@ -74,20 +84,27 @@ async def test_while_the_stream_brings_rows_nobody_polls() -> None:
     assert (len(bench.channel.ring), bench.channel.counters.updates) == (300, 30)
 
 
-@pytest.mark.parametrize("end", [CUT, None, "silence"])
-async def test_three_seconds_after_the_last_row_the_tail_asks_for_all_that_may_have_come(
-    end: CloudError | str | None,
-) -> None:
+async def test_three_seconds_after_the_last_row_of_a_silent_stream_the_tail_asks_for_all_that_may_have_come() -> None:
     bench = Bench()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(bench.run(14.0))
         await asyncio.sleep(0.5)
         await bench.stream(range(10))
-        bench.cloud.refusal = CUT
-        if end != "silence":
-            await bench.send(end)  # type: ignore[arg-type]
-    assert bench.polls[1] == 12.5, "the last row came at 9.5"
+    assert bench.polls == [0.0, 12.5, 13.5], "the last row came at 9.5"
     assert bench.cloud.asked[1][2] == 40
+
+
+@pytest.mark.parametrize("end", [CUT, None])
+async def test_when_a_stream_ends_the_tail_asks_at_once_for_what_it_may_have_missed(end: CloudError | None) -> None:
+    bench = Bench()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(12.8))
+        await asyncio.sleep(0.5)
+        await bench.stream(range(10))
+        bench.cloud.refusal = CUT
+        await bench.send(end)
+    assert bench.polls == [0.0, 10.5, 11.5, 12.5]
+    assert bench.cloud.asked[1][2] == 20
 
 
 async def test_rows_of_a_backlog_do_not_put_the_tail_off() -> None:
@@ -174,15 +191,42 @@ async def test_a_stream_that_lasted_is_tried_again_as_if_nothing_had_been() -> N
         assert bench.cloud.opened[before][0] == pytest.approx(broken_s + 1.0, abs=0.01)
 
 
-@pytest.mark.parametrize("error", [Forbidden("live_data"), NotFound("live_data", "x", is_path_unknown=False)])
-async def test_a_refused_tracker_is_told_once_and_not_tried_again(error: CloudError) -> None:
+REFUSALS = [Forbidden("live_data"), NotFound("live_data", "x", is_path_unknown=False)]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+async def test_a_tracker_that_requests_are_refused_for_as_well_is_lost_once_and_not_tried_again(
+    error: CloudError,
+) -> None:
     bench = Bench(is_polled=False)
+    bench.cloud.newest = Forbidden("latest_timestamp")
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(bench.run(100.0))
         await asyncio.sleep(5.0)
         await bench.send(error)
     assert bench.refusals == 1
     assert len(bench.cloud.opened) == 1
+
+
+@pytest.mark.parametrize("is_polled", [True, False])
+@pytest.mark.parametrize("newest", [1000, None, CUT])
+@pytest.mark.parametrize("error", REFUSALS)
+async def test_a_websocket_that_is_refused_does_not_take_a_tracker_away_that_requests_are_answered_for(
+    error: CloudError, newest: int | CloudError | None, is_polled: bool
+) -> None:
+    bench = Bench(is_polled=is_polled)
+    bench.cloud.newest = newest
+    bench.cloud.refusal = error
+    await bench.run(10.0)
+    assert bench.refusals == 0
+    assert [opened_s for opened_s, _ in bench.cloud.opened] == [0.0, 1.0, 3.0, 7.0]
+
+
+async def test_a_pause_that_the_cloud_asks_for_is_kept() -> None:
+    bench = Bench()
+    bench.cloud.refusal = Throttled("live_data", 40.0)
+    await bench.run(85.0)
+    assert [opened_s for opened_s, _ in bench.cloud.opened] == [0.0, 40.0, 80.0]
 
 
 async def test_a_message_for_a_tracker_that_was_lost_is_not_kept() -> None:

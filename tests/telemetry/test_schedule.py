@@ -100,6 +100,17 @@ def test_a_stream_that_brings_rows_puts_the_poll_off_and_three_seconds_after_its
     assert schedule.overdue_s(12.5) == 2.0
 
 
+def test_when_the_stream_ends_the_tracker_is_asked_at_once_unless_the_cloud_is_failing() -> None:
+    schedule = PollSchedule(0.0)
+    schedule.answered(0.0, 0.0, 0.0, 300)
+    schedule.streamed(5.0, has_hole=False)
+    schedule.resume(5.2)
+    assert schedule.next_s == 5.2
+    schedule.failed(5.2, 5.3)
+    schedule.resume(5.4)
+    assert schedule.next_s == 6.2
+
+
 def test_a_sleeping_tracker_that_a_stream_wakes_is_asked_soon_if_the_stream_stops_at_once() -> None:
     schedule = PollSchedule(0.0)
     schedule.answered(500.0, 500.0, 500.0, 0)
