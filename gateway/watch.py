@@ -3,9 +3,12 @@
 import asyncio
 import sys
 import time
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import accumulate
 from statistics import median
+from textwrap import wrap
 from typing import TextIO
 
 import msgspec
@@ -28,6 +31,7 @@ DELAY_OVER_MS = 30_000
 """How far back the delay looks: long enough to be steady, short enough to follow the link."""
 
 _REDRAWS_PER_S = 4
+_WIDTH = 80
 _KMH_PER_MPS = 3.6
 _CLOCK_WRONG = "clock wrong"
 _STYLES = {
@@ -127,13 +131,13 @@ class Scoreboard:
     def table(self, now_ms: float, height: int = 100) -> Group:
         """The board as it is to be drawn: fits 80 columns, and as many lines as are given.
 
-        What a person must act on stands at the top, where no window is too small for it.
+        What a person must act on stands at the top, where no window is too small for it; but a third of the window at
+        most, for the athletes are what it is for.
         """
+        problems, above = self._problems(height // 3)
         lines: list[Table | Text] = [
-            Text(f"{self.site}: {self.connection}", style="" if self.is_connected else "bold red")
-        ]
-        lines += [
-            Text(f"{problem['text']}: {problem['action']}.", style="yellow") for problem in self.problems.values()
+            Text(f"{self.site}: {self.connection}", style="" if self.is_connected else "bold red"),
+            *problems,
         ]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
         table.add_column("#", justify="right", width=3)
@@ -142,14 +146,22 @@ class Scoreboard:
             table.add_column(heading, justify="right", width=width)
         table.add_column("State", width=11)
         rows = sorted(self.rows.values(), key=lambda row: (row.number is None, row.number or 0, row.name))
-        # A long sentence may take two lines; the table's own heading takes four.
-        room = max(1, height - 2 * len(lines) - 4)
+        # Six are the line above all, the table's own four, and the one that says how many there is no room for.
+        room = max(1, height - above - 6)
         for row in rows[:room]:
             table.add_row(*self._cells(row, now_ms), style=_STYLES.get(row.state, ""))
         lines.append(table)
         if len(rows) > room:
             lines.append(Text(f"and {len(rows) - room} more: make the window taller", style="dim"))
         return Group(*lines)
+
+    def _problems(self, most: int) -> tuple[list[Text], int]:
+        """The problems for which there is room, at least one, and how many lines they take."""
+        sentences = [f"{problem['text']}: {problem['action']}." for problem in self.problems.values()]
+        ends = [0, *accumulate(len(wrap(sentence, _WIDTH)) for sentence in sentences)]
+        shown = min(len(sentences), max(1, bisect_right(ends, most) - 1))
+        told = [*sentences[:shown], *([f"Other problems: {len(sentences) - shown}."] * (shown < len(sentences)))]
+        return [Text(sentence, style="yellow") for sentence in told], ends[shown] + len(told) - shown
 
     def _cells(self, row: Row, now_ms: float) -> list[str | Text]:
         age_ms, delay_ms = self.age_ms(row, now_ms), self.delay_ms(row, now_ms)

@@ -299,3 +299,23 @@ def test_a_window_too_small_for_all_says_how_many_are_left_out() -> None:
     above, below = screen(board, height=24)
     assert below[-1] == "and 12 more: make the window taller"
     assert len(above) + len(below) + 4 <= 24
+
+
+def test_many_problems_leave_two_thirds_of_the_window_to_the_athletes() -> None:
+    board = scoreboard()
+    for ch in range(2, 31):
+        board.take({"op": "channels", "channels": [{**ADA, "ch": ch, "number": ch}]}, [], NOW_MS)
+        problem: Message = {"op": "state", "key": f"problem/x/SN-{ch}", "value": "open"}
+        board.take({**problem, "text": "It does not do what it should " * 3, "action": "mend it"}, [], NOW_MS)
+    above, below = screen(board, height=24)
+    assert above[-1] == "Other problems: 25."
+    assert len(above) + len(below) + 4 <= 24
+    assert len(below) >= 24 / 2 - 3
+    assert [line for line in screen(board, height=100)[0] if "Other problems" in line] == ["Other problems: 13."]
+
+
+def test_one_problem_is_shown_however_small_the_window() -> None:
+    board = scoreboard()
+    problem: Message = {"op": "state", "key": "problem/x/", "value": "open", "text": "It is off", "action": "plug in"}
+    board.take(problem, [], NOW_MS)
+    assert screen(board, height=2)[0] == ["Test: connected", "It is off: plug in."]
