@@ -217,9 +217,9 @@ class Ring:
             self._table = RowTable(self.capacity)
 
     def dump(self) -> RingDump:
-        """Everything the ring knows; copies."""
+        """Everything the ring knows; holds until the next `append`."""
         return RingDump(
-            rows=as_rows(self._in_order(self._table.raw).copy()),
+            rows=as_rows(self._in_order(self._table.raw)),
             newest=self.newest,
             newest_ms=self._newest_ms,
             withdrawn=self.withdrawn,
