@@ -21,6 +21,9 @@ _LOG = logging.getLogger(__name__)
 FAILURES_TO_WARN = 3
 """One failure is a hiccup; more than a few are told once, and as a problem if they are everybody's."""
 
+_TICK_S = 0.001
+"""A timer may fire a clock tick early: what it was set for counts as reached, or the loop would spin until it is."""
+
 
 class LatestData(Protocol):
     """Where the newest rows are asked for; both raise `CloudError`."""
@@ -133,7 +136,7 @@ class Tail:
 
     async def _turn(self) -> None:
         """Wait until it is time to ask."""
-        while (delay_s := self._schedule.next_s - self._now()) > 0:
+        while (delay_s := self._schedule.next_s - self._now()) > _TICK_S:
             self._is_brought_forward.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
