@@ -218,7 +218,7 @@ async def test_pages_of_other_sites_and_rebound_names_are_kept_out(
 ) -> None:
     filled = {name: value.format(port=served.port) for name, value in headers.items()}
     async with aiohttp.ClientSession() as http:
-        for path in ("hello", "counters", "history?device=SN-1&from=0&to=1"):
+        for path in ("hello", "counters", "gaps", "history?device=SN-1&from=0&to=1"):
             async with http.get(served.http(path), headers=filled) as answer:
                 assert answer.status == status
         # Without an upgrade the stream is a bad request; who is kept out does not get as far.
