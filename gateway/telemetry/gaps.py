@@ -96,10 +96,12 @@ class GapTracker:
     Attributes:
         newest_ms: Time of the newest row, epoch ms; None before the first.
         revision: Grows with every change of a gap.
+        generation: How often everything was forgotten.
     """
 
     def __init__(self) -> None:
         self.revision = 0
+        self.generation = 0
         self._changed: dict[int, Gap] = {}
         self._last_id = 0
         self._clear()
@@ -208,11 +210,16 @@ class GapTracker:
             self._measure(gap)
 
     def proved_silent(self, from_ms: int, to_ms: int) -> None:
-        """Take note that the cloud has none of the rows that are missing between two instants."""
-        within = self._holes.between(from_ms, to_ms)
-        self._holes.reason[within] = _SILENT
-        for gap_id in np.unique(self._holes.gap[within]).tolist():
-            if gap_id and self._gaps[gap_id].reason is not GapReason.DEVICE_SILENT:
+        """Take note that the cloud has none of the rows that are missing between two instants.
+
+        Then the tracker never sent them, whatever was thought before; unless it sent them with a wrong time.
+        """
+        holes, within = self._holes, self._holes.between(from_ms, to_ms)
+        reasons = holes.reason[within]
+        explained = (reasons != _SILENT) & (reasons != REASONS.index(GapReason.CLOCK_STEP))
+        reasons[explained] = _SILENT
+        for gap_id in np.unique(holes.gap[within][explained]).tolist():
+            if gap_id:
                 self._measure(self._gaps[gap_id])
 
     def changes(self) -> list[Gap]:
@@ -225,6 +232,7 @@ class GapTracker:
         if self._open is not None and self.newest_ms is not None:
             self._put(replace(self._gaps[self._open], to_ms=self.newest_ms, rows=0, state=GapState.REPAIRED))
         self._clear()
+        self.generation += 1
         self.revision += 1
 
     # Over a restart

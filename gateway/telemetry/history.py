@@ -120,11 +120,19 @@ class History:
         while True:
             self._progress_s = self._now()
             await asyncio.sleep(max(0.0, self._next_s - self._now()))
-            ask = self.repairs.next(self._now())
-            if ask is None:
-                await asyncio.sleep(TURN_S)
-            else:
-                await self._attend(ask)
+            ask = None
+            try:
+                ask = self.repairs.next(self._now())
+                if ask is None:
+                    await asyncio.sleep(TURN_S)
+                else:
+                    await self._attend(ask)
+            except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the session
+                _LOG.exception("Unexpected failure in history, it goes on")
+                self.counters.failures += 1
+                self._next_s = self._now() + RETRY_CAP_S
+                if ask is not None:
+                    self.repairs.failed(ask, self._now(), is_transient=False)
 
     async def _attend(self, ask: Ask) -> None:
         """Ask, take in what comes, and wait as long as that cost."""
@@ -135,10 +143,6 @@ class History:
             self._failures = 0
         except CloudError as error:
             self._failed(ask, error)
-        except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' repairs
-            _LOG.exception("Unexpected failure in history, it goes on")
-            self.counters.failures += 1
-            self.repairs.failed(ask, self._now(), is_transient=False)
         self._next_s = max(self._next_s, self._now()) + max(rows, REQUEST_ROWS) / ROWS_PER_S
 
     async def _perform(self, ask: Ask) -> int:

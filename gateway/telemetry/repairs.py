@@ -20,6 +20,7 @@ from gateway.telemetry.channel import Channel
 from gateway.telemetry.gaps import Gap, GapState, Hole
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.spans import Range, Span, claimed, joined, parts
+from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
 SETTLE_S = 120.0
 """How long the cloud caches a page."""
@@ -110,12 +111,18 @@ class _Desk:
 
     channel: Channel
     device_id: int
+    generation: int
     revision: int = -1
     cases: dict[int, _Case] = field(default_factory=dict)
     look: _Look | None = None
     rest_until_s: float = -math.inf
     owned: list[Span] | None = None
     was_refused: bool = False
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the tracker is still the same, and its samples were not forgotten meanwhile."""
+        return (self.device_id, self.generation) == (self.channel.device_id, self.channel.gaps.generation)
 
     def has_due(self, now_s: float) -> bool:
         """Whether it is time to look at a gap that is not being looked at."""
@@ -243,10 +250,9 @@ class Repairs:
 
     def _current(self, ask: Ask) -> _Desk | None:
         desk = self._desks.get(ask.ch)
-        if desk is None or desk.look is None or not desk.device_id == desk.channel.device_id == ask.device_id:
+        if desk is None or desk.look is None or ask.device_id != desk.device_id or not desk.is_current:
             return None
-        known = {gap.id for gap in desk.channel.gaps.gaps}
-        return desk if desk.look.gaps & known else None
+        return desk
 
     def _desk(self, ch: int, channel: Channel, now_s: float) -> _Desk | None:
         """The tracker's desk, with a case for each of its closed gaps."""
@@ -254,8 +260,8 @@ class Repairs:
         if channel.device_id is None:
             self._desks.pop(ch, None)
             return None
-        if desk is None or desk.device_id != channel.device_id:
-            desk = self._desks[ch] = _Desk(channel, channel.device_id)
+        if desk is None or not desk.is_current:
+            desk = self._desks[ch] = _Desk(channel, channel.device_id, channel.gaps.generation)
         if desk.revision != channel.gaps.revision:
             desk.revision = channel.gaps.revision
             self._sort(desk, now_s)
@@ -299,15 +305,16 @@ class Repairs:
 
     def _plan(self, desk: _Desk, look: _Look, owned: Sequence[Span]) -> None:
         """Clip what is missing to what may be asked for."""
-        holes, look.holes = look.holes, []
+        holes, look.holes = [hole for hole, _ in look.holes if hole.gap in desk.cases], []
         wanted: dict[Span, list[Span]] = {}
-        for hole, _ in holes:
+        for hole in holes:
             first_ms, last_ms = hole.after_ms + 1, hole.before_ms - 1
             floor_ms = desk.cases[hole.gap].floor_ms
             is_whole = False
             for start_ms, stop_ms in owned:
                 span = (max(first_ms, floor_ms, start_ms), min(last_ms, stop_ms))
-                if span[0] <= span[1]:
+                # What is shorter than a period beside a known row holds no other.
+                if min(span[1] - hole.after_ms, hole.before_ms - span[0]) >= SAMPLE_PERIOD_MS and span[0] <= span[1]:
                     wanted.setdefault((start_ms, stop_ms), []).append(span)
                     is_whole |= span == (first_ms, last_ms)
             look.holes.append((hole, is_whole))
