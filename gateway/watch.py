@@ -84,6 +84,9 @@ class Scoreboard:
             self._epoch = message["epoch"]
             self.problems.clear()
             self.rows.clear()
+        if message["op"] == "hello":
+            for row in self.rows.values():
+                row.losses.clear()  # those that hold follow
         match message["op"]:
             case "hello" | "time":
                 # Ages are told by the gateway's clock: a laptop's may be minutes off.
@@ -95,6 +98,8 @@ class Scoreboard:
                     row = self.rows.setdefault(channel["ch"], Row("", None))
                     row.name = channel["name"] or channel["serial_number"]
                     row.number = channel["number"]
+                    if channel["device_id"] is None:
+                        row.losses.clear()
             case "state" if "ch" in message and message["ch"] in self.rows:
                 row = self.rows[message["ch"]]
                 row.presence, row.is_clock_wrong = message["value"], message.get("clock_error_ms") is not None

@@ -20,7 +20,7 @@ from insiders_codecs.live import Arrivals, Message
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 
 NOW_MS = 1_000_000.0
-ADA = {"ch": 1, "name": "Ada", "serial_number": "SN-1", "number": 10}
+ADA = {"ch": 1, "device_id": 7, "name": "Ada", "serial_number": "SN-1", "number": 10}
 
 
 def block(*rows: tuple[int, float, float]) -> SampleBlock:
@@ -276,6 +276,19 @@ def test_another_run_of_the_gateway_knows_nothing_of_the_problems_and_gaps_of_th
     board.take({"op": "hello", "epoch": "b", "utc_ms": NOW_MS}, [], NOW_MS)
     assert board.problems == {}
     assert all(not row.losses for row in board.rows.values())
+
+
+def test_gaps_are_forgotten_with_the_tracker_and_told_anew_after_a_cut() -> None:
+    gap: Message = {"op": "gap", "ch": 1, "id": 1, "state": "closed", "reason": "upstream_outage"}
+    for news in (
+        {"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS},
+        {"op": "channels", "channels": [{**ADA, "device_id": None}]},
+    ):
+        board = scoreboard()
+        board.take(gap, [], NOW_MS)
+        assert cells(board)[-1] == "1"
+        board.take(news, [], NOW_MS)
+        assert cells(board)[-1] == "—"
 
 
 def test_the_table_fits_80_columns_without_cutting_a_word() -> None:

@@ -52,8 +52,10 @@ class Board:
         return changed[::-1]
 
     def channel_changed(self, channel: ChannelView) -> None:
-        """Describe a channel."""
+        """Describe a channel; what was missing of a tracker that is ours no longer is forgotten with its samples."""
         self._channels.add(channel.ch)
+        if channel.device_id is None:
+            self._forget_gaps(channel.ch)
         self.put(
             f"channel/{channel.ch}",
             {
@@ -91,6 +93,11 @@ class Board:
             keys.pop(key, None)
         self._gaps[told.state][key] = None
         self._drop_gap()
+
+    def _forget_gaps(self, ch: int) -> None:
+        for keys in self._gaps.values():
+            for key in [key for key in keys if key.startswith(f"gap/{ch}/")]:
+                del keys[key], self._items[key]
 
     def _drop_gap(self) -> None:
         """Forget the gap that is most finished and oldest, if there is one too many."""

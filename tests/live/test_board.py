@@ -156,6 +156,23 @@ def test_repaired_gaps_give_way_before_closed_ones_and_open_ones_never(board: Bo
     assert kept(board) == {"closed": _KEPT_GAPS // 2 + 100, "repaired": _KEPT_GAPS // 2 - 100}
 
 
+def test_the_gaps_of_a_tracker_that_is_ours_no_longer_are_forgotten(board: Board, channel: Channel) -> None:
+    other = Channel(31, Wearer("SN-31"), 10)
+    for known in (channel, other):
+        known.device_id = 7
+        board.channel_changed(known)
+        board.gap_changed(known, Gap(1))
+    channel.device_id = None
+    board.channel_changed(channel)
+    assert [(message["op"], message["ch"]) for message in board.since(0)] == [
+        ("channels", 31),
+        ("gap", 31),
+        ("channels", 3),
+    ]
+    board.gap_changed(channel, Gap(1))
+    assert kept(board) == {"closed": 2}
+
+
 def test_with_many_trackers_an_outage_of_all_is_remembered_whole(board: Board) -> None:
     channels = [Channel(ch, Wearer(f"SN-{ch}"), 1) for ch in range(1, 1001)]
     for channel in channels:
