@@ -23,9 +23,16 @@ from gateway.problems import Problems
 from gateway.service import Notifier, Watchdog
 from gateway.telemetry.channel import Wearer
 from gateway.telemetry.feed import Feed
+from gateway.telemetry.history import History
 from gateway.telemetry.ring import rows_for
+from gateway.telemetry.snapshot import load, save
+from gateway.telemetry.sources import Source
+
+SNAPSHOT = "telemetry.snapshot"
+"""What a planned restart takes over, in the state folder."""
 
 _TURN_S = 1.0
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,8 @@ async def running(
 ) -> AsyncIterator[Gateway]:
     """The whole daemon, for as long as the context is open.
 
+    An end without an error is an orderly stop: the next start goes on under the same epoch.
+
     Raises:
         OSError: If the port of the live stream is taken.
     """
@@ -85,26 +94,46 @@ async def running(
     board = Board()
     notifier = Notifier(environ)
     watchdog = Watchdog(notifier, environ)
+    snapshot = settings.gateway.state_dir / SNAPSHOT
+    saved = load(snapshot)
+    epoch = secrets.token_hex(8) if saved is None else saved.epoch
     async with connected(settings, credentials) as cloud:
         claims = Claims(cloud, problems, roster(settings))
         wearers = [Wearer(t.serial_number, t.athlete, t.number) for t in settings.trackers]
-        ring_rows = rows_for(settings.telemetry.ring_minutes)
-        feed = Feed(wearers, ring_rows, cloud, board, problems, on_refused=lambda _serial_number: claims.recheck())
+        ring_minutes = settings.telemetry.ring_minutes
+        feed = Feed(
+            wearers,
+            rows_for(ring_minutes),
+            cloud,
+            board,
+            problems,
+            on_refused=lambda _serial_number: claims.recheck(),
+            source=Source(settings.telemetry.source),
+            refill_ms=min(settings.telemetry.refill_minutes, ring_minutes) * _MINUTE_MS,
+            reference_ms=cloud.utc_ms,
+            saved=() if saved is None else saved.channels,
+        )
+        history = History(feed.channels, cloud, ring_minutes * _MINUTE_MS)
         hub = Hub(
             channels=feed.channels,
             board=board,
-            epoch=secrets.token_hex(8),
+            epoch=epoch,
             site=settings.gateway.site,
             version=version("insiders-gateway"),
-            ring_span_s=settings.telemetry.ring_minutes * 60,
+            ring_span_s=ring_minutes * 60,
             utc_ms=_utc_ms,
             is_clock_synced=is_clock_synced,
         )
-        server = LiveServer(hub, lambda: _counters(feed, cloud))
-        async with server.listening(settings.live.host, settings.live.port) as port, asyncio.TaskGroup() as tasks:
+        server = LiveServer(hub, lambda: _counters(feed, history, cloud))
+        is_orderly = False
+        async with (
+            server.listening(settings.live.host, settings.live.port, lambda: is_orderly) as port,
+            asyncio.TaskGroup() as tasks,
+        ):
             parts = [
                 tasks.create_task(claims.run(), name="claims"),
                 tasks.create_task(feed.run(watchdog.register("feed")), name="feed"),
+                tasks.create_task(history.run(watchdog.register("history")), name="history"),
                 tasks.create_task(_assign(claims, feed), name="claims to feed"),
                 tasks.create_task(
                     _tell_problems(problems, board, watchdog.register("board")), name="problems to board"
@@ -114,10 +143,13 @@ async def running(
             notifier.ready(f"Live stream on port {port}, {len(wearers)} trackers configured")
             try:
                 yield Gateway(port, feed, claims, problems, cloud)
+                is_orderly = True
             finally:
                 notifier.stopping()
                 for part in parts:
                     part.cancel()
+        # Reached only if nothing went wrong: what a crash leaves behind is not to be gone on from.
+        save(snapshot, epoch, _utc_ms(), (channel.saved() for channel in feed.channels.values()))
 
 
 def is_clock_synced(timesync: Path = Path("/run/systemd/timesync")) -> bool | None:
@@ -152,8 +184,9 @@ async def _tell_problems(problems: Problems, board: Board, beat: Callable[[], No
         await asyncio.sleep(_TURN_S)
 
 
-def _counters(feed: Feed, cloud: CloudClient) -> dict[str, object]:
+def _counters(feed: Feed, history: History, cloud: CloudClient) -> dict[str, object]:
     traffic = cloud.traffic
+    gaps_pending, rows_pending = history.repairs.pending()
     return {
         "cloud": {
             "requests": traffic.requests,
@@ -161,6 +194,16 @@ def _counters(feed: Feed, cloud: CloudClient) -> dict[str, object]:
             "succeeded": traffic.succeeded,
             "failed": dict(traffic.failed),
             "items_rejected": traffic.items_rejected,
+            "messages": traffic.messages,
+            "waiting": traffic.waiting,
+            "rate_per_s": round(traffic.rate_per_s, 2),
+        },
+        "history": {
+            **asdict(history.counters),
+            "gaps_repaired": history.repairs.gaps_repaired,
+            "gaps_refused": history.repairs.gaps_refused,
+            "gaps_pending": gaps_pending,
+            "rows_pending": rows_pending,
         },
         "channels": [
             {

@@ -1,7 +1,7 @@
 """One tracker's place in the gateway: who wears it, its ring, its gaps, and how alive it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from gateway.telemetry.ages import Ages
 from gateway.telemetry.gaps import GapTracker
 from gateway.telemetry.ring import Ring
+from gateway.telemetry.snapshot import SavedChannel
 from gateway.telemetry.timekeeping import AHEAD_MS, RowsOnTop, plausible
 from insiders_codecs.samples import SampleBlock
 
@@ -179,6 +180,25 @@ class Channel:
         self.ring.clear()
         self.gaps.forget()
         self._begin()
+
+    def saved(self) -> SavedChannel:
+        """What a planned restart takes over; its rows hold until the next one comes."""
+        return SavedChannel(
+            self.wearer.serial_number,
+            self.ch,
+            self.device_id,
+            self.ring.dump(),
+            self.gaps.dump(),
+            asdict(self.counters),
+        )
+
+    def restore(self, saved: SavedChannel) -> None:
+        """Go on from what was saved, under the same arrival numbers; the tracker is taken to be ours still."""
+        self.device_id = saved.device_id
+        self.ring = Ring.restore(self.ch, self.ring.capacity, saved.ring)
+        self.gaps.restore(saved.gaps)
+        known = set(asdict(self.counters))
+        self.counters = Counters(**{name: count for name, count in saved.counters.items() if name in known})
 
     def _is_old(self, reference_ms: int | None) -> bool:
         newest_ms = self.ring.newest_ms

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Protocol
 
 from gateway.problems import Problems
@@ -13,6 +14,7 @@ from gateway.telemetry.follower import Follower, LiveRows
 from gateway.telemetry.gaps import Gap
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.schedule import MOST_ROWS
+from gateway.telemetry.snapshot import SavedChannel
 from gateway.telemetry.sources import Candidate, Source, streamed
 from gateway.telemetry.tail import LatestData, Tail
 from gateway.telemetry.timekeeping import diagnosis
@@ -80,11 +82,12 @@ class Feed:
         source: Source = Source.AUTO,
         refill_ms: int = 0,
         reference_ms: Callable[[], int | None] = lambda: None,
+        saved: Sequence[SavedChannel] = (),
     ) -> None:
         """Make the channels.
 
         Args:
-            wearers: The roster; channels are numbered in its order.
+            wearers: The roster; channels are numbered in its order, unless they have a number already.
             ring_rows: Rows that each ring holds.
             cloud: The cloud.
             audience: Told of every change.
@@ -93,10 +96,18 @@ class Feed:
             source: Which way live rows come.
             refill_ms: How much of the past before a start is wanted, milliseconds.
             reference_ms: Epoch ms by a clock that is right, or None while it is not known.
+            saved: What a planned restart takes over.
         """
-        self.channels = {
-            ch: Channel(ch, wearer, ring_rows, refill_ms, reference_ms) for ch, wearer in enumerate(wearers, start=1)
-        }
+        # Within an epoch a number stands for one tracker, whatever has become of the roster meanwhile.
+        known = {channel.serial_number: channel for channel in saved}
+        numbers = count(1 + max((channel.ch for channel in saved), default=0))
+        self.channels: dict[int, Channel] = {}
+        for wearer in wearers:
+            before = known.get(wearer.serial_number)
+            ch = next(numbers) if before is None else before.ch
+            self.channels[ch] = Channel(ch, wearer, ring_rows, refill_ms, reference_ms)
+            if before is not None:
+                self.channels[ch].restore(before)
         self._cloud = cloud
         self._source = source
         self._reference_ms = reference_ms
