@@ -23,6 +23,7 @@ __all__ = ["CLIENT_ID", "CLIENT_SECRET", "PASSWORD", "USERNAME", "RunningCloud",
 
 _BODY_LIMIT = 268_435_456  # bytes; the limit of uploads is a knob, this one only protects the machine
 _SHUTDOWN_S = 1.0
+LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,11 @@ class RunningCloud:
         return f"{scheme}://{self._authority}{rest.PREFIXES[base]}"
 
 
-def create_app(cloud: SimulatedCloud, endpoints: EndpointTable) -> web.Application:
+def create_app(cloud: SimulatedCloud, endpoints: EndpointTable, look_s: float = LOOK_S) -> web.Application:
     """The cloud's REST API, token endpoint and websockets at the paths of the table, and the control endpoints."""
     app = web.Application(client_max_size=_BODY_LIMIT)
     rest.add_routes(app, cloud, endpoints)
-    outages, streams = Outages(cloud), Streams(cloud)
+    outages, streams = Outages(cloud), Streams(cloud, look_s)
     app.middlewares.insert(0, outages.middleware())
     app.on_response_prepare.append(_dated(cloud))
     app.router.add_get(rest.path(endpoints["live_data"]), streams.serve, allow_head=False)
@@ -76,16 +77,23 @@ def create_app(cloud: SimulatedCloud, endpoints: EndpointTable) -> web.Applicati
 
 @asynccontextmanager
 async def running(
-    cloud: SimulatedCloud, host: str = "127.0.0.1", port: int = 0, endpoints: EndpointTable = ENDPOINTS
+    cloud: SimulatedCloud,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    endpoints: EndpointTable = ENDPOINTS,
+    look_s: float = LOOK_S,
 ) -> AsyncIterator[RunningCloud]:
     """Serve a cloud while the context lasts; port 0 takes any free one.
+
+    Open websockets are looked after every `look_s`. In virtual time every look costs as much as any other instant at
+    which something happens, so a test of days may prefer 1 s.
 
     Raises:
         HostError: If the host is not an address of this machine alone.
         SimulatorError: If the port cannot be had.
     """
     _require_loopback(host)
-    runner = web.AppRunner(create_app(cloud, endpoints), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    runner = web.AppRunner(create_app(cloud, endpoints, look_s), access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

@@ -10,15 +10,19 @@ from gateway.simulator.connection import Connection
 from gateway.simulator.errors import Refusal
 from gateway.simulator.gate import admit
 
-# How often arrivals are looked for while a websocket is open, in real time: the cloud's clock may be moved by hand.
-_LOOK_S = 0.1
-
 
 class Streams:
-    """The open websockets."""
+    """The open websockets.
 
-    def __init__(self, cloud: SimulatedCloud) -> None:
+    Args:
+        cloud: The state.
+        look_s: How often arrivals are looked for while a websocket is open, seconds of the event loop; the cloud's own
+            clock may be moved by hand.
+    """
+
+    def __init__(self, cloud: SimulatedCloud, look_s: float) -> None:
         self._cloud = cloud
+        self._look_s = look_s
         self._open: set[Connection] = set()
         self._is_looking = False
 
@@ -58,7 +62,7 @@ class Streams:
     def _keep_looking(self) -> None:
         if not self._is_looking:
             self._is_looking = True
-            asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+            asyncio.get_running_loop().call_later(self._look_s, self._look)
 
     def _look(self) -> None:
         self._is_looking = False

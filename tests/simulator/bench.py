@@ -1,5 +1,6 @@
 """A simulated cloud on a real loopback port, a clock moved by hand, and a plain HTTP client that knows nothing else."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,13 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         self.at_ms += round(seconds * 1000)
+
+
+class LoopClock(ManualClock):
+    """Epoch milliseconds that follow the event loop's clock, for tests in virtual time."""
+
+    def __call__(self) -> int:
+        return START_MS + round(asyncio.get_running_loop().time() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +91,17 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    trackers: int = 4, seed: int = 7, endpoints: EndpointTable = ENDPOINTS, **knobs: object
+    trackers: int = 4,
+    seed: int = 7,
+    endpoints: EndpointTable = ENDPOINTS,
+    clock: ManualClock | None = None,
+    look_s: float = 0.1,
+    **knobs: object,
 ) -> AsyncIterator[Bench]:
-    """A logged-in client of a fresh cloud."""
-    clock = ManualClock()
+    """A logged-in client of a fresh cloud, whose clock stands still unless another is given."""
+    clock = clock or ManualClock()
     cloud = SimulatedCloud(trackers, seed, Faults().merged(knobs), clock)
-    async with running(cloud, endpoints=endpoints) as served, aiohttp.ClientSession() as session:
+    async with running(cloud, endpoints=endpoints, look_s=look_s) as served, aiohttp.ClientSession() as session:
         tested = Bench(clock, cloud, served, session, ids=[device.device_id for device in cloud.devices])
         if "oauth2/token/" in endpoints["token"].path:
             await tested.log_in()
