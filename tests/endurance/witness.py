@@ -43,6 +43,7 @@ class Witness:
         told: What holds under the present epoch, by channel.
         epochs: All epochs so far.
         verdicts: What became of each attempt to resume, and how often.
+        lent: Channels whose trackers were given away: what was told of them ends when the gateway notices.
         messages: Messages received.
         rows: Rows received under all epochs.
     """
@@ -53,7 +54,7 @@ class Witness:
         self.told: dict[int, Told] = {}
         self.epochs: list[str] = []
         self.verdicts: Counter[str] = Counter()
-        self.newest: dict[int, int] = {}
+        self.lent: set[int] = set()
         self.messages = 0
         self.rows = 0
         self._forget()
@@ -70,6 +71,11 @@ class Witness:
             case "hello" if not self.epochs or message["epoch"] != self.epochs[-1]:
                 self.epochs.append(message["epoch"])
                 self._forget()
+            case "channels":
+                for channel in message["channels"]:
+                    if channel["device_id"] is None and channel["ch"] in self.lent:
+                        self.lent.discard(channel["ch"])
+                        self.told[channel["ch"]] = Told(last=self.told[channel["ch"]].last)
             case "sub_ok":
                 for channel in message["channels"]:
                     self.verdicts[channel["recovered"]] += 1
@@ -93,9 +99,6 @@ class Witness:
                 self.told[message["ch"]].gaps[message["id"]] = message
             case "gap":
                 raise AssertionError(f"a client that always reads was told of an overrun: {message}")
-            case "time":
-                self.newest = {ch: number for ch, number in message["newest"]}
 
     def _forget(self) -> None:
         self.told = {ch: Told() for ch in range(1, self._trackers + 1)}
-        self.newest = {}
