@@ -60,4 +60,6 @@ def test_the_ten_line_client_prints_samples_of_the_demo() -> None:
             assert columns.count("[") >= 1
         finally:
             demo.terminate()
+            last_words = demo.stdout.read() if demo.stdout else ""
     assert demo.returncode == 0
+    assert re.search(r"[Nn]o gaps|gaps?:", last_words)
