@@ -209,7 +209,8 @@ class Streams:
                             raise
                     else:
                         malformed = 0
-                        yield rows
+                        if len(rows.block) or rows.rows_rejected:  # it may be about something else
+                            yield rows
                 case WSMsgType.PING:
                     await self._pong(websocket, message.data)
                 case WSMsgType.PONG:

@@ -43,11 +43,13 @@ class ScriptedCloud:
     def newest_token(self) -> str:
         return f"access-{len(self.tokens)}"
 
-    def open(self, limits: Limits | None = None, api_url: str = "") -> AbstractAsyncContextManager[CloudClient]:
+    def open(
+        self, limits: Limits | None = None, api_url: str = "", websocket_url: str = ""
+    ) -> AbstractAsyncContextManager[CloudClient]:
         return open_cloud(
             api_url=api_url or f"{self.url}v1/",
             token_url=self.url,
-            websocket_url=f"{self.url}v1/ws/",
+            websocket_url=websocket_url or f"{self.url}v1/ws/",
             username="analyst",
             password=SecretStr(PASSWORD),
             client_id="client",
