@@ -3,6 +3,7 @@
 import msgpack
 import numpy as np
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from numpy.typing import NDArray
@@ -283,6 +284,19 @@ def test_an_outage_goes_on_over_a_restart() -> None:
     assert after.changes() == [Gap(1, 900, 30_000, 290, OUTAGE, GapState.CLOSED)]
 
 
+def test_a_hole_between_two_that_are_filled_stays_one_hole() -> None:
+    gaps = GapTracker()
+    came(gaps, [0, 1000, 2000, 3000, *times(3100, 20_000)])
+    gaps.filled(np.array([500, 2500], np.int64))
+    assert [(hole.after_ms, hole.before_ms) for hole in gaps.holes(-1)] == [
+        (0, 500),
+        (500, 1000),
+        (1000, 2000),
+        (2000, 2500),
+        (2500, 3000),
+    ]
+
+
 def test_a_page_of_history_lands_in_thousands_of_holes_without_a_step_per_row() -> None:
     """Every second row is missing, and comes in two pages: a loop over rows and holes would be 300 million steps."""
     gaps = GapTracker()
@@ -402,4 +416,5 @@ class Bookkeeping(RuleBasedStateMachine):
         assert self.told == {gap.id: gap for gap in self.gaps.gaps}
 
 
+Bookkeeping.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 TestBookkeeping = Bookkeeping.TestCase

@@ -205,7 +205,7 @@ async def test_an_outage_is_repaired_within_seconds_and_never_asked_about_again(
 async def test_after_six_hours_the_span_of_the_ring_is_read_at_a_bounded_rate_and_the_rest_is_declared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with bench(trackers=3, minutes=10) as b:
+    async with bench(trackers=2, minutes=10) as b:
         await b.minutes(1)
         with monkeypatch.context() as patch:
             patch.setattr("gateway.telemetry.history.TURN_S", 600.0)  # nothing to see in the long middle
@@ -222,7 +222,7 @@ async def test_after_six_hours_the_span_of_the_ring_is_read_at_a_bounded_rate_an
         b.assert_whole()
         per_second = np.diff(rows)
         assert per_second.max() <= 3000, "one page at a time, one page a second"
-        assert rows[-1] == 3 * 10 * 600
+        assert rows[-1] == 2 * 10 * 600
         assert asyncio.get_running_loop().time() - began_s > rows[-1] / ROWS_PER_S
         for channel in b.channels.values():
             (gap,) = channel.gaps.gaps
@@ -442,9 +442,11 @@ class Archive:
     def __init__(self, *script: object) -> None:
         self.script = list(script)
         self.asked: list[str] = []
+        self.asked_s: list[float] = []
 
     async def answer(self, name: str) -> AsyncGenerator[Any, None]:
         self.asked.append(name)
+        self.asked_s.append(asyncio.get_running_loop().time())
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(answer, Exception):
             raise answer
@@ -465,14 +467,16 @@ class Archive:
 
 
 @asynccontextmanager
-async def scripted(*script: object) -> AsyncIterator[tuple[Archive, Channel, History, list[float]]]:
-    """A gap of 599 rows and an archive that answers as told; the times of the beats last."""
+async def scripted(
+    *script: object, gap_ms: int = 60_000
+) -> AsyncIterator[tuple[Archive, Channel, History, list[float]]]:
+    """A gap and an archive that answers as told; the times of the beats last."""
     channel = Channel(1, Wearer("SN-1"), 1000)
     channel.device_id = 7
     channel.gaps.began(0)
-    channel.rows_came(SampleBlock(np.array([60_000]), np.zeros((len(QUANTITIES), 1))), 0.0)
+    channel.rows_came(SampleBlock(np.array([gap_ms]), np.zeros((len(QUANTITIES), 1))), 0.0)
     archive = Archive(*script)
-    history = History({1: channel}, archive, 100_000, jitter=lambda: 0.5)
+    history = History({1: channel}, archive, gap_ms + 40_000, jitter=lambda: 0.5)
     beats: list[float] = []
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as tasks:
@@ -514,6 +518,17 @@ async def test_a_cloud_that_only_fails_is_asked_ever_more_rarely(
         assert 4 <= len(archive.asked) <= 16
         assert history.counters.failures == len(archive.asked) - 1
         assert history.repairs.pending() == (1, 599)
+
+
+async def test_a_page_is_read_each_second_and_not_more() -> None:
+    listed = ModelRange(TimeMs(0), TimeMs(1_800_000), None)
+    page = RowsPage(3000, 1, None, DecodedRows(SampleBlock(np.arange(3000), np.zeros((9, 3000)))))
+    async with scripted(OURS, listed, page, gap_ms=1_800_000) as (archive, _, _, _):
+        await asyncio.sleep(20)
+        assert archive.asked == ["ownerships", "ranges", *["preprocessed"] * 7]
+        pauses_s = np.diff(archive.asked_s)
+        assert pauses_s[2:] == pytest.approx(3000 / ROWS_PER_S)
+        assert pauses_s.min() > 0.1, "nor are the small requests a burst"
 
 
 async def test_rows_that_nobody_asked_for_are_left_out_and_counted() -> None:

@@ -155,11 +155,12 @@ def test_ranges_that_do_not_tell_leave_it_to_the_pages(listed: Listed) -> None:
     assert bench.gap.reason is SILENT
 
 
-def test_rows_that_the_cloud_counts_and_does_not_give_stay_missing_and_are_asked_for_again() -> None:
+@pytest.mark.parametrize("size", [600, None])
+def test_rows_that_the_cloud_counts_and_does_not_give_stay_missing_and_are_asked_for_again(size: int | None) -> None:
     bench = Bench()
     bench.outage(100_000, 160_000)
     for pause_s in PAUSES_S:
-        bench.list_all()
+        bench.list(Listed(100_000, 159_900, size))
         bench.read(counted=5)
         assert (bench.gap.reason, bench.gap.rows) == (OUTAGE, 600)
         assert bench.repairs.pending() == (1, 600)
@@ -204,6 +205,16 @@ def test_time_that_was_not_ours_is_not_asked_for_and_never_called_silent() -> No
     bench.read(block(100_000, 120_000))
     assert (bench.gap.rows, bench.gap.reason) == (200, OUTAGE)
     assert bench.idle_until(7200) is None
+
+
+def test_what_may_be_asked_for_in_part_is_not_proved_as_a_whole() -> None:
+    bench = Bench()
+    bench.outage(100_000, 160_000)
+    bench.ask(Asked.RANGES, owned=[(140_000, 2**44)])
+    for _ in range(2):
+        bench.list()
+        assert bench.gap.reason is OUTAGE
+        bench.now_s += SETTLE_S
 
 
 def test_nothing_is_asked_for_that_left_the_ring_before_the_gap_was_found() -> None:
