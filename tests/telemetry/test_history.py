@@ -323,6 +323,17 @@ async def test_rows_that_hide_behind_the_cache_of_the_cloud_are_found_when_it_ha
         assert repaired(b)
 
 
+@pytest.mark.parametrize("over_limit", ["clamp", "refuse"])
+async def test_a_part_may_come_in_several_pages(monkeypatch: pytest.MonkeyPatch, over_limit: str) -> None:
+    monkeypatch.setattr("gateway.telemetry.history.PAGE_ROWS", 400)
+    async with bench(over_limit=over_limit) as b:
+        await b.minutes(1)
+        await b.outage(5)
+        await until(lambda: repaired(b), b, 30)
+        b.assert_whole()
+        assert b.requests() == {"device_ownerships": 1, "preprocessed_ranges": 1, "preprocessed_data": 7}
+
+
 async def test_holes_by_the_dozen_are_read_together() -> None:
     async with bench(late_fraction=0.2, late_s=40.0) as b:
         await b.minutes(5)
