@@ -52,9 +52,10 @@ def turn(priority: Priority, now_s: float, overdue_s: float) -> tuple[Priority, 
     Strictly by priority, so that history never delays live data. Within a priority whoever was due first: for one
     server and requests of one length this order minimises the greatest lateness (Jackson's rule, "earliest due date
     first"), and lateness is how much older a picture is than it should be. A tracker that moves is due one second after
-    its last reading, one that sleeps after fifteen. So when the budget is too small for all, all are late alike instead
-    of some blind: of two that move the older picture comes first, and one that moves gives way only to a sleeper whose
-    picture is older still. None of them passes the 30 s that the cloud's window holds while any other is younger.
+    its last reading, one that sleeps after fifteen; a poll that failed was no reading. So when the budget is too small
+    for all, all are late alike instead of some blind: of two that move the older picture comes first, and one that
+    moves gives way only to a sleeper whose picture is older still. Nobody is served while a tracker that moves and
+    waits has an older picture: none passes the 30 s of the cloud's window for the sake of a younger one.
 
     Args:
         priority: What the request is for.

@@ -17,8 +17,8 @@ _GREATEST_DECREASE = 0.2
 _RETURN_S = 45.0
 """How long the way back to a refused rate takes: as long as refusals are to lie apart, and a third more."""
 
-_GROWTH = 0.001
-"""Requests per second per cubed second that the rate grows beyond it: one after 10 s, eight after 20 s."""
+_DOUBLING_S = 20.0
+"""Time after which the rate has doubled beyond it: an eighth more after half of it, nine times as much after twice."""
 
 _MEMORY_S = 60.0
 """How long what was sent is remembered; limits per minute are the longest that are common."""
@@ -61,7 +61,7 @@ class LearnedRate:
         if ahead_s < 0:
             grown = self._refused_per_s * (1 - (1 - _DECREASE) * (-ahead_s / _RETURN_S) ** 3)
         else:
-            grown = self._refused_per_s + _GROWTH * ahead_s**3
+            grown = self._refused_per_s * (1 + (ahead_s / _DOUBLING_S) ** 3)
         self.per_s = _bounded(max(self.per_s, grown))
 
     def refused(self, now_s: float, sent_s: float, pause_s: float) -> None:
