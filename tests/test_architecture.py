@@ -22,7 +22,7 @@ IMPORTERS = {
     "bleak": ("gateway.bluetooth.scanner",),
     "msgpack": ("insiders_codecs.live",),
     # The terminal is for commands; a daemon that draws is a mistake.
-    "rich": ("gateway.__main__", "gateway.cli", "gateway.demo", "gateway.trackers", "gateway.watch"),
+    "rich": ("gateway.__main__", "gateway.cli", "gateway.demo", "gateway.gaps", "gateway.trackers", "gateway.watch"),
     "sqlite3": ("gateway.store",),
 }
 """Library -> the modules and packages that may import it."""
