@@ -365,6 +365,17 @@ async def test_rows_of_the_past_are_found_where_their_time_is(sim: Bench) -> Non
     assert sim.cloud.truth(sim.ids[0], START_MS + 2000, START_MS + 60_000) == []
 
 
+async def test_a_new_owner_sees_the_newest_rows_whatever_their_clock_says(sim: Bench) -> None:
+    """Whose rows they are is decided by when they were measured: 1970 was not before the claim."""
+    device = f"devices/{sim.ids[2]}"
+    await sim.control("POST", f"{device}/move", {"to": "ours"})
+    await sim.control("POST", f"{device}/clock", {"error_s": -START_MS // 1000})
+    sim.clock.advance(10)
+    rows = times(await latest(sim, 2, size=300))
+    assert 70 <= len(rows) <= 100
+    assert -1000 < min(rows) < max(rows) < 12_000
+
+
 async def test_ranges_and_pages_go_by_the_trackers_time(sim: Bench) -> None:
     """Two hours ahead: a range of its own, and its rows are on the pages of its span, not of the one it was made in."""
     await set_clock(sim, 7200)

@@ -59,7 +59,10 @@ async def test_an_outage_ends_open_streams(sim: Bench, form: str, code: int) -> 
 
 @pytest.mark.looptime
 async def test_an_outage_that_hangs_leaves_streams_open_without_a_word_for_good() -> None:
-    async with bench(clock=LoopClock(), **MINUTE_IN_THREE, outage_form="hang") as sim, authorised(sim) as websocket:
+    async with (
+        bench(clock=LoopClock(), **MINUTE_IN_THREE, outage_form="hang") as sim,
+        authorised(sim, autoping=False) as websocket,
+    ):
         stamps = await stamps_of(websocket, 300)
         assert START_MS + 117_000 < max(stamps) < START_MS + 120_000
         await websocket.ping()

@@ -18,16 +18,20 @@ REFUSED = {"message": "Authorization failed"}
 
 
 @asynccontextmanager
-async def connected(sim: Bench, place: int = 0) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+async def connected(
+    sim: Bench, place: int = 0, *, autoping: bool = True
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     url = f"{sim.served.websocket_url}preprocessed-data/{sim.ids[place]}/"
-    async with sim.session.ws_connect(url) as websocket:
+    async with sim.session.ws_connect(url, autoping=autoping) as websocket:
         assert await websocket.receive_json() == NEEDED
         yield websocket
 
 
 @asynccontextmanager
-async def authorised(sim: Bench, place: int = 0) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    async with connected(sim, place) as websocket:
+async def authorised(
+    sim: Bench, place: int = 0, *, autoping: bool = True
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async with connected(sim, place, autoping=autoping) as websocket:
         await websocket.send_json({"action": "authorize", "token": sim.token})
         assert await websocket.receive_json() == {"message": "Authorized"}
         yield websocket
@@ -173,7 +177,7 @@ async def test_a_plain_request_to_the_stream_is_refused(sim: Bench) -> None:
 @pytest.mark.looptime
 async def test_a_forgotten_connection_says_nothing_and_answers_nothing() -> None:
     """Half open: no data, no pong, no close, for good."""
-    async with in_virtual_time(websocket_silent_after_s=10) as sim, authorised(sim) as websocket:
+    async with in_virtual_time(websocket_silent_after_s=10) as sim, authorised(sim, autoping=False) as websocket:
         assert len(await stamps_of(websocket, 60)) == 10
         await websocket.ping()
         with pytest.raises(TimeoutError):
@@ -183,25 +187,22 @@ async def test_a_forgotten_connection_says_nothing_and_answers_nothing() -> None
 
 @pytest.mark.looptime
 async def test_a_stuck_connection_answers_pings_and_closes() -> None:
-    async with in_virtual_time(websocket_silent_after_s=10, websocket_silent_pongs=True) as sim:
-        url = f"{sim.served.websocket_url}preprocessed-data/{sim.ids[0]}/"
-        async with sim.session.ws_connect(url, autoping=False) as websocket:
-            await websocket.send_json({"token": sim.token})
-            assert [await websocket.receive_json() for _ in range(2)] == [NEEDED, {"message": "Authorized"}]
-            for _ in range(10):
-                assert "gnss" in await websocket.receive_json()
-            await asyncio.sleep(60)
-            await websocket.ping(b"there?")
-            message = await websocket.receive()
-            assert (message.type, message.data) == (aiohttp.WSMsgType.PONG, b"there?")
-            await websocket.close()
-            assert websocket.close_code == 1000
+    async with (
+        in_virtual_time(websocket_silent_after_s=10, websocket_silent_pongs=True) as sim,
+        authorised(sim, autoping=False) as websocket,
+    ):
+        for _ in range(10):
+            assert "gnss" in await websocket.receive_json()
+        await asyncio.sleep(60)
+        await websocket.ping(b"there?")
+        message = await websocket.receive()
+        assert (message.type, message.data) == (aiohttp.WSMsgType.PONG, b"there?")
+        await websocket.close()
+        assert websocket.close_code == 1000
 
 
 async def test_a_healthy_connection_answers_pings_also_before_the_token(sim: Bench) -> None:
-    url = f"{sim.served.websocket_url}preprocessed-data/{sim.ids[0]}/"
-    async with sim.session.ws_connect(url, autoping=False) as websocket:
-        await websocket.receive_json()
+    async with connected(sim, autoping=False) as websocket:
         await websocket.ping()
         assert (await websocket.receive()).type is aiohttp.WSMsgType.PONG
         await websocket.send_json({"token": sim.token})
