@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from gateway.cloud.errors import CloudError, Throttled
+from gateway.cloud.errors import CloudError, Forbidden, NotFound, Throttled, Unauthorized
 from gateway.cloud.models import TimestampAnswer
 from gateway.cloud.retry import backoff_s
 from gateway.telemetry.channel import Channel
@@ -139,15 +139,17 @@ class Follower:
         channel, now_s = self._channel, self._now()
         level = logging.WARNING if self._failures == FAILURES_TO_WARN else logging.DEBUG
         _LOG.log(level, "Tracker %s: its stream failed. %s", channel.wearer.serial_number, error.text)
-        if not is_refusal(error):
+        if is_refusal(error):
+            self._reachability.answered()  # it said no, but it answered
+        else:
             self._reachability.failed(error, now_s)
             if self._tail is None:
                 channel.gaps.poll_failed(gap_reason(error), now_s - self._read_s)
-            return False
-        self._reachability.answered()  # it said no, but it answered
         # A websocket may be refused for other reasons than whose tracker it is; requests tell, and the tail makes them.
-        if self._tail is None and await self._is_foreign() and channel.device_id == self._device_id:
-            self._on_refused()
+        if self._tail is None and isinstance(error, Forbidden | NotFound | Unauthorized) and await self._is_foreign():
+            self._reachability.answered()
+            if channel.device_id == self._device_id:
+                self._on_refused()
             return True
         return False
 

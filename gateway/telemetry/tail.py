@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from gateway.cloud.errors import BadAnswer, CloudError, Forbidden, NotFound, Rejected, Throttled
@@ -135,12 +134,17 @@ class Tail:
         return True
 
     async def _turn(self) -> None:
-        """Wait until it is time to ask."""
-        while (delay_s := self._schedule.next_s - self._now()) > _TICK_S:
-            self._is_brought_forward.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
+        """Wait until it is time to ask: the time may move while waiting, either way."""
+        while True:
+            due_s = self._schedule.next_s
+            try:
+                async with asyncio.timeout_at(due_s):
                     await self._is_brought_forward.wait()
+                self._is_brought_forward.clear()
+            except TimeoutError:
+                # Compared with the plan and not with the clock, which may be a rounding error short of it.
+                if self._schedule.next_s <= due_s:
+                    return
 
     async def _latest(self) -> DecodedRows:
         overdue_s = self._schedule.overdue_s(self._sent_s)

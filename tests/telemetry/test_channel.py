@@ -206,7 +206,8 @@ def test_old_rows_in_the_first_answer_are_those_of_a_tracker_that_rested_and_no_
     assert (channel.clock_error_ms, len(channel.ring), channel.counters.rows_outdated) == (None, 0, 10)
     assert channel.presence(2.0) is Presence.WAITING
     channel.rows_came(block(*old, NOW_MS - 60 * DAY_MS + 1000), 3.0)
-    assert channel.clock_error_ms == 1000 - 60 * DAY_MS, "but whoever sends such a row now has a wrong clock"
+    wrong_by = (channel.clock_error_ms, channel.moved_s)
+    assert wrong_by == (1000 - 60 * DAY_MS, 3.0), "but whoever sends such a row now has a wrong clock"
     channel.rows_came(block(*second(NOW_MS - 1000)), 4.0)
     assert (channel.clock_error_ms, channel.presence(4.0)) == (None, Presence.LIVE)
     assert channel.gaps.gaps == ()
