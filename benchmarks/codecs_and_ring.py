@@ -1,4 +1,4 @@
-"""What a sample costs on its way: decoding, appending, encoding. CPU time, the smallest of many rounds.
+"""What a sample costs on its way: decoding, appending, reading, encoding. CPU time, the smallest of many rounds.
 
 Run: ``python -m benchmarks.codecs_and_ring`` in the checkout. Rounds of the things compared take turns, so that a noisy
 machine disturbs all of them alike; the smallest round is the one that was disturbed least.
@@ -6,6 +6,7 @@ machine disturbs all of them alike; the smallest round is the one that was distu
 
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import msgspec
@@ -77,39 +78,61 @@ def decoding() -> None:
 
 def appending() -> None:
     """Columns into the ring."""
-    for rows, overlap in ((10, 0), (20, 10), (300, 0)):
-        blocks = [block(turn * (rows - overlap), rows) for turn in range(300)]
+    for rows, overlap, capacity in (
+        (10, 0, 18_000),
+        (20, 10, 18_000),
+        (20, 10, 600),
+        (300, 0, 180_000),
+        (3000, 0, 36_000),
+    ):
+        blocks = [block(turn * (rows - overlap), rows) for turn in range(max(12, min(300, 36_000 // rows)))]
+        held = [part for part in blocks if capacity == 600][:100]
         best = float("inf")
-        for _ in range(ROUNDS):
-            ring = Ring(1, 18_000)
-            began = time.process_time_ns()
-            for part in blocks:
+        for _ in range(ROUNDS if rows < 3000 else 10):
+            ring = Ring(1, capacity)
+            for part in held:
                 ring.append(part)
-            best = min(best, (time.process_time_ns() - began) / len(blocks) / (rows - overlap) / 1000)
+            began = time.process_time_ns()
+            for part in blocks[len(held) :]:
+                ring.append(part)
+            best = min(best, (time.process_time_ns() - began) / (len(blocks) - len(held)) / 1000)
         known = f", {overlap} of them known" if overlap else ""
-        print(f"append, {rows:3} rows          {best:6.3f} us/new row{known}")
+        full = ", ring full" if held else ""
+        print(f"append, {rows:4} rows        {best:7.2f} us, {best / (rows - overlap):.3f} us/new row{known}{full}")
+    tracemalloc.start()
+    rings = [Ring(ch, 18_000) for ch in range(10)]
+    print(f"ring                      {tracemalloc.get_traced_memory()[0] / len(rings) / 18_000:7.2f} bytes/row")
+    tracemalloc.stop()
 
 
 def encoding() -> None:
-    """One frame of 30 trackers x 10 rows."""
+    """One frame of 30 trackers x 10 rows, out of their rings."""
     rng = np.random.default_rng(1)
-    runs = []
+    rings = []
     for ch in range(1, 31):
         part = block(0, 10)
         part.values[Column.LATITUDE] += np.round(rng.random(10) / 1000, 7)
-        runs.append(Arrivals(ch, 1, part))
+        rings.append(Ring(ch, 100))
+        rings[-1].append(part)
     columns = range(len(QUANTITIES))
     head = {"op": "d", "sub": 1, "seq": 1}
+
+    def read() -> list[Arrivals]:
+        return [run for ring in rings if (run := ring.read(0, 470)) is not None]
+
+    runs = read()
     rows = [
         {"ch": run.ch, "t": int(t), **dict(zip("abcdefghi", run.block.values[:, i].tolist(), strict=True))}
         for run in runs
         for i, t in enumerate(run.block.t_ms)
     ]
     cost = smallest_us(
+        read=read,
         msgpack=lambda: encode_rows(head, runs, columns, Codec.MSGPACK),
         json=lambda: encode_rows(head, runs, columns, Codec.JSON),
         objects=lambda: msgspec.json.encode(rows),
     )
+    print(f"read   30 x 10            {cost['read']:7.1f} us")
     for codec in Codec:
         size = len(encode_rows(head, runs, columns, codec))
         print(

@@ -41,7 +41,7 @@ class Codec(StrEnum):
     MSGPACK = "insiders.gw.v1+msgpack"
 
 
-MAX_ROWS = {Codec.JSON: 200, Codec.MSGPACK: 480}
+MAX_ROWS = {Codec.JSON: 200, Codec.MSGPACK: 470}
 """Rows of which a message of `MAX_FRAME_BYTES` can hold that many whatever their values are."""
 
 

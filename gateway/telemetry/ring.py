@@ -9,7 +9,6 @@ again they stand behind younger ones, which would then have to go before their t
 such rows, and shrinks back when they have aged.
 """
 
-from enum import IntFlag
 from typing import Any, Self
 
 import msgspec
@@ -26,17 +25,14 @@ is older can only come from history."""
 
 _RECENT_ROWS = 2 * LIVE_WINDOW_MS // SAMPLE_PERIOD_MS
 
+# What a row's flags may be. Plain numbers: an `IntFlag` would make a read twice as dear.
+_LATE = 1  # rows newer than it had arrived before it
+_MISDATED = 2  # its time is wrong, and tells nothing of before and after
+
 
 def rows_for(minutes: float) -> int:
     """Rows that hold the given span at the trackers' sample rate."""
     return max(1, round(minutes * 60_000 / SAMPLE_PERIOD_MS))
-
-
-class Flag(IntFlag):
-    """What the ring notes of a row."""
-
-    LATE = 1  # rows newer than it had arrived before it
-    MISDATED = 2  # its time is wrong
 
 
 class RingDump(msgspec.Struct, frozen=True, eq=False):
@@ -107,10 +103,9 @@ class Ring:
         ring._next = dump.newest + 1
         ring._newest_ms = dump.newest_ms
         ring._recent = set(dump.recent)
-        ring._move(dump.rows.view(np.uint8).reshape(-1, ROW.itemsize), max(capacity, len(dump.rows)))
-        flagged = np.flatnonzero(ring._table.flags)
-        ring._last_flagged = ring.newest if len(flagged) else 0
-        ring._move(ring._in_order(ring._table.raw), max(capacity, min(ring._needed(), ring._most_rows)))
+        slots = max(capacity, min(len(dump.rows), ring._most_rows))
+        ring._move(dump.rows.view(np.uint8).reshape(-1, ROW.itemsize), slots)
+        ring._last_flagged = ring.newest if dump.rows["flags"].any() else 0
         return ring
 
     @property
@@ -151,10 +146,12 @@ class Ring:
             if not rows:
                 return block.take([])
             if len(rows) < len(times):
-                block = block.take(rows)
+                # What is new mostly lies at the end, and numpy cuts many times faster than it picks.
+                is_tail = rows[0] + len(rows) == len(times)
+                block = block.take(slice(rows[0], None) if is_tail else rows)
                 times = [times[row] for row in rows]
         if is_misdated:
-            self._write(block, Flag.MISDATED)
+            self._write(block, _MISDATED)
             return block
         late = sum(t_ms < self._newest_ms for t_ms in times) if times[0] < self._newest_ms else 0
         self._newest_ms = max(self._newest_ms, times[-1])
@@ -163,7 +160,7 @@ class Ring:
             horizon_ms = self._newest_ms - LIVE_WINDOW_MS
             self._recent = {t_ms for t_ms in self._recent if t_ms >= horizon_ms}
         if late:
-            self._write(block.take(slice(late)), Flag.LATE)
+            self._write(block.take(slice(late)), _LATE)
         if late < len(times):
             self._write(block.take(slice(late, None)) if late else block)
         return block
@@ -192,7 +189,7 @@ class Ring:
             if len(changes):
                 stop = start + int(changes[0])
         block = PackedBlock(self._table.rows[start:stop])
-        return Arrivals(self.ch, n0, block, bool(flags & Flag.LATE), bool(flags & Flag.MISDATED))
+        return Arrivals(self.ch, n0, block, flags == _LATE, flags == _MISDATED)
 
     def since(self, from_ms: int) -> int:
         """A cursor that lies before every row rightly measured at or after a time, as close to them as can be."""
@@ -229,6 +226,11 @@ class Ring:
         )
 
     @property
+    def _span_from_ms(self) -> int:
+        """The span lies after this time, and ends with the newest row."""
+        return self._newest_ms - self.capacity * SAMPLE_PERIOD_MS
+
+    @property
     def _most_rows(self) -> int:
         # A ring whose whole past was fetched again holds it twice when the youngest of the rows before has aged: what
         # was fetched stands behind that one, and as many new rows behind both.
@@ -254,28 +256,30 @@ class Ring:
 
     def _write(self, block: SampleBlock, flags: int = 0) -> None:
         """Append new rows that are flagged alike."""
-        start = 0
-        while start < len(block):
+        start, stop = 0, len(block)
+        while start < stop:
             # More than the capacity as if it had come in several answers, each of which pushes out what is before it.
-            count = min(len(block) - start, self.capacity)
-            if len(self) + count > len(self._table):
+            count = min(stop - start, self.capacity)
+            if self._next - self._oldest + count > len(self._table):
                 self._make_room(count)
-            place = self._next % len(self._table)
-            count = min(count, len(self._table) - place)
-            part = block if count == len(block) else block.take(slice(start, start + count))
+            slots = len(self._table)
+            place = self._next % slots
+            count = min(count, slots - place)
+            part = block if count == stop else block.take(slice(start, start + count))
             self._table.write(place, part, flags)
             start += count
             self._next += count
             if flags:
                 self._last_flagged = self.newest
-            if place + count == len(self._table) > self.capacity:
+            if place + count == slots > self.capacity:
                 self._shrink()
 
     def _make_room(self, count: int) -> None:
         """Give up the oldest rows for new ones; rather grow than give up one that lies within the span."""
         excess = len(self) + count - len(self._table)
-        is_within = self._is_within(excess)
-        if is_within.any():
+        # Asked with every answer as soon as the ring is full, and of ten numbers Python finds the largest soonest.
+        may_be_within = max(self._in_order(self._table.t_ms, excess).tolist()) > self._span_from_ms
+        if may_be_within and (is_within := self._is_within(excess)).any():
             needed = len(self) - int(is_within.argmax()) + count
             slots = min(needed + self._margin, self._most_rows)
             if slots > len(self._table):
@@ -296,14 +300,13 @@ class Ring:
         return len(self) - int(is_within.argmax()) if is_within.any() else 0
 
     def _is_within(self, count: int | None = None) -> NDArray[np.bool_]:
-        """Which rows, of the oldest `count`, lie within the span that ends with the newest."""
-        from_ms = self._newest_ms - self.capacity * SAMPLE_PERIOD_MS
-        is_within: NDArray[np.bool_] = self._in_order(self._table.t_ms, count) > from_ms
-        return is_within & self._is_dated(count) if is_within.any() else is_within
+        """Which rows, of the oldest `count`, lie within the span."""
+        is_within: NDArray[np.bool_] = self._in_order(self._table.t_ms, count) > self._span_from_ms
+        return is_within & self._is_dated(count)
 
     def _is_dated(self, count: int | None = None) -> NDArray[np.bool_]:
         """Which rows, of the oldest `count`, have a right time."""
-        is_dated: NDArray[np.bool_] = self._in_order(self._table.flags, count) < Flag.MISDATED
+        is_dated: NDArray[np.bool_] = self._in_order(self._table.flags, count) != _MISDATED
         return is_dated
 
     def _in_order(self, array: NDArray[Any], count: int | None = None) -> NDArray[Any]:

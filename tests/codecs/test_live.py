@@ -23,6 +23,7 @@ from insiders_codecs.live import (
     encode_rows,
     schema,
 )
+from insiders_codecs.packing import PackedBlock, pack
 from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, SampleBlock
 
 ALL = tuple(range(len(QUANTITIES)))
@@ -53,6 +54,23 @@ def golden_runs() -> list[Arrivals]:
         np.array([[-33.8567844, NAN], [151.2152967, NAN], [-3.25, NAN], [0, 9.999], *[[NAN, NAN]] * 5]),
     )
     return [Arrivals(1, 1001, rider), Arrivals(7, 88, player, is_late=True)]
+
+
+def misdated_runs() -> list[Arrivals]:
+    """A row of a tracker whose clock began anew in 1970, and one of a tracker whose clock is right."""
+    block = SampleBlock(np.array([5_000]), np.array([[46.5196535], [6.6322734], [495.2], [11.417], *[[NAN]] * 5]))
+    right = SampleBlock(np.array([1_700_000_000_597]), block.values)
+    return [Arrivals(1, 1004, block, is_misdated=True), Arrivals(2, 7, right)]
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_a_misdated_block_says_so_and_no_other_does(codec: Codec) -> None:
+    name = f"misdated.{codec.name.lower()}"
+    frame = encode_rows({"op": "d", "sub": 1, "seq": 43}, misdated_runs(), ALL, codec)
+    assert frame == (GOLDEN / name).read_bytes()
+    message = decode(frame, codec)
+    assert [block.get("misdated") for block in message["blocks"]] == [True, None]
+    assert [run.is_misdated for run in decode_rows(message, schema(ALL))] == [True, False]
 
 
 @pytest.mark.parametrize(("codec", "name"), [(Codec.JSON, "frame.json"), (Codec.MSGPACK, "frame.msgpack")])
@@ -122,7 +140,8 @@ def runs_of_rows(draw: st.DrawFn) -> list[Arrivals]:
             for column, q in enumerate(QUANTITIES)
         ]
         block = SampleBlock(t0 + np.cumsum(steps), np.array(values))
-        runs.append(Arrivals(draw(st.integers(1, 99)), draw(st.integers(1, 2**40)), block, draw(st.booleans())))
+        flags = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
+        runs.append(Arrivals(draw(st.integers(1, 99)), draw(st.integers(1, 2**40)), block, *flags))
     return runs
 
 
@@ -133,11 +152,22 @@ def test_rows_survive_both_codecs_to_the_last_digit(runs: list[Arrivals], column
         read = decode_rows(message, schema(columns))
         assert len(read) == len(runs)
         for got, sent in zip(read, runs, strict=True):
-            assert (got.ch, got.n0, got.is_late) == (sent.ch, sent.n0, sent.is_late)
+            assert (got.ch, got.n0, got.is_late, got.is_misdated) == (sent.ch, sent.n0, sent.is_late, sent.is_misdated)
             np.testing.assert_array_equal(got.block.t_ms, sent.block.t_ms)
             np.testing.assert_array_equal(got.block.values[columns], sent.block.values[columns])
             others = [column for column in ALL if column not in columns]
             assert np.isnan(got.block.values[others]).all()
+
+
+@given(runs_of_rows())
+def test_packed_rows_are_sent_like_those_they_were_packed_from(runs: list[Arrivals]) -> None:
+    packed = [
+        Arrivals(run.ch, run.n0, PackedBlock(pack(run.block)), run.is_late, run.is_misdated)
+        for run in runs
+        if isinstance(run.block, SampleBlock)
+    ]
+    for codec in Codec:
+        assert encode_rows({"op": "d"}, packed, ALL, codec) == encode_rows({"op": "d"}, runs, ALL, codec)
 
 
 @pytest.mark.parametrize("codec", Codec)
@@ -154,7 +184,7 @@ def test_the_largest_frame_keeps_the_announced_limit(codec: Codec, rows_per_run:
                 2**44 + 7 * np.arange(min(rows_per_run, rows - start)),
                 np.repeat(lowest, min(rows_per_run, rows - start), 1),
             ),
-            is_late=True,
+            is_misdated=True,
         )
         for start in range(0, rows, rows_per_run)
     ]
@@ -229,9 +259,9 @@ frame_like = st.fixed_dictionaries(
         "blocks": anything
         | st.lists(
             st.dictionaries(
-                st.sampled_from(["ch", "n0", "rows", "t0", "dt", "t", "late"]),
+                st.sampled_from(["ch", "n0", "rows", "t0", "dt", "t", "late", "misdated"]),
                 st.integers(-2, 40) | anything,
-                max_size=7,
+                max_size=8,
             ),
             max_size=3,
         ),
