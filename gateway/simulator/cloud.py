@@ -30,7 +30,7 @@ from gateway.simulator.world import World
 HISTORY_S = 600.0
 NewOwner = Literal["ours", "other", "nobody"]
 
-_OWNED_BEFORE_MS = 7 * 86_400_000  # an ownership that lasts at the start began a week ago
+_OWNED_BEFORE_MS = 7 * 86_400_000  # an ownership that lasts at the start began a week ago, or with the world
 
 
 class SimulatedCloud:
@@ -81,7 +81,7 @@ class SimulatedCloud:
         self._deliveries = [Delivery(seed, place, first_ms + phase, start_ms) for place, phase in enumerate(phases)]
         self._bluetooth = [BluetoothConfig(_pairings(place)) for place in range(trackers)]
         self._frozen: dict[tuple[int, int, int, int], int] = {}
-        self._assign(start_ms)
+        self._assign(min(first_ms, start_ms - _OWNED_BEFORE_MS))
 
     @property
     def faults(self) -> Faults:
@@ -257,13 +257,13 @@ class SimulatedCloud:
         every_ms, lasts_ms = round(self._faults.outage_every_s * 1000), round(self._faults.outage_s * 1000)
         return Schedule(every_ms, lasts_ms, self._start_ms - lasts_ms)
 
-    def _assign(self, start_ms: int) -> None:
+    def _assign(self, since_ms: int) -> None:
         foreign = self.devices[max(0, len(self.devices) - self._faults.initially_foreign) :]
         ours = self.devices[: min(self._faults.initially_owned, len(self.devices) - len(foreign))]
         for manager, devices in ((self.accounts.ours, ours), (self.accounts.other, foreign)):
             for device in devices:
-                device.activation_ms = start_ms - _OWNED_BEFORE_MS
-                self.ownerships.take(manager.manager_id, device.device_id, device.activation_ms)
+                device.activation_ms = since_ms
+                self.ownerships.take(manager.manager_id, device.device_id, since_ms)
 
 
 def _pairings(place: int) -> Pairings:

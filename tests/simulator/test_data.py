@@ -412,3 +412,6 @@ async def test_the_past_is_as_long_as_the_cloud_was_told() -> None:
     assert size == (last - first) // 100 + 1
     assert len(cloud.truth(device, START_MS - DAY_MS, START_MS - DAY_MS + 10_000)) in range(90, 101)
     assert cloud._world._blocks.keys() == {0}
+    older = SimulatedCloud(2, 7, Faults(), clock, history_s=20 * 86_400)
+    [(owned_since, _)] = older.ownerships.spans(older.accounts.ours.manager_id, device)
+    assert owned_since == START_MS - 20 * DAY_MS
