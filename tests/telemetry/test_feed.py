@@ -1,7 +1,7 @@
 """All channels: who is polled, and what the audience hears, in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,8 +11,10 @@ from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
 from gateway.telemetry.gaps import Gap
+from gateway.telemetry.holes import GapReason
+from gateway.telemetry.snapshot import SavedChannel
 from insiders_codecs.cloud import DecodedRows, decode_rows
-from tests.telemetry.scripted import Decode, ScriptedCloud, body
+from tests.telemetry.scripted import Decode, ScriptedCloud, block, body
 
 pytestmark = pytest.mark.looptime
 
@@ -225,3 +227,50 @@ async def test_a_clock_that_goes_wrong_or_right_is_told_although_the_presence_st
             bench.feed.channels[1].clock_error_ms = error_ms
             await asyncio.sleep(1)
     assert bench.heard.presences[told:] == [(1, Presence.UNCLAIMED)] * 2
+
+
+def feed_of(*serial_numbers: str, saved: Sequence[SavedChannel] = ()) -> Feed:
+    wearers = [Wearer(serial_number) for serial_number in serial_numbers]
+    return Feed(wearers, 600, Moving(), Audience(), Problems(lambda: 0), lambda _serial_number: None, saved=saved)
+
+
+async def test_after_a_restart_a_tracker_goes_on_under_its_number_and_no_number_is_given_twice() -> None:
+    before = feed_of("SN-1", "SN-2", "SN-3")
+    for ch, channel in before.channels.items():
+        channel.device_id = 10 * ch
+        channel.rows_came(block(100, 200, 5_000, 20_000), 0.0)
+    after = feed_of("SN-0", "SN-3", "SN-1", saved=[channel.saved() for channel in before.channels.values()])
+    assert {ch: channel.wearer.serial_number for ch, channel in after.channels.items()} == {
+        4: "SN-0",
+        3: "SN-3",
+        1: "SN-1",
+    }
+    restored, was = after.channels[3], before.channels[3]
+    assert (restored.device_id, len(restored.ring), restored.ring.newest) == (30, 4, 4)
+    assert (restored.counters, restored.gaps.gaps) == (was.counters, was.gaps.gaps)
+    assert (after.channels[4].device_id, len(after.channels[4].ring)) == (None, 0)
+
+
+async def test_after_a_restart_the_rows_of_a_tracker_that_was_lost_meanwhile_are_forgotten() -> None:
+    before = feed_of("SN-1")
+    before.channels[1].device_id = 10
+    before.channels[1].rows_came(block(100, 200), 0.0)
+    after = feed_of("SN-1", saved=[before.channels[1].saved()])
+    after.assign({})
+    assert len(after.channels[1].ring) == 0
+    assert after.channels[1].ring.newest == 2, "arrival numbers go on"
+
+
+async def test_a_gateway_that_went_on_asks_for_rows_at_once_and_keeps_those_it_has() -> None:
+    before = feed_of("SN-1")
+    before.channels[1].device_id = 10
+    before.channels[1].rows_came(block(*range(-60_000, -50_000, 100)), 0.0)
+    feed = feed_of("SN-1", saved=[before.channels[1].saved()])
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(feed.run(lambda: None))
+        await asyncio.sleep(6.5)
+        running.cancel()
+    ring = feed.channels[1].ring
+    assert len(ring) == 100 + 70
+    (gap,) = feed.channels[1].gaps.gaps
+    assert (gap.reason, gap.from_ms, gap.to_ms) == (GapReason.GATEWAY_RESTART, -50_100, 0)
