@@ -209,6 +209,12 @@ class GapTracker:
             self._first_ms = from_ms
             self._measure(gap)
 
+    def not_ours(self, from_ms: int, to_ms: int) -> None:
+        """Take note that what was measured in ``[from_ms, to_ms]`` is somebody else's: none of it is missing."""
+        for gap_id in self._holes.carve(from_ms, to_ms):
+            if gap_id:
+                self._measure(self._gaps[gap_id])
+
     def proved_silent(self, from_ms: int, to_ms: int) -> None:
         """Take note that the cloud has none of the rows that are missing between two instants.
 

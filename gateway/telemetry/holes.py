@@ -126,6 +126,22 @@ class Holes:
         start, stop = np.searchsorted(self.after_ms, (from_ms, to_ms))
         return slice(int(start), int(stop))
 
+    def carve(self, from_ms: int, to_ms: int) -> list[int]:
+        """Take the instants of ``[from_ms, to_ms]`` out of the holes; returns the gaps that lost some."""
+        cut = np.flatnonzero((self.after_ms < to_ms) & (self.before_ms > from_ms))
+        gap, reason = self.gap[cut], self.reason[cut]
+        after_ms, before_ms = self.after_ms[cut], self.before_ms[cut]
+        self._remove(cut)
+        self.after_ms = np.concatenate((self.after_ms, after_ms, np.maximum(after_ms, to_ms)))
+        self.before_ms = np.concatenate((self.before_ms, np.minimum(before_ms, from_ms), before_ms))
+        self.gap = np.concatenate((self.gap, gap, gap))
+        self.reason = np.concatenate((self.reason, reason, reason))
+        self._remove(np.flatnonzero(self.before_ms - self.after_ms <= LARGEST_STEP_MS))
+        order = np.argsort(self.after_ms)
+        self.after_ms, self.before_ms = self.after_ms[order], self.before_ms[order]
+        self.gap, self.reason = self.gap[order], self.reason[order]
+        return sorted(set(gap.tolist()))
+
     def drop(self, gaps: list[int]) -> None:
         """Forget the holes of some gaps."""
         self._remove(np.flatnonzero(np.isin(self.gap, gaps)))

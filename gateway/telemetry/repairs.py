@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from gateway.cloud.models import OPEN_END_MS
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.gaps import Gap, GapState, Hole
 from gateway.telemetry.holes import GapReason
@@ -188,8 +189,15 @@ class Repairs:
 
     def ownerships_came(self, ask: Ask, spans: Iterable[Span]) -> None:
         """Take in when the tracker was ours."""
-        if (desk := self._current(ask)) is not None:
-            desk.owned = joined(spans, 1)
+        if (desk := self._current(ask)) is None:
+            return
+        desk.owned = joined(spans, 1)
+        end_ms = -OPEN_END_MS
+        for start_ms, stop_ms in (*desk.owned, (OPEN_END_MS, OPEN_END_MS)) if desk.owned else ():
+            desk.channel.gaps.not_ours(end_ms + 1, start_ms - 1)
+            end_ms = stop_ms
+        # What is missing may be less than it was when the look began.
+        desk.look, desk.rest_until_s = None, -math.inf
 
     def ranges_came(self, ask: Ask, ranges: Sequence[Range], now_s: float) -> None:
         """Take in where the cloud has rows, and how many."""

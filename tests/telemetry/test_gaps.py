@@ -245,6 +245,21 @@ def test_a_past_that_begins_with_the_first_row_is_no_gap() -> None:
     assert gaps.changes() == []
 
 
+def test_what_was_measured_for_somebody_else_is_not_missing() -> None:
+    gaps = GapTracker()
+    gaps.began(0)
+    came(gaps, times(60_000, 61_000))
+    gaps.not_ours(20_000, 40_000)
+    (gap,) = gaps.gaps
+    assert (gap.from_ms, gap.to_ms, gap.rows, gap.rows_repaired) == (0, 60_000, 199 + 199, 0)
+    gaps.not_ours(-(2**60), 50_000)
+    (gap,) = gaps.gaps
+    assert (gap.from_ms, gap.to_ms, gap.rows) == (50_000, 60_000, 99)
+    gaps.changes()
+    gaps.not_ours(60_000, 2**60)
+    assert gaps.changes() == []
+
+
 def test_what_the_cloud_does_not_have_either_is_silence() -> None:
     gaps = GapTracker()
     came(gaps, times(0, 1000))
@@ -323,7 +338,7 @@ class Bookkeeping(RuleBasedStateMachine):
         self.received: set[int] = set()
         self.first: int | None = None
         self.told: dict[int, Gap] = {}
-        self.silent: set[int] = set()
+        self.disowned: set[int] = set()
 
     @initialize(begins=st.booleans())
     def begin(self, begins: bool) -> None:
@@ -366,6 +381,14 @@ class Bookkeeping(RuleBasedStateMachine):
     def prove(self, start: int, length: int) -> None:
         self.gaps.proved_silent(GRID * start, GRID * (start + length))
 
+    @precondition(lambda self: self.received)
+    @rule(start=st.integers(-10, 250), length=st.integers(0, 100))
+    def disown(self, start: int, length: int) -> None:
+        self.gaps.not_ours(GRID * start, GRID * (start + length))
+        before = GRID * start, GRID * (start + length)
+        missing = {t for t in range(before[0], before[1] + 1, GRID) if t < max(self.received)} - self.received
+        self.disowned |= {t for t in missing if self.first is not None and t > self.first}
+
     @rule()
     def restart(self) -> None:
         packed = msgpack.packb(self.gaps.dump())
@@ -384,7 +407,7 @@ class Bookkeeping(RuleBasedStateMachine):
         holes = self.gaps._holes
         stretches = list(zip(holes.after_ms.tolist(), holes.before_ms.tolist(), strict=True))
         instants = [t_ms for after, before in stretches for t_ms in range(after + GRID, before, GRID)]
-        assert sorted(instants) == sorted(wanted - self.received)
+        assert sorted(instants) == sorted(wanted - self.received - self.disowned)
         assert instants == sorted(instants), "holes are in order and do not overlap"
         assert sum(self.gaps.totals.rows_missing.values()) == len(instants)
 
