@@ -10,8 +10,10 @@ whatever comes in place of "Authorized" is one, but for the close codes by which
 import asyncio
 import math
 import random
+from asyncio import sslproto
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Literal
 
 import aiohttp
@@ -24,6 +26,7 @@ from gateway.cloud.auth import AccessToken, Authoriser
 from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, Throttled, Unauthorized, Unreachable
 from gateway.cloud.exchange import USER_AGENT, Exchange, translated
 from gateway.cloud.pacing import Priority
+from gateway.cloud.replay import Replay
 from insiders_codecs.cloud import DecodedRows
 from insiders_codecs.cloud_updates import decode_update
 
@@ -49,6 +52,7 @@ _MAX_OPENING = 6
 
 _GOODBYE_S = 1.0
 _MAX_REFUSAL = 16 * 1024
+_TLS_RECORD = 16 * 1024
 _OPERATION = "live_data"
 _PROMPT, _WELCOME = "Authorization needed", "Authorized"
 
@@ -88,37 +92,20 @@ class Streams:
         self._now = asyncio.get_running_loop().time
         self._opening = asyncio.Semaphore(_MAX_OPENING)
         self._closed_until_s = 0.0
-        # Device -> the token its websocket was opened with last.
-        self._worked_with: dict[int, AccessToken] = {}
+        self._replay = Replay(authoriser)
 
     @asynccontextmanager
     async def open(self, device_id: int) -> AsyncIterator[AsyncIterator[DecodedRows]]:
         """Connect and authorise; what `gateway.cloud.client.CloudClient.live` promises."""
         async with self._opening:
-            websocket, token = await self._authorised(device_id)
+            websocket, token = await self._replay.perform(device_id, partial(self._connected, device_id))
         try:
             async with aclosing(self._updates(websocket, token)) as updates:
                 yield updates
         finally:
             await websocket.close()
 
-    async def _authorised(self, device_id: int) -> tuple[_Websocket, AccessToken]:
-        token = await self._authoriser.token()
-        try:
-            websocket = await self._connected(device_id, token)
-        except (Unauthorized, Forbidden) as refusal:
-            # As for requests: no token is spent on a right that this one never had here.
-            if isinstance(refusal, Forbidden) and self._worked_with.get(device_id) is not token:
-                raise
-            another = await self._authoriser.another(token)
-            if another is None:
-                raise
-            token = another
-            websocket = await self._connected(device_id, token)
-        self._worked_with[device_id] = token
-        return websocket, token
-
-    async def _connected(self, device_id: int, token: AccessToken) -> _Websocket:
+    async def _connected(self, device_id: int, token: AccessToken) -> tuple[_Websocket, AccessToken]:
         if (pause_s := self._closed_until_s - self._now()) > 0:
             raise Throttled(_OPERATION, pause_s)
         try:
@@ -135,7 +122,7 @@ class Streams:
             await websocket.close()
             raise
         self._authoriser.accepted(token)
-        return websocket
+        return websocket, token
 
     async def _handshake(self, path: str, token: AccessToken) -> _Websocket:
         try:
@@ -243,7 +230,10 @@ class Streams:
 
 
 def open_stream_session() -> aiohttp.ClientSession:
-    """A session for websockets, with the same strictness as the one for requests: no redirects, TLS is verified."""
+    """A session for websockets, as strict as the one for requests: no cookies, no redirects, TLS is verified."""
+    # asyncio reads into a buffer of 256 kB for each TLS connection, 250 MB for a thousand trackers. There is no public
+    # switch; a test notices if this one goes.
+    sslproto.SSLProtocol.max_size = _TLS_RECORD
     return aiohttp.ClientSession(
         # aiohttp would round the wait for a pong up to whole seconds.
         connector=aiohttp.TCPConnector(limit=0, force_close=True, timeout_ceil_threshold=math.inf),

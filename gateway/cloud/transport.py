@@ -13,9 +13,10 @@ from yarl import URL
 from gateway.cloud.answers import decode
 from gateway.cloud.auth import AccessToken, Authoriser
 from gateway.cloud.endpoints import EndpointTable
-from gateway.cloud.errors import BadAnswer, CloudError, Forbidden, Throttled, Unauthorized
+from gateway.cloud.errors import BadAnswer, CloudError, Throttled
 from gateway.cloud.exchange import Exchange, Query, Request
 from gateway.cloud.pacing import Priority
+from gateway.cloud.replay import Replay
 from gateway.cloud.retry import RetryBudget, backoff_s
 
 T = TypeVar("T")
@@ -43,8 +44,7 @@ class Transport:
         self._api_url = api_url
         self._endpoints = endpoints
         self._budget = RetryBudget()
-        # Operation and device -> the token it worked with last.
-        self._worked_with: dict[tuple[str, object], AccessToken] = {}
+        self._replay = Replay(authoriser)
 
     async def send(
         self,
@@ -112,24 +112,12 @@ class Transport:
         return await self._perform(request, decoder, ids or {})
 
     async def _perform(self, request: Request, decoder: Callable[[bytes], T], ids: Mapping[str, int | str]) -> T:
-        thing = (request.operation, ids.get("device"))
-        token = await self._authoriser.token()
-        try:
-            value = await self._once(request, decoder, token)
-        except (Unauthorized, Forbidden) as refusal:
-            # A 403 may be the token's fault only where the same token used to work: if the next one does not help, the
-            # right is gone, and no further token is spent on it.
-            if isinstance(refusal, Forbidden) and self._worked_with.get(thing) is not token:
-                raise
-            another = await self._authoriser.another(token)
-            if another is None:
-                raise
-            token = another
-            value = await self._once(request, decoder, token)
         # What a write without an id is about stands in its body: that one claim worked says nothing about the next.
-        if request.method == "GET" or "device" in ids:
-            self._worked_with[thing] = token
-        return value
+        is_about_one = request.method == "GET" or "device" in ids
+        return await self._replay.perform(
+            (request.operation, ids.get("device")) if is_about_one else None,
+            lambda token: self._once(request, decoder, token),
+        )
 
     async def _once(self, request: Request, decoder: Callable[[bytes], T], token: AccessToken) -> T:
         secrets = (*request.secrets, token.value)

@@ -2,6 +2,10 @@
 
 import asyncio
 import socket
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -19,7 +23,7 @@ from gateway.cloud.errors import (
     Unauthorized,
     Unreachable,
 )
-from gateway.cloud.stream import AUTHORISED_WITHIN_S, HANDSHAKE_S
+from gateway.cloud.stream import AUTHORISED_WITHIN_S, HANDSHAKE_S, open_stream_session
 from tests.cloud.scripted import Handler, ScriptedCloud, empty_rows
 from tests.cloud.websockets import (
     PROMPT,
@@ -334,3 +338,27 @@ async def test_a_switch_of_protocols_that_is_not_ours_is_a_bad_answer(cloud: Scr
     cloud.handler = answer
     async with cloud.open() as client:
         assert isinstance(await failure(client), BadAnswer)
+
+
+async def test_a_tls_connection_reads_into_a_buffer_of_one_record(tmp_path: Path) -> None:
+    """The standard library's is sixteen times as large, and a thousand trackers are a thousand connections."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    session = open_stream_session()
+    await session.close()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        trusted = ssl.create_default_context(cafile=certificate)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), ssl=trusted)
+        assert len(cast("Any", writer.transport)._ssl_protocol._ssl_buffer) == 16 * 1024
+        writer.close()
+        await writer.wait_closed()
