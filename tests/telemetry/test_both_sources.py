@@ -23,7 +23,9 @@ from gateway.telemetry.feed import Feed
 from gateway.telemetry.gaps import Gap
 from gateway.telemetry.sources import Source
 
-pytestmark = pytest.mark.looptime
+# What one end of a loopback connection writes is there for the other at once, so the loop need not look at its sockets
+# 42 times before its clock jumps.
+pytestmark = pytest.mark.looptime(noop_cycles=6)
 
 START_MS = 1_795_000_000_000
 UNREAD_S = 5.0
@@ -72,7 +74,7 @@ class World:
         end_s, worst_s = loop.time() + duration_s, 0.0
         waiting = {ch: (channel.ring.newest_ms, loop.time()) for ch, channel in self.feed.channels.items()}
         while loop.time() < end_s:
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.5)
             for channel in self.channels:
                 newest_ms, since_s = waiting[channel.ch]
                 if newest_ms != channel.ring.newest_ms or not self._has_unread(channel):
@@ -96,7 +98,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(source: Source = Source.AUTO, trackers: int = 4, **knobs: Any) -> AsyncIterator[World]:
+async def world(source: Source = Source.AUTO, trackers: int = 3, **knobs: Any) -> AsyncIterator[World]:
     loop = asyncio.get_running_loop()
     began_s = loop.time()
 
@@ -164,8 +166,8 @@ NASTY = {
     "streams live for half a second": {"websocket_lifetime_s": 0.5},
     "streams go silent and half open": {"websocket_silent_after_s": 8.0},
     "streams go silent and answer pings": {"websocket_silent_after_s": 8.0, "websocket_silent_pongs": True},
-    "two connections at most": {"websocket_max_connections": 2},
-    "two connections at most, with 429": {"websocket_max_connections": 2, "websocket_full_status": 429},
+    "one connection at most": {"websocket_max_connections": 1},
+    "one connection at most, with 429": {"websocket_max_connections": 1, "websocket_full_status": 429},
     "garbage": {"websocket_garbage_fraction": 0.3},
     "shuffled and twice": {"websocket_shuffle": 0.3, "duplicate_fraction": 0.3},
     "late batches": {"late_fraction": 0.3, "late_s": 12.0},
@@ -179,21 +181,21 @@ async def test_no_row_is_lost_or_doubled_and_the_picture_stays_fresh_whatever_th
     knobs: dict[str, Any],
 ) -> None:
     async with world() as w:
-        await asyncio.sleep(10)
+        await asyncio.sleep(5)
         w.faults(**knobs)
-        assert await w.follow(90) <= UNREAD_S
+        assert await w.follow(40) <= UNREAD_S
         end_ms = w.cloud.now_ms()
         w.cloud.faults = Faults()
-        await asyncio.sleep(25)
+        await asyncio.sleep(15)
         w.assert_rings_equal_the_cloud(end_ms)
         assert list(w.problems) == []
 
 
 async def test_streams_that_are_refused_are_given_time_and_come_back() -> None:
     async with world(websocket_max_connections=1) as w:
-        await w.follow(120)
+        await asyncio.sleep(90)
         tries = w.cloud.requests["live_data"]
-        await w.follow(60)
+        await asyncio.sleep(60)
         assert w.cloud.requests["live_data"] - tries <= 20, "trying costs requests"
         w.faults(websocket_max_connections=0)
         await asyncio.sleep(70)
@@ -205,7 +207,7 @@ async def test_streams_that_are_refused_are_given_time_and_come_back() -> None:
 async def test_revoked_tokens_cost_no_row() -> None:
     async with world() as w:
         await asyncio.sleep(10)
-        for _ in range(5):
+        for _ in range(3):
             w.cloud.accounts.revoke(refresh_tokens=False)
             assert await w.follow(10) <= UNREAD_S
         w.assert_rings_equal_the_cloud(w.cloud.now_ms() - 5000)
@@ -236,7 +238,7 @@ async def test_a_tracker_that_is_taken_away_is_noticed_within_seconds_and_the_ot
         assert w.refused == [w.channels[1].wearer.serial_number]
         assert len(w.channels[1].ring) == 0
         now_s = asyncio.get_running_loop().time()
-        assert [channel.presence(now_s) for channel in w.channels].count(Presence.LIVE) == 3
+        assert [channel.presence(now_s) for channel in w.channels].count(Presence.LIVE) == 2
 
 
 @pytest.mark.parametrize("error_s", [7_200, 1_800_000_000, -619_315_200], ids=["2 hours", "2083", "roll-over"])
@@ -278,7 +280,7 @@ async def test_a_sleeping_fleet_is_asked_for_times_and_not_for_rows_and_found_wh
         polls, peeks = w.polls, w.cloud.requests["latest_timestamp"]
         await asyncio.sleep(150)
         assert w.polls == polls
-        assert 36 <= w.cloud.requests["latest_timestamp"] - peeks <= 44
+        assert 27 <= w.cloud.requests["latest_timestamp"] - peeks <= 33
         for channel in w.channels:
             w.cloud.set_power(w.device_id(channel), on=True)
         await asyncio.sleep(20)
