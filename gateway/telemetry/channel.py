@@ -172,7 +172,7 @@ class Channel:
 
     def rows_on_top(self) -> int:
         """Rows from the future that lie on top of the cloud's latest ones and may hide them."""
-        return self._on_top.count(self._reference_ms())
+        return self._on_top.count(self._reference_ms()) if self._on_top else 0
 
     def lose(self) -> None:
         """The tracker is ours no longer: forget its samples, which are not ours to show."""

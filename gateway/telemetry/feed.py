@@ -59,7 +59,8 @@ class _Attendance:
     @property
     def is_over(self) -> bool:
         """Whether a task ended by itself, as it does when the cloud refuses the tracker."""
-        return any(task is not None and task.done() for task in (self.polling, self.streaming))
+        polling, streaming = self.polling, self.streaming
+        return (polling is not None and polling.done()) or (streaming is not None and streaming.done())
 
     def end(self) -> None:
         for task in (self.polling, self.streaming):
@@ -168,7 +169,8 @@ class Feed:
         for channel in self.channels.values():
             if channel.device_id is not None and channel.ch not in self._attended:
                 self._attended[channel.ch] = self._attendance(tasks, channel, channel.device_id)
-        wanted = streamed(self._source, map(self._candidate, self._attended))
+        now_s = asyncio.get_running_loop().time()
+        wanted = streamed(self._source, (self._candidate(ch, now_s) for ch in self._attended))
         for ch, attendance in self._attended.items():
             if ch in wanted and attendance.streaming is None:
                 attendance.streaming = self._stream(tasks, self.channels[ch], attendance)
@@ -188,8 +190,8 @@ class Feed:
         follower = Follower(channel, device_id, self._cloud, self._reachability, refused, attendance.tail)
         return tasks.create_task(follower.run(), name=f"stream of channel {channel.ch}, device {device_id}")
 
-    def _candidate(self, ch: int) -> Candidate:
-        channel, now_s = self.channels[ch], asyncio.get_running_loop().time()
+    def _candidate(self, ch: int, now_s: float) -> Candidate:
+        channel = self.channels[ch]
         silent_s = None if channel.moved_s is None else now_s - channel.moved_s
         is_streamed = self._attended[ch].streaming is not None
         return Candidate(ch, silent_s, is_streamed, is_hidden=channel.rows_on_top() >= MOST_ROWS)

@@ -69,6 +69,9 @@ class RowsOnTop:
     def __init__(self) -> None:
         self._t_ms: Times = np.empty(0, np.int64)
 
+    def __bool__(self) -> bool:
+        return len(self._t_ms) > 0
+
     def add(self, t_ms: Times) -> NDArray[np.bool_]:
         """Remember times; returns which of them were not known."""
         is_new = ~np.isin(t_ms, self._t_ms)
@@ -78,7 +81,7 @@ class RowsOnTop:
 
     def count(self, reference_ms: int | None) -> int:
         """How many lie on top of the right ones now."""
-        if not len(self._t_ms) or reference_ms is None:
+        if reference_ms is None:
             return 0
         return len(self._t_ms) - int(np.searchsorted(self._t_ms, reference_ms, "right"))
 
