@@ -71,7 +71,7 @@ def test_failures_slow_it_down_to_a_limit_and_an_answer_ends_that() -> None:
         asked = schedule.next_s
         schedule.failed(asked, asked)
         waits.append(schedule.next_s - asked)
-    assert waits == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert waits == [1.0, 2.0, 4.0, 4.0, 4.0, 4.0]
     assert schedule.failures == 6
     asked = schedule.next_s
     schedule.answered(asked, asked, asked, 10)
