@@ -119,7 +119,7 @@ class Authoriser:
                 if self._token is None or self._now() >= self._token.expires_at:
                     raise
                 _log.warning("The access token lives on, because it could not be renewed. %s", error.text)
-                self._renew_at = self._now() + RENEW_AGAIN_S
+                self._renew_at = min(self._now() + RENEW_AGAIN_S, self._token.expires_at)
                 return self._token
 
     async def another(self, refused: AccessToken) -> AccessToken | None:
