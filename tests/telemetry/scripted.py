@@ -39,6 +39,8 @@ class ScriptedCloud:
         peeked: Loop time of every request for the latest timestamp.
         opened: Loop time and device of every attempt to stream.
         streams: What the open stream of each device is to bring next; None ends it, an error breaks it.
+        queue_s: How long a request for rows waits for its turn before it goes out.
+        latency_s: How long it takes then.
     """
 
     script: list[bytes | Exception] = field(default_factory=lambda: [b"[]"])
@@ -48,11 +50,13 @@ class ScriptedCloud:
     peeked: list[float] = field(default_factory=list)
     opened: list[tuple[float, int]] = field(default_factory=list)
     streams: dict[int, asyncio.Queue[SampleBlock | CloudError | None]] = field(default_factory=dict)
+    queue_s: Callable[[], float] = lambda: 0.0
     latency_s: Callable[[], float] = lambda: 0.0
 
     async def latest_data(
         self, device_id: int, size: Callable[[], int], *, overdue_s: float = 0.0, decode: Decode = decode_rows
     ) -> DecodedRows:
+        await asyncio.sleep(self.queue_s())
         self.asked.append((asyncio.get_running_loop().time(), device_id, size(), overdue_s))
         await asyncio.sleep(self.latency_s())
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]

@@ -5,7 +5,17 @@ import logging
 
 import pytest
 
-from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, NotFound, Throttled, Unreachable
+from gateway.cloud.errors import (
+    BadAnswer,
+    Broken,
+    CloudError,
+    Fault,
+    Forbidden,
+    NotFound,
+    Rejected,
+    Throttled,
+    Unreachable,
+)
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
@@ -128,3 +138,62 @@ async def test_a_hole_is_looked_into_while_it_lies_inside_the_window_and_not_aft
         await bench.run(3.5)
         sizes.append([size for _, _, size, _ in bench.cloud.asked])
     assert sizes == [[MOST_ROWS, 20, 20, 20 + 248], [MOST_ROWS, 20, 20, 20]]
+
+
+async def test_rows_are_asked_for_up_to_the_moment_the_request_goes_out_and_not_the_one_it_was_due() -> None:
+    bench = Bench(body([100]))
+    bench.cloud.queue_s = lambda: 4.0
+    await bench.run(11.0)
+    assert [(asked_s, size) for asked_s, _, size, _ in bench.cloud.asked] == [(4.0, MOST_ROWS), (8.0, 50)]
+
+
+async def test_a_sleeping_tracker_whose_stream_wakes_and_stops_is_asked_three_seconds_later() -> None:
+    bench = Bench(body([100]), EMPTY)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(92.0))
+        await asyncio.sleep(85.5)
+        bench.tail.streamed(85.5)
+    assert next(asked_s for asked_s, *_ in bench.cloud.asked if asked_s > 85.5) == 88.5
+
+
+async def test_a_sleeping_tracker_is_asked_for_its_newest_time_and_for_rows_only_when_it_is_newer() -> None:
+    bench = Bench(body([100]), EMPTY)
+    bench.cloud.newest = 100
+    await bench.run(150.0)
+    polls, peeks = len(bench.cloud.asked), len(bench.cloud.peeked)
+    assert bench.cloud.asked[-1][0] < 61.0
+    assert peeks >= 5
+    bench.cloud.newest = 5_000
+    bench.cloud.script = [body(range(100, 5_100, 100)), EMPTY]
+    await bench.run(15.5)
+    assert bench.cloud.asked[polls][2] == 160, "all that can have come since the last peek"
+    assert len(bench.channel.ring) == 50
+
+
+@pytest.mark.parametrize(
+    ("error", "polls"),
+    [
+        (Rejected("latest_timestamp", 400), "always"),
+        (NotFound("latest_timestamp", "x", is_path_unknown=True), "always"),
+        (BadAnswer("latest_timestamp", Fault.WRONG_SHAPE), "always"),
+        (BadAnswer("latest_timestamp", Fault.NOT_JSON), "this time"),
+    ],
+)
+async def test_where_the_newest_time_is_not_to_be_had_rows_are_asked_for(error: CloudError, polls: str) -> None:
+    bench = Bench(body([100]), EMPTY)
+    bench.cloud.newest = error
+    await bench.run(120.0)
+    asleep = [asked_s for asked_s, *_ in bench.cloud.asked if asked_s > 62.0]
+    assert len(asleep) >= 3
+    assert len(bench.cloud.peeked) == (1 if polls == "always" else len(asleep) + 1)
+    assert bench.channel.counters.polls_failed == 0
+
+
+async def test_a_peek_that_fails_is_a_failed_poll_and_one_that_is_refused_a_refusal() -> None:
+    bench = Bench(body([100]), EMPTY)
+    bench.cloud.newest = DOWN
+    await bench.run(70.0)
+    assert bench.channel.counters.polls_failed >= 2
+    bench.cloud.newest = Forbidden("latest_timestamp")
+    await bench.run(20.0)
+    assert bench.refusals == 1
