@@ -142,9 +142,10 @@ async def test_a_hole_is_looked_into_while_it_lies_inside_the_window_and_not_aft
 
 async def test_rows_are_asked_for_up_to_the_moment_the_request_goes_out_and_not_the_one_it_was_due() -> None:
     bench = Bench(body([100]))
-    bench.cloud.queue_s = lambda: 4.0
-    await bench.run(11.0)
-    assert [(asked_s, size) for asked_s, _, size, _ in bench.cloud.asked] == [(4.0, MOST_ROWS), (8.0, 50)]
+    queue_s = iter([0.0, 3.5, 0.0])
+    bench.cloud.queue_s = lambda: next(queue_s)
+    await bench.run(5.5)
+    assert [(asked_s, size) for asked_s, _, size, _ in bench.cloud.asked] == [(0.0, MOST_ROWS), (4.5, 55), (5.0, 15)]
 
 
 async def test_a_sleeping_tracker_whose_stream_wakes_and_stops_is_asked_three_seconds_later() -> None:
