@@ -54,6 +54,14 @@ class Broken(Enum):
     CUT = "the connection broke off"
 
 
+_WHERE_TO_LOOK = {
+    Broken.NAME: "check the internet connection of this gateway and its DNS server, and the addresses in [cloud]",
+    Broken.CONNECT: "check the internet connection of this gateway and its firewall, and the addresses in [cloud]",
+    Broken.TIMEOUT: "check the internet connection of this gateway; if other sites answer, wait for the cloud",
+    Broken.CUT: "check what lies between this gateway and the cloud: a weak radio link, a proxy, a firewall",
+}
+
+
 class Unreachable(CloudError, ConnectionError):
     """No whole answer arrived: name resolution, connecting, waiting or reading failed.
 
@@ -63,10 +71,10 @@ class Unreachable(CloudError, ConnectionError):
     """
 
     code = "cloud_unreachable"
-    action = "check the internet connection of this gateway, and the addresses in [cloud]"
 
     def __init__(self, operation: str, reason: Broken, authority: str = "") -> None:
         super().__init__(operation)
+        self.action = _WHERE_TO_LOOK[reason]
         self.reason = reason
         self.authority = authority
 
