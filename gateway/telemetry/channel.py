@@ -250,8 +250,7 @@ class Channel:
         future = future.take(np.flatnonzero(self._on_top.add(future.t_ms)))
         new = 0
         for block in (past, future):
-            kept = self.ring.append(block, is_misdated=True)
-            if len(kept):
+            if len(block) and len(kept := self.ring.append(block, is_misdated=True)):
                 new += len(kept)
                 self.clock_error_ms = int(kept.t_ms[-1]) - reference_ms
         if new:
