@@ -292,3 +292,27 @@ async def test_no_secret_reaches_a_log_or_an_error(
     for secret in (PASSWORD, CLIENT_SECRET, "access-1", "refresh-1"):
         assert secret not in seen
     assert "***" in seen
+
+
+@pytest.mark.looptime
+async def test_days_of_renewals_need_no_password_and_no_clock_but_the_loops(cloud: ScriptedCloud) -> None:
+    login = Login("analyst", SecretStr(PASSWORD), "client", SecretStr(CLIENT_SECRET))
+    async with open_session() as session:
+        exchange = Exchange(session, Pacer(), Limits())
+        authoriser = Authoriser(exchange, URL(cloud.url + "oauth2/token/"), "oauth2/token/", login)
+        for _ in range(5 * 24 * 6):
+            assert value(await authoriser.token()) == cloud.newest_token
+            await asyncio.sleep(600)
+    assert grants(cloud) == ["password"] + ["refresh_token"] * 14
+
+
+async def test_a_token_is_not_handed_out_after_its_end_because_a_renewal_failed_shortly_before(
+    cloud: ScriptedCloud, authoriser: Authoriser, clock: Clock
+) -> None:
+    await authoriser.token()
+    cloud.token_handler = fail
+    clock.now_s += 36000 - 30
+    assert value(await authoriser.token()) == "access-1"
+    clock.now_s += 31
+    with pytest.raises(ServerFailed):
+        await authoriser.token()
