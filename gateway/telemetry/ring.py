@@ -9,6 +9,7 @@ again they stand behind younger ones, which would then have to go before their t
 such rows, and shrinks back when they have aged.
 """
 
+from bisect import bisect_right
 from typing import Any, Self
 
 import msgspec
@@ -22,8 +23,6 @@ from insiders_codecs.samples import SAMPLE_PERIOD_MS, SampleBlock
 LIVE_WINDOW_MS = 30_000
 """What the cloud's latest-data endpoint reaches back: 300 rows at 10 Hz. Repeats come from inside this window, and what
 is older can only come from history."""
-
-_RECENT_ROWS = 2 * LIVE_WINDOW_MS // SAMPLE_PERIOD_MS
 
 # What a row's flags may be. Plain numbers: an `IntFlag` would make a read twice as dear.
 _LATE = 1  # rows newer than it had arrived before it
@@ -45,7 +44,6 @@ class RingDump(msgspec.Struct, frozen=True, eq=False):
         withdrawn: As `Ring.withdrawn`.
         duplicates: As `Ring.duplicates`.
         overrun: As `Ring.overrun`.
-        recent: Times of recent rows, of those also that have been overwritten.
     """
 
     rows: Rows
@@ -54,7 +52,6 @@ class RingDump(msgspec.Struct, frozen=True, eq=False):
     withdrawn: int
     duplicates: int
     overrun: int
-    recent: list[int]
 
 
 class Ring:
@@ -73,7 +70,8 @@ class Ring:
 
         Args:
             ch: Channel number that its rows carry.
-            capacity: Rows in its span of time, at least 1.
+            capacity: Rows in its span of time, at least 1. What the cloud repeats is known while its row is here, so
+                let the span be longer than `LIVE_WINDOW_MS`.
         """
         self.ch = ch
         self.capacity = capacity
@@ -86,7 +84,6 @@ class Ring:
         self._next = 1
         self._newest_ms = -1
         self._last_flagged = 0
-        self._recent: set[int] = set()
         self._table = RowTable(capacity)
 
     @classmethod
@@ -102,7 +99,6 @@ class Ring:
         ring.duplicates, ring.overrun, ring.withdrawn = dump.duplicates, dump.overrun, dump.withdrawn
         ring._next = dump.newest + 1
         ring._newest_ms = dump.newest_ms
-        ring._recent = set(dump.recent)
         slots = max(capacity, min(len(dump.rows), ring._most_rows))
         ring._move(dump.rows.view(np.uint8).reshape(-1, ROW.itemsize), slots)
         ring._last_flagged = ring.newest if dump.rows["flags"].any() else 0
@@ -136,32 +132,22 @@ class Ring:
         Returns:
             The rows that were new.
         """
-        times: list[int] = block.t_ms.tolist()
-        if not times:
+        offered = len(block)
+        if not offered:
             return block
-        if is_misdated or times[0] <= self._newest_ms:
-            known = self._known(times, is_misdated=is_misdated)
-            rows = [row for row, t_ms in enumerate(times) if t_ms not in known]
-            self.duplicates += len(times) - len(rows)
-            if not rows:
-                return block.take([])
-            if len(rows) < len(times):
-                # What is new mostly lies at the end, and numpy cuts many times faster than it picks.
-                is_tail = rows[0] + len(rows) == len(times)
-                block = block.take(slice(rows[0], None) if is_tail else rows)
-                times = [times[row] for row in rows]
+        block = self._misdated_news(block) if is_misdated else self._news(block)
+        self.duplicates += offered - len(block)
+        if not len(block):
+            return block
         if is_misdated:
             self._write(block, _MISDATED)
             return block
-        late = sum(t_ms < self._newest_ms for t_ms in times) if times[0] < self._newest_ms else 0
-        self._newest_ms = max(self._newest_ms, times[-1])
-        self._recent.update(times)
-        if len(self._recent) > 2 * _RECENT_ROWS:
-            horizon_ms = self._newest_ms - LIVE_WINDOW_MS
-            self._recent = {t_ms for t_ms in self._recent if t_ms >= horizon_ms}
+        newest_ms = self._newest_ms
+        self._newest_ms = max(newest_ms, int(block.t_ms[-1]))
+        late = int(np.searchsorted(block.t_ms, newest_ms)) if block.t_ms[0] < newest_ms else 0
         if late:
             self._write(block.take(slice(late)), _LATE)
-        if late < len(times):
+        if late < len(block):
             self._write(block.take(slice(late, None)) if late else block)
         return block
 
@@ -208,7 +194,6 @@ class Ring:
         self.withdrawn = self.newest
         self._oldest = self._next
         self._newest_ms = -1
-        self._recent.clear()
         self._table.raw.fill(0)
         if len(self._table) > self.capacity:
             self._table = RowTable(self.capacity)
@@ -222,7 +207,6 @@ class Ring:
             withdrawn=self.withdrawn,
             duplicates=self.duplicates,
             overrun=self.overrun,
-            recent=sorted(self._recent),
         )
 
     @property
@@ -236,23 +220,25 @@ class Ring:
         # was fetched stands behind that one, and as many new rows behind both.
         return 2 * self.capacity + self._margin
 
-    def _known(self, times: list[int], *, is_misdated: bool) -> set[int]:
-        """Times of rows here, among them all of those given that are here already.
+    def _news(self, block: SampleBlock) -> SampleBlock:
+        """The rows that are not here yet. One that is here as misdated counts as new: it turned out to be right."""
+        times: list[int] = block.t_ms.tolist()
+        repeated = bisect_right(times, self._newest_ms)
+        if not repeated:
+            return block
+        # Mostly an answer begins with the last rows as they came, which is seen without a look at all that is here.
+        last = self._next % len(self._table)
+        is_plain = self._last_flagged <= self.newest - repeated
+        if is_plain and self._table.t_ms[max(0, last - repeated) : last].tolist() == times[:repeated]:
+            return block.take(slice(repeated, None))
+        t_ms = self._in_order(self._table.t_ms)
+        is_asked = (t_ms >= times[0]) & (t_ms <= times[-1]) & self._is_dated()
+        return _without(block, times, t_ms[is_asked])
 
-        Args:
-            times: Ascending.
-            is_misdated: Whether the rows asked about are misdated. What was taken for right or for wrong may have been
-                judged before the right time was known: so rows with a wrong time are compared with everything here,
-                and rows with a right one only with their like, or a hole would stay that is not there.
-        """
-        # The set of recent times reaches back only so far; what is older is looked up in the ring itself.
-        known = set() if is_misdated else self._recent.intersection(times)
-        last_ms = times[-1] if is_misdated else min(times[-1], self._newest_ms - LIVE_WINDOW_MS)
-        if times[0] <= last_ms:
-            t_ms = self._in_order(self._table.t_ms)
-            is_asked = (t_ms >= times[0]) & (t_ms <= last_ms)
-            known.update(t_ms[is_asked if is_misdated else is_asked & self._is_dated()].tolist())
-        return known
+    def _misdated_news(self, block: SampleBlock) -> SampleBlock:
+        """The rows that are here neither as misdated nor as right, which they may have been taken for before."""
+        t_ms = self._in_order(self._table.t_ms)
+        return _without(block, block.t_ms.tolist(), t_ms[(t_ms >= block.t_ms[0]) & (t_ms <= block.t_ms[-1])])
 
     def _write(self, block: SampleBlock, flags: int = 0) -> None:
         """Append new rows that are flagged alike."""
@@ -327,3 +313,9 @@ class Ring:
         head = slots - start
         self._table.raw[start : start + len(raw)] = raw[:head]
         self._table.raw[: max(0, len(raw) - head)] = raw[head:]
+
+
+def _without(block: SampleBlock, times: list[int], known_ms: NDArray[np.int64]) -> SampleBlock:
+    """The rows of a block whose times are none of those known."""
+    known = set(known_ms.tolist())
+    return block.take([row for row, t_ms in enumerate(times) if t_ms not in known])
