@@ -86,18 +86,26 @@ class Follower:
         while self._channel.device_id == self._device_id:
             error: CloudError | None = None
             try:
-                await self._stream()
-                if self._lasted_s() > _FIRST_PAUSE_S:
+                error = await self._ended_by()
+                if error is None and self._lasted_s() > _FIRST_PAUSE_S:
                     continue  # another connection is wanted, and at once
-            except CloudError as caught:
-                error = caught
+                if self._lasted_s() >= STABLE_AFTER_S:
+                    self._failures = 0
+                if error is not None and await self._is_lost_by(error):
+                    return
             except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
                 _LOG.exception("Tracker %s: unexpected failure of its stream", self._channel.wearer.serial_number)
+            self._failures += 1
             self._channel.counters.streams_failed += 1
-            self._failures = 1 if self._lasted_s() >= STABLE_AFTER_S else self._failures + 1
-            if error is not None and await self._is_lost_by(error):
-                return
             await asyncio.sleep(self._pause_s(error))
+
+    async def _ended_by(self) -> CloudError | None:
+        """Stream once; returns what ended it, None if another connection is wanted."""
+        try:
+            await self._stream()
+        except CloudError as error:
+            return error
+        return None
 
     async def _stream(self) -> None:
         """One connection, from its first to its last message."""
@@ -119,8 +127,6 @@ class Follower:
                 self._read_s = self._now()
                 if self._tail is not None:
                     self._tail.stream_ended(self._read_s)
-                if self._tail is not None:
-                    self._tail.stream_ended(self._read_s)
 
     def _came(self, rows: DecodedRows) -> None:
         channel, counters = self._channel, self._channel.counters
@@ -137,7 +143,7 @@ class Follower:
     async def _is_lost_by(self, error: CloudError) -> bool:
         """Tell who has to know of a failure; True if it turns out that the tracker is not ours."""
         channel, now_s = self._channel, self._now()
-        level = logging.WARNING if self._failures == FAILURES_TO_WARN else logging.DEBUG
+        level = logging.WARNING if self._failures + 1 == FAILURES_TO_WARN else logging.DEBUG
         _LOG.log(level, "Tracker %s: its stream failed. %s", channel.wearer.serial_number, error.text)
         if is_refusal(error):
             self._reachability.answered()  # it said no, but it answered

@@ -20,9 +20,6 @@ _LOG = logging.getLogger(__name__)
 FAILURES_TO_WARN = 3
 """One failure is a hiccup; more than a few are told once, and as a problem if they are everybody's."""
 
-_TICK_S = 0.001
-"""A timer may fire a clock tick early: what it was set for counts as reached, or the loop would spin until it is."""
-
 
 class LatestData(Protocol):
     """Where the newest rows are asked for; both raise `CloudError`."""

@@ -277,3 +277,12 @@ async def test_many_failures_are_one_warning(caplog: pytest.LogCaptureFixture) -
     bench.cloud.refusal = CUT
     await bench.run(300.0)
     assert sum(record.levelno == logging.WARNING for record in caplog.records) == 1
+
+
+async def test_a_surprise_while_asking_whose_tracker_it_is_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(is_polled=False)
+    bench.cloud.refusal = Forbidden("live_data")
+    bench.cloud.newest = ZeroDivisionError()
+    await bench.run(2.0)
+    assert len(bench.cloud.opened) == 2
+    assert sum(record.levelno == logging.ERROR for record in caplog.records) == 2
