@@ -33,6 +33,7 @@ class Standing(StrEnum):
 
     MISSING = "Rows missing"
     OPEN = "Open (nothing comes at present)"
+    PENDING = "To be read from the cloud"
     SILENT = "Silent (the tracker has sent nothing, so nothing is lost)"
     REPAIRED = "Repaired"
 
@@ -43,7 +44,13 @@ _NARROWEST_NAME = 8
 _MINUTE_MS = 60_000
 _SILENCE = "device_silent"
 
-_STYLES = {Standing.MISSING: "bold red", Standing.OPEN: "yellow", Standing.SILENT: "dim", Standing.REPAIRED: "green"}
+_STYLES = {
+    Standing.MISSING: "bold red",
+    Standing.OPEN: "yellow",
+    Standing.PENDING: "yellow",
+    Standing.SILENT: "dim",
+    Standing.REPAIRED: "green",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +112,25 @@ def sentence(report: GapReport) -> str:
     if not groups:
         return "No gaps: no row is known to be missing."
     count = {standing: len(groups.get(standing, ())) for standing in Standing}
-    rows = sum(entry.gap.rows or 0 for entry in groups.get(Standing.MISSING, ()))
+    lost, pending = (
+        sum(entry.gap.rows or 0 for entry in groups.get(standing, ()))
+        for standing in (Standing.MISSING, Standing.PENDING)
+    )
     told = (
         (count[Standing.REPAIRED], "repaired"),
         (count[Standing.SILENT], "silent"),
         (count[Standing.OPEN], "open"),
-        (count[Standing.MISSING], f"with {rows:,} {'row' if rows == 1 else 'rows'} missing"),
+        (count[Standing.PENDING], f"with {_rows(pending)} to be read"),
+        (count[Standing.MISSING], f"with {_rows(lost)} missing"),
     )
     total = sum(count.values())
     parts = ", ".join(f"{number} {what}" for number, what in told if number)
     text = f"{total} gap{'' if total == 1 else 's'}: {parts}."
     if report.totals.gaps_forgotten:
-        lost = sum(rows for reason, rows in report.totals.rows_missing.items() if reason != _SILENCE)
-        text += f"\n{report.totals.gaps_forgotten} older ones are not listed any more; rows missing in all: {lost:,}."
+        total_lost = sum(rows for reason, rows in report.totals.rows_missing.items() if reason != _SILENCE)
+        text += (
+            f"\n{report.totals.gaps_forgotten} older ones are not listed any more; rows missing in all: {total_lost:,}."
+        )
     return text
 
 
@@ -132,9 +145,11 @@ def _grouped(report: GapReport) -> dict[Standing, list[_Entry]]:
 def _standing(gap: Gap) -> Standing:
     if gap.state is GapState.REPAIRED:
         return Standing.REPAIRED
-    if gap.reason == _SILENCE:
-        return Standing.SILENT
-    return Standing.OPEN if gap.state is GapState.OPEN else Standing.MISSING
+    if gap.state is GapState.OPEN:
+        return Standing.SILENT if gap.reason == _SILENCE else Standing.OPEN
+    if not gap.settled:
+        return Standing.PENDING
+    return Standing.SILENT if gap.reason == _SILENCE else Standing.MISSING
 
 
 def _cells(entry: _Entry, standing: Standing, now: datetime, utc_ms: int) -> tuple[str, ...]:
@@ -148,6 +163,10 @@ def _cells(entry: _Entry, standing: Standing, now: datetime, utc_ms: int) -> tup
         f"{gap.rows:,}" if is_counted else "—",
         f"{gap.rows_repaired:,}",
     )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:

@@ -36,14 +36,19 @@ OUTAGE, SILENT, REPAIRED, OPEN = (
 
 
 def gap(
-    kind: tuple[str, GapState] = OUTAGE, at_ms: int = 0, duration_ms: int = 60_000, rows: int = 599, repaired: int = 0
+    kind: tuple[str, GapState] = OUTAGE,
+    at_ms: int = 0,
+    duration_ms: int = 60_000,
+    rows: int = 599,
+    repaired: int = 0,
+    *,
+    settled: bool = True,
 ) -> Gap:
     reason, state = kind
     is_open = state is GapState.OPEN
     from_ms = NOON_MS + at_ms
-    return Gap(
-        1, from_ms, None if is_open else from_ms + duration_ms, None if is_open else rows, repaired, reason, state
-    )
+    to_ms, missing = (None, None) if is_open else (from_ms + duration_ms, rows)
+    return Gap(1, from_ms, to_ms, missing, repaired, reason, state, settled=settled)
 
 
 def report(*gaps: Gap, name: str | None = "Ada", forgotten: int = 0, missing: int = 0) -> GapReport:
@@ -69,6 +74,13 @@ def test_a_gap_is_one_line_of_who_when_how_long_why_and_what_came_of_it() -> Non
         "Ada Lindqvist 12:00:00-12:01:00 1:00 cloud away 140 459",
         "1 gap: 1 with 140 rows missing.",
     ]
+
+
+@pytest.mark.parametrize("kind", [OUTAGE, SILENT])
+def test_what_history_has_not_settled_is_neither_lost_nor_silent_yet(kind: tuple[str, GapState]) -> None:
+    told = drawn(report(gap(kind, rows=140, settled=False)))
+    assert told[1] == "To be read from the cloud: 1"
+    assert told[-1] == "1 gap: 1 with 140 rows to be read."
 
 
 def test_what_is_missing_stands_first_then_what_is_open_then_silence_and_in_each_the_newest() -> None:
@@ -196,7 +208,7 @@ def test_a_name_is_shown_as_it_is_written_and_the_serial_number_where_there_is_n
 async def test_the_gaps_of_a_gateway_are_printed(url: str, fleet: Fleet) -> None:
     out = io.StringIO()
     await show_gaps(url, Console(file=out, width=80))
-    assert out.getvalue().splitlines()[-1] == "4 gaps: 1 repaired, 1 silent, 1 open, 1 with 60 rows missing."
+    assert out.getvalue().splitlines()[-1] == "4 gaps: 1 repaired, 1 open, 2 with 80 rows to be read."
     assert sum(words.startswith("Ada") for words in out.getvalue().splitlines()) == len(fleet.ada.gaps.gaps)
 
 

@@ -29,6 +29,7 @@ class Gap(msgspec.Struct, frozen=True):
         rows_repaired: Rows that were missing and have come.
         reason: Why they are missing.
         state: How it stands.
+        settled: Whether the cloud was asked after it had time to settle, and has no more of it.
     """
 
     id: int
@@ -38,6 +39,7 @@ class Gap(msgspec.Struct, frozen=True):
     rows_repaired: int
     reason: str
     state: GapState
+    settled: bool
 
 
 class ChannelGaps(msgspec.Struct, frozen=True):
@@ -113,7 +115,10 @@ def report_gaps(channels: Channels, epoch: str, utc_ms: int, query: Mapping[str,
 
 def record(gap: GapView) -> Gap:
     """A gap of the telemetry as it is told to clients."""
-    return Gap(gap.id, gap.from_ms, gap.to_ms, gap.rows, gap.rows_repaired, str(gap.reason), GapState(gap.state))
+    state = GapState(gap.state)
+    return Gap(
+        gap.id, gap.from_ms, gap.to_ms, gap.rows, gap.rows_repaired, str(gap.reason), state, settled=gap.is_settled
+    )
 
 
 def _describe(channel: ChannelView) -> ChannelGaps:

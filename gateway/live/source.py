@@ -82,6 +82,10 @@ class GapView(Protocol):
     def state(self) -> str:
         """How it stands: open, closed, repaired."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether history has nothing more to bring for it."""
+
 
 class GapTotalsView(Protocol):
     """Sums over all gaps of a channel, those that are no longer remembered included."""

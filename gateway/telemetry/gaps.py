@@ -53,6 +53,7 @@ class Gap:
         reason: Why they are missing: device_silent where the cloud has no more either.
         state: How it stands.
         rows_repaired: Rows that came after all.
+        is_settled: History has had its say: what is still missing is not to be had, as far as anybody can know.
     """
 
     id: int
@@ -62,6 +63,7 @@ class Gap:
     reason: GapReason
     state: GapState
     rows_repaired: int = 0
+    is_settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,12 @@ class GapTracker:
             if gap_id:
                 self._measure(self._gaps[gap_id])
 
+    def settle(self, gap_id: int) -> None:
+        """Take note that history has nothing more to bring for a gap, at least for now."""
+        gap = self._gaps.get(gap_id)
+        if gap is not None and gap.state is GapState.CLOSED and not gap.is_settled:
+            self._put(replace(gap, is_settled=True))
+
     def changes(self) -> list[Gap]:
         """The gaps that changed since the last call, each in its present form."""
         changed, self._changed = list(self._changed.values()), {}
@@ -353,6 +361,7 @@ class GapTracker:
                 REASONS[reasons[0] if reasons else _SILENT],
                 GapState.CLOSED,
                 repaired,
+                gap.is_settled,
             )
         )
 

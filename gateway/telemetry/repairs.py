@@ -242,7 +242,7 @@ class Repairs:
         is_final, desk.was_refused = desk.was_refused, not desk.was_refused
         if is_final:
             for gap_id in look.gaps & desk.cases.keys():
-                desk.cases[gap_id].due_s = math.inf
+                self._give_up(desk, gap_id)
                 self.gaps_refused += 1
         return is_final
 
@@ -297,7 +297,7 @@ class Repairs:
         newest_ms = desk.channel.gaps.newest_ms or 0
         holes = [hole for hole in desk.channel.gaps.holes(newest_ms - self._span_ms) if hole.gap in due]
         for gap_id in due.keys() - {hole.gap for hole in holes}:
-            due[gap_id].due_s = math.inf
+            self._give_up(desk, gap_id)
         return _Look([(hole, False) for hole in holes]) if holes else None
 
     def _ask(self, ch: int, desk: _Desk, look: _Look) -> Ask | None:
@@ -333,8 +333,12 @@ class Repairs:
         look.windows.sort()
         if not look.spans:
             for gap_id in look.gaps & desk.cases.keys():
-                desk.cases[gap_id].due_s = math.inf
+                self._give_up(desk, gap_id)
             desk.look = None
+
+    def _give_up(self, desk: _Desk, gap_id: int) -> None:
+        desk.cases[gap_id].due_s = math.inf
+        desk.channel.gaps.settle(gap_id)
 
     def _finish_if_done(self, desk: _Desk, look: _Look, now_s: float) -> None:
         if not look.parts and not look.windows:
@@ -352,6 +356,8 @@ class Repairs:
             for hole, is_whole in look.holes if case.is_settled else ():
                 if hole.gap == gap_id and is_whole:
                     desk.channel.gaps.proved_silent(hole.after_ms, hole.before_ms)
+            if case.is_settled:
+                desk.channel.gaps.settle(gap_id)
         desk.look = None
         desk.rest_until_s = now_s + REST_S
 

@@ -24,6 +24,7 @@ class Gap:
     reason: str = "device_silent"
     state: str = "closed"
     rows_repaired: int = 0
+    is_settled: bool = False
 
 
 @pytest.fixture(name="board")
@@ -112,6 +113,7 @@ def test_a_gap_stands_under_its_channel_and_number(board: Board, channel: Channe
         "to_ms": 900,
         "rows": 7,
         "rows_repaired": 0,
+        "settled": False,
         "reason": "device_silent",
         "state": "closed",
     }

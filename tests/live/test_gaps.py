@@ -121,7 +121,7 @@ async def test_the_document_is_plain_json_and_comes_back_as_it_was(url: str, fle
     body = await fetch_gaps(url)
     assert json.loads(body)["op"] == "gaps"
     assert set(json.loads(body)["channels"][0]["gaps"][0]) == {
-        *("id", "from_ms", "to_ms", "rows", "rows_repaired", "reason", "state")
+        *("id", "from_ms", "to_ms", "rows", "rows_repaired", "reason", "state", "settled")
     }
     assert msgspec.json.decode(body, type=GapReport) == report_gaps(fleet.channels, "e", 99_000, {})
 

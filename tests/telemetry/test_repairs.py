@@ -212,9 +212,11 @@ def test_what_may_be_asked_for_in_part_is_not_proved_as_a_whole() -> None:
     bench.outage(100_000, 160_000)
     bench.ask(Asked.RANGES)
     for _ in range(2):
+        assert not bench.gap.is_settled
         bench.list()
         assert bench.gap.reason is OUTAGE
         bench.now_s += SETTLE_S
+    assert bench.gap.is_settled, "no more can be known of it"
 
 
 def test_nothing_is_asked_for_that_left_the_ring_before_the_gap_was_found() -> None:
