@@ -127,7 +127,7 @@ def _account(world: World, ch: int, told: Told, since_ms: int) -> Account:
     in_cloud, produced = (_within(t_ms, first_ms, last_ms) for t_ms in (_in_cloud(world, ch), _produced(world, ch)))
     account.in_cloud, account.produced = len(in_cloud), len(produced)
     account.lacking = np.setdiff1d(in_cloud, received, assume_unique=True)
-    _check_gaps(account, received, gaps, last_ms)
+    _check_gaps(account, received, gaps, _elsewhere(world, ch), last_ms)
     _check_covered(account, "the cloud has", in_cloud, received, gaps)
     _check_covered(account, "the tracker measured", produced, received, gaps)
     silent = [gap for gap in gaps if gap["reason"] == SILENT]
@@ -161,7 +161,7 @@ def _check_covered(account: Account, whose: str, t_ms: Times, received: Times, g
         account.wrong.append(f"rows that {whose} are neither received nor in one gap: {_listed(absent[in_gaps != 1])}")
 
 
-def _check_gaps(account: Account, received: Times, gaps: list[Message], last_ms: int) -> None:
+def _check_gaps(account: Account, received: Times, gaps: list[Message], elsewhere: list[Span], last_ms: int) -> None:
     """Each step lies in exactly one gap, and each gap admits exactly the rows that its steps lack."""
     for one, next_one in pairwise(gaps):
         if next_one["from_ms"] < one["to_ms"]:
@@ -169,9 +169,15 @@ def _check_gaps(account: Account, received: Times, gaps: list[Message], last_ms:
     # The past that a start asks for begins at an instant that has no row.
     edges = np.unique(np.concatenate([received, [gap["from_ms"] for gap in gaps]]).astype(np.int64))
     before, after = edges[:-1], edges[1:]
+    for from_ms, to_ms in elsewhere:
+        # What a tracker measured for somebody else is not missing.
+        cut = (before < to_ms) & (after > from_ms)
+        pieces = [(before[~cut], after[~cut])]
+        pieces += [(before[cut], np.minimum(after[cut], from_ms)), (np.maximum(before[cut], to_ms), after[cut])]
+        before, after = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     wide = after - before > ROW_MS * 3 // 2
     before, after = before[wide], after[wide]
-    rows = (after - before - 1) // ROW_MS
+    rows = (after - before - ROW_MS // 2 - 1) // ROW_MS  # a tracker's phase may shift by half a step
     owner = np.full(len(before), -1)
     for place, gap in enumerate(gaps):
         owner[(before >= gap["from_ms"]) & (after <= gap["to_ms"])] = place
@@ -200,6 +206,13 @@ def _in_cloud(world: World, ch: int, spans: list[Span] | None = None) -> Times:
     cloud, device_id = world.cloud, world.device_id(ch)
     chosen = cloud.selection(device_id, spans or cloud.ownerships.spans(cloud.accounts.ours.manager_id, device_id))
     return _expanded(chosen.times, chosen.low, chosen.high)
+
+
+def _elsewhere(world: World, ch: int) -> list[Span]:
+    """When a tracker was not ours, both ends inclusive, ascending."""
+    spans = world.cloud.ownerships.spans(world.cloud.accounts.ours.manager_id, world.device_id(ch))
+    edges = [-_FOREVER_MS, *(edge for from_ms, to_ms in spans for edge in (from_ms - 1, to_ms + 1)), _FOREVER_MS]
+    return [(from_ms, to_ms) for from_ms, to_ms in zip(edges[::2], edges[1::2], strict=True) if from_ms <= to_ms]
 
 
 def _produced(world: World, ch: int) -> Times:
