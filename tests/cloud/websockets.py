@@ -14,6 +14,7 @@ from insiders_codecs.cloud import DecodedRows
 from tests.cloud.scripted import Handler, ScriptedCloud, empty_rows
 
 T0 = 1_700_000_000_597
+PATIENCE_S = 600.0
 PROMPT, WELCOME = '{"message": "Authorization needed"}', '{"message": "Authorized"}'
 RIGHT = "/v1/ws/preprocessed-data/7/"
 
@@ -119,7 +120,7 @@ async def received(updates: AsyncIterator[DecodedRows], count: int) -> list[int]
 async def failure(client: CloudClient, device_id: int = 7) -> CloudError:
     """How a connection ends."""
     try:
-        async with client.live(device_id) as updates:
+        async with asyncio.timeout(PATIENCE_S), client.live(device_id) as updates:
             async for _ in updates:
                 pass
     except CloudError as error:
