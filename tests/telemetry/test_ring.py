@@ -285,6 +285,9 @@ def test_a_row_is_judged_anew_once_the_right_time_is_known() -> None:
     ring.append(block(300, 400), is_misdated=True)
     assert ring.append(block(200, 300)).t_ms.tolist() == [300]
     assert ring.between(0, 1000).t_ms.tolist() == [100, 200, 300, 400]
+    ring.append(block(900))
+    ring.append(block(500, 600), is_misdated=True)
+    assert ring.append(block(500, 600)).t_ms.tolist() == [500, 600]
 
 
 @pytest.mark.parametrize("capacity", [40, 100, 500])
