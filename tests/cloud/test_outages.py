@@ -12,6 +12,7 @@ from yarl import URL
 
 from gateway.cloud.client import CloudClient
 from gateway.cloud.errors import Broken, CloudError, ServerFailed, Unreachable
+from gateway.cloud.retry import backoff_s
 from gateway.telemetry.schedule import PollSchedule
 from tests.cloud.scripted import ScriptedCloud, empty_rows
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -82,6 +83,17 @@ OUTAGES = {
     "no name": Outage(unknown, found, Unreachable("latest_data", Broken.NAME)),
     "5xx": Outage(unable, able, ServerFailed("latest_data", 503)),
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_luck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pause between probes is as long as it may be."""
+
+    def longest_s(failures: int, _jitter: float, base_s: float, cap_s: float) -> float:
+        return backoff_s(failures, 1.0, base_s, cap_s)
+
+    monkeypatch.setattr("gateway.cloud.pacing.backoff_s", longest_s)
+
 
 _listening: list[socket.socket] = []
 
@@ -233,8 +245,11 @@ async def test_connections_that_died_idle_cost_one_timeout_and_not_one_each(netw
         assert network.proxy.connections == 6
         network.proxy.hang()
         network.proxy.restore()  # six connections are dead, and new ones would live
+        await asyncio.sleep(0.4)
+        start_s = now()
         with pytest.raises(Unreachable):
             await client.latest_data(1, lambda: 20)
+        assert now() - start_s == pytest.approx(8, abs=0.05)
         for device in range(6):
             await client.latest_data(device, lambda: 20)
 
