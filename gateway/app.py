@@ -113,6 +113,7 @@ async def running(
             reference_ms=cloud.utc_ms,
             saved=() if saved is None else saved.channels,
         )
+        del saved  # it keeps the file's pages, as many as the rings have
         history = History(feed.channels, cloud, ring_minutes * _MINUTE_MS)
         hub = Hub(
             channels=feed.channels,

@@ -155,7 +155,7 @@ class TelemetrySettings(_Section):
     source: Literal["auto", "poll", "websocket"] = Field(
         default="auto", description='"auto", "poll" or "websocket", in quotes'
     )
-    # Two hours of thirty trackers are 170 MB, which is what the service may use beside the program itself.
+    # Two hours of thirty trackers are 70 MB, and twice that for a while after a repair of all of it.
     ring_minutes: int = Field(default=30, ge=1, le=120, description="whole minutes from 1 to 120")
     refill_minutes: int = Field(default=30, ge=0, le=120, description="whole minutes from 0 (nothing) to 120")
 
