@@ -259,7 +259,7 @@ class _Connections(aiohttp.TCPConnector):
     """Keeps connections for the next request until one of them breaks."""
 
     def __init__(self) -> None:
-        # The pacer bounds requests; live websockets hold a connection each, and must not take theirs away.
+        # The pacer bounds requests, and a second bound could keep a probe from going out.
         super().__init__(limit=0)
 
     def start_afresh(self) -> None:

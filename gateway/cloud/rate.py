@@ -15,7 +15,7 @@ _GREATEST_DECREASE = 0.2
 """What the worst refusal leaves, so that one strange answer does not end everything."""
 
 _RETURN_S = 45.0
-"""How long the way back to a refused rate takes: as long as refusals are to lie apart, and a third more."""
+"""How long the way back to a refused rate takes: the 30 s that refusals are to lie apart, and half as much again."""
 
 _DOUBLING_S = 20.0
 """Time after which the rate has doubled beyond it: an eighth more after half of it, nine times as much after twice."""
@@ -74,7 +74,7 @@ class LearnedRate:
         """
         if sent_s >= self._since_s:
             least = self.per_s * _GREATEST_DECREASE / _DECREASE
-            self._refused_per_s = min(max(self._too_fast_per_s(now_s, pause_s), least), self.per_s)
+            self._refused_per_s = _bounded(min(max(self._too_fast_per_s(now_s, pause_s), least), self.per_s))
             self.per_s = _bounded(self._refused_per_s * _DECREASE)
             self._limited_s = 0.0
             self._sent_s.clear()
