@@ -22,6 +22,9 @@ DOUBT_BASE_S, DOUBT_CAP_S = 2.0, 60.0
 """Pause before a look that somebody asked for, doubled with every one that found nothing new: a cloud that lists a
 tracker as ours and refuses its data all the same is not asked at full speed for ever."""
 
+_TICK_S = 0.001
+"""A timer may fire a clock tick early: what it was set for counts as reached, or the loop would spin until it is."""
+
 UNCHECKED = "trackers_unchecked"
 CODES = {
     ClaimStatus.FOREIGN: "tracker_foreign",
@@ -141,7 +144,7 @@ class Claims:
             self._woken.clear()
             doubt_s = min(DOUBT_CAP_S, DOUBT_BASE_S * 2.0 ** min(self._vain_doubts, 16))
             left_s = start + (min(pause_s, doubt_s) if self._is_doubted else pause_s) - loop.time()
-            if left_s <= 0:
+            if left_s <= _TICK_S:
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):

@@ -126,6 +126,21 @@ async def test_the_cloud_is_looked_at_every_five_minutes(problems: Problems) -> 
     assert cloud.looked_at == [0, RECHECK_S, 2 * RECHECK_S]
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.looptime(start=0)
+async def test_a_timer_that_fires_early_by_the_rounding_of_a_float_makes_nobody_spin(problems: Problems) -> None:
+    clouds = [Cloud() for _ in range(50)]
+    async with asyncio.timeout(4 * RECHECK_S), asyncio.TaskGroup() as tasks:
+        running = []
+        for cloud in clouds:
+            running.append(tasks.create_task(Claims(cloud, problems, [Tracker("A")]).run()))
+            await asyncio.sleep(0.012347)
+        await asyncio.sleep(3 * RECHECK_S)
+        for task in running:
+            task.cancel()
+    assert {len(cloud.looked_at) for cloud in clouds} == {4}
+
+
 @pytest.mark.looptime(start=0)
 async def test_an_outage_is_retried_with_growing_pauses_up_to_a_minute(problems: Problems) -> None:
     cloud = Cloud()
