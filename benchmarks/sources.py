@@ -2,8 +2,9 @@
 
 Run: ``python -m benchmarks.sources [--trackers 30 100 300 1000] [--seconds 30]`` in the checkout. The simulated cloud,
 the gateway and the plain poller are processes of their own; what is printed is the CPU time of the follower alone. The
-plain poller does what a script would: one aiohttp session, one request per tracker and second, `json.loads`, and
-nothing kept. The gateway keeps rings of ten minutes, finds what is late, missing or twice, and serves no client.
+plain poller does what a script would: one aiohttp session, one request per tracker and second, spread evenly over the
+second as the gateway's are, `json.loads`, and nothing kept. The gateway keeps rings of ten minutes, finds what is late,
+missing or twice, and serves no client.
 """
 
 import argparse
@@ -25,8 +26,10 @@ import psutil
 
 GATEWAY = [sys.executable, "-m", "gateway"]
 PORT = 8798
-WARM_UP_S = 15.0
-"""Claims, first full windows and, with websockets, the handshakes; the steady state is what is asked for."""
+WARM_UP_S = 30.0
+WARM_UP_PER_TRACKER_S = 0.1
+"""Claims, first full windows, handshakes, and the rate of requests that is still being learned: the steady state is
+what is asked for."""
 
 _UNTHROTTLED = {"throttle_rate_per_s": 100_000.0, "throttle_burst": 100_000}
 
@@ -71,7 +74,7 @@ def _measure(follower: str, trackers: int, seconds: float) -> tuple[float, float
         process = subprocess.Popen(command, env={**os.environ, **secrets}, stderr=subprocess.DEVNULL)
         try:
             watched = psutil.Process(process.pid)
-            time.sleep(WARM_UP_S)
+            time.sleep(WARM_UP_S + trackers * WARM_UP_PER_TRACKER_S)
             cpu_before, events_before = _cpu_us(watched), _events(follower)
             time.sleep(seconds)
             events, cpu_us = _events(follower) - events_before, _cpu_us(watched) - cpu_before
@@ -143,8 +146,9 @@ async def _poll_plainly(config: Path, trackers: int) -> None:
             async with session.post(url, headers=headers, json=entry) as answer:
                 devices.append((await answer.json())["id"])
 
-        async def follow(device: int) -> None:
+        async def follow(place: int, device: int) -> None:
             url = f"{cloud['api_url']}devices/{device}/latest-preprocessed-data/?size=20"
+            await asyncio.sleep(place / len(devices))
             while True:
                 began = time.monotonic()
                 async with session.get(url, headers=headers) as answer:
@@ -152,8 +156,8 @@ async def _poll_plainly(config: Path, trackers: int) -> None:
                 await asyncio.sleep(max(0.0, began + 1 - time.monotonic()))
 
         async with asyncio.TaskGroup() as tasks:
-            for device in devices:
-                tasks.create_task(follow(device))
+            for place, device in enumerate(devices):
+                tasks.create_task(follow(place, device))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ START_PER_S = 30.0
 """Thirty trackers once a second. Too much for a small limit costs one refusal at the start."""
 
 SLOWEST_PER_S = 0.1
-FASTEST_PER_S = 200.0
+FASTEST_PER_S = 1000.0
 
 _DECREASE = 0.8
 """What a refusal leaves of the rate that was refused."""
