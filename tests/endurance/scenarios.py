@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from tests.endurance.oracle import lacking
 from tests.endurance.world import World
 
 Script = Callable[[World], Awaitable[None]]
@@ -142,6 +143,21 @@ async def taken_while_down(world: World) -> None:
     await asyncio.sleep(330)
 
 
+async def taken_unnoticed(world: World) -> None:
+    """The cloud gives nothing of a span that was not ours all the time."""
+    world.faults(partial_ownership="refuse")
+    for form in ("hang", "reset"):
+        world.outage(form)
+        await asyncio.sleep(40)
+        world.move(1, "other")
+        await asyncio.sleep(10)
+        world.move(1, "ours")
+        await asyncio.sleep(40)
+        world.outage(None)
+        await asyncio.sleep(300)
+    assert not lacking(world), "what was ours around it is fetched all the same"
+
+
 async def everything(world: World) -> None:
     world.faults(error_fraction=0.02, late_fraction=0.1, late_s=20.0, token_lifetime_s=100.0, duplicate_fraction=0.1)
     await asyncio.sleep(30)
@@ -204,6 +220,7 @@ LONG = [
     *(Scenario(f"killed for {s} s", partial(kill, down_s=s)) for s in (0, 5, 600, 7200)),
     Scenario("restart in an outage", restart_in_an_outage, {"source": "websocket"}),
     Scenario("taken by another account while down", taken_while_down),
+    Scenario("taken by another account unnoticed", taken_unnoticed),
     Scenario("borrowed by another account, websockets", borrowed, {"source": "websocket"}),
     *(
         Scenario(f"clock wrong by {s} s, {source}", partial(wrong_clock, error_s=s), {"source": source})
