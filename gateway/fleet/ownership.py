@@ -15,8 +15,8 @@ from gateway.fleet.roster import Tracker
 RECHECK_S = 300.0
 """Somebody may take a tracker over at any time; five minutes cost one request and are shorter than a warm-up."""
 
-RETRY_BASE_S, RETRY_CAP_S = 2.0, 60.0
-"""Without the list of devices there is no live data at all, so an outage is probed once a minute at worst."""
+RETRY_BASE_S, RETRY_CAP_S = 2.0, 10.0
+"""Without the list of devices there is no live data at all, so a network that comes back is to be noticed soon."""
 
 DOUBT_BASE_S, DOUBT_CAP_S = 2.0, 60.0
 """Pause before a look that somebody asked for, doubled with every one that found nothing new: a cloud that lists a
