@@ -206,6 +206,9 @@ class Feed:
 
     def _tell(self) -> None:
         now_s = asyncio.get_running_loop().time()
+        for attendance in self._attended.values():
+            if attendance.tail is not None:
+                attendance.tail.look(now_s)
         for channel in self.channels.values():
             presence = channel.presence(now_s)
             told = (presence, channel.clock_error_ms is not None)

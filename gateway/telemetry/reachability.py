@@ -12,10 +12,13 @@ class Reachability:
 
     Judged by the last answer that anybody had and not by failures: in a network that swallows everything, the first
     failure comes only when the first request has waited in vain.
+
+    Attributes:
+        error: How the newest question ended, if nobody had an answer since.
     """
 
     def __init__(self) -> None:
-        self._error: CloudError | None = None
+        self.error: CloudError | None = None
         self._waiting_since_s: float | None = None
 
     def asked(self, now_s: float) -> None:
@@ -25,16 +28,16 @@ class Reachability:
 
     def answered(self) -> None:
         """Somebody had an answer, or rows that the cloud sent by itself."""
-        self._error = None
+        self.error = None
         self._waiting_since_s = None
 
     def failed(self, error: CloudError, now_s: float) -> None:
         """Somebody's question failed; the newest cause is the one to tell."""
         self.asked(now_s)
-        self._error = error
+        self.error = error
 
     def trouble(self, now_s: float) -> CloudError | None:
         """What to tell people; None while the cloud answers anybody, or has only just stopped, or nobody asks."""
         if self._waiting_since_s is None or now_s - self._waiting_since_s < UNREACHABLE_AFTER_S:
             return None
-        return self._error or Unreachable("latest_data", Broken.TIMEOUT)
+        return self.error or Unreachable("latest_data", Broken.TIMEOUT)

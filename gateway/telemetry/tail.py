@@ -8,6 +8,7 @@ from typing import Protocol
 from gateway.cloud.errors import BadAnswer, CloudError, Forbidden, NotFound, Rejected, Throttled
 from gateway.cloud.models import TimestampAnswer
 from gateway.telemetry.channel import Channel
+from gateway.telemetry.gaps import OUTAGE_AFTER_S
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.ring import LIVE_WINDOW_MS
@@ -67,6 +68,7 @@ class Tail:
         self._schedule = PollSchedule(self._now())
         self._is_brought_forward = asyncio.Event()
         self._sent_s = self._now()
+        self._asked_s: float | None = None
         self._rows = RowsFollower()
         self._is_peeking_refused = False
 
@@ -95,10 +97,28 @@ class Tail:
         self._schedule.resume(now_s)
         self._is_brought_forward.set()
 
+    def look(self, now_s: float) -> None:
+        """Take note if a poll waits in vain, or has waited for its turn so long that rows are out of its reach."""
+        if self._asked_s is None or now_s - self._asked_s < OUTAGE_AFTER_S:
+            return
+        unread_s = self._schedule.unread_s(now_s)
+        if (error := self._reachability.error) is not None:
+            self._channel.gaps.poll_failed(gap_reason(error), unread_s)
+        elif unread_s * 1000 > LIVE_WINDOW_MS:
+            # Nothing fails, so it is the request budget that keeps it waiting.
+            self._channel.gaps.poll_failed(GapReason.UPSTREAM_RATE_LIMITED, unread_s)
+
     async def poll(self) -> bool:
         """Ask once and take in what comes; False when the cloud says that the tracker is not ours."""
+        self._asked_s = self._now()
+        try:
+            return await self._poll(self._asked_s)
+        finally:
+            self._asked_s = None
+
+    async def _poll(self, asked_s: float) -> bool:
         channel, counters = self._channel, self._channel.counters
-        asked_s = self._sent_s = self._now()
+        self._sent_s = asked_s
         counters.polls += 1
         self._reachability.asked(asked_s)
         try:
@@ -121,6 +141,7 @@ class Tail:
         self._reachability.answered()
         if channel.device_id != self._device_id:
             return False
+        self.look(self._sent_s)
         now_s = self._now()
         if self._schedule.failures >= FAILURES_TO_WARN:
             _LOG.info("Tracker %s: rows come again", channel.wearer.serial_number)

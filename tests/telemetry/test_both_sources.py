@@ -20,7 +20,8 @@ from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
-from gateway.telemetry.gaps import Gap
+from gateway.telemetry.gaps import Gap, GapState
+from gateway.telemetry.holes import GapReason
 from gateway.telemetry.sources import Source
 
 # What one end of a loopback connection writes is there for the other at once, so the loop need not look at its sockets
@@ -227,6 +228,19 @@ async def test_a_black_hole_is_told_within_ten_seconds_and_over_fifteen_after_it
         w.faults(outage_every_s=0.0, outage_s=0.0)
         await asyncio.sleep(15)
         assert list(w.problems) == []
+
+
+async def test_what_any_tracker_misses_in_a_pause_that_the_cloud_asks_for_is_no_silence() -> None:
+    async with world(Source.POLL) as w:
+        await asyncio.sleep(10)
+        w.faults(throttle_rate_per_s=0.02, throttle_burst=1)
+        await asyncio.sleep(3)
+        w.faults(throttle_rate_per_s=60.0, throttle_burst=120)
+        await asyncio.sleep(42)
+        assert {gap.state for channel in w.channels for gap in channel.gaps.gaps} == {GapState.OPEN}
+        await asyncio.sleep(25)
+        gaps = [channel.gaps.gaps[-1] for channel in w.channels]
+        assert [(gap.reason, gap.state) for gap in gaps] == 3 * [(GapReason.UPSTREAM_RATE_LIMITED, GapState.CLOSED)]
 
 
 @pytest.mark.parametrize("source", Source)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+import numpy as np
 import pytest
 
 from gateway.cloud.errors import (
@@ -17,6 +18,7 @@ from gateway.cloud.errors import (
     Unreachable,
 )
 from gateway.telemetry.channel import Channel, Wearer
+from gateway.telemetry.gaps import GapState
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.schedule import MOST_ROWS
@@ -37,7 +39,8 @@ class Bench:
         self.channel.device_id = 7
         self.cloud = ScriptedCloud(list(script))
         self.refusals = 0
-        self.tail = Tail(self.channel, 7, self.cloud, Reachability(), self._refused)
+        self.reachability = Reachability()
+        self.tail = Tail(self.channel, 7, self.cloud, self.reachability, self._refused)
 
     async def run(self, duration_s: float) -> None:
         """Let it poll for a while; a tail that ends by itself ends the wait."""
@@ -88,6 +91,44 @@ async def test_an_outage_is_a_gap_with_its_reason(error: CloudError, reason: Gap
     await bench.run(10.0)
     (gap,) = bench.channel.gaps.changes()
     assert (gap.from_ms, gap.reason) == (100, reason)
+
+
+async def test_what_a_poll_missed_while_it_waited_for_its_turn_is_for_want_of_budget_and_no_silence() -> None:
+    bench = Bench(body(range(0, 1000, 100)), body(range(45_000, 46_000, 100)))
+    waits = iter([0.0, 45.0])
+    bench.cloud.queue_s = lambda: next(waits, 0.0)
+    await bench.run(46.5)
+    bench.channel.gaps.filled(np.arange(46_000, 60_000, 100))
+    assert [gap.reason for gap in bench.channel.gaps.gaps] == [GapReason.UPSTREAM_RATE_LIMITED]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "after_s"),
+    [
+        (None, GapReason.UPSTREAM_RATE_LIMITED, 30.0),
+        (Throttled("latest_data", 60.0), GapReason.UPSTREAM_RATE_LIMITED, 3.0),
+        (DOWN, GapReason.UPSTREAM_OUTAGE, 3.0),
+    ],
+)
+async def test_a_poll_that_waits_opens_a_gap_when_others_fail_or_when_rows_are_lost_to_it(
+    error: CloudError | None, reason: GapReason, after_s: float
+) -> None:
+    bench = Bench(body([100]), body([200]))
+    waits = iter([0.0, 100.0])
+    bench.cloud.queue_s = lambda: next(waits, 0.0)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(60.0))
+        await asyncio.sleep(1.5)
+        if error is not None:
+            bench.reachability.failed(error, 1.5)
+        for now_s in range(2, 60):
+            await asyncio.sleep(1.0)
+            bench.tail.look(float(now_s))
+            if gaps := bench.channel.gaps.changes():
+                break
+    ((gap,), opened_s) = gaps, now_s
+    assert (gap.reason, gap.state) == (reason, GapState.OPEN)
+    assert after_s < opened_s <= after_s + 2.0
 
 
 async def test_a_surprise_is_counted_and_logged_and_polling_goes_on_at_the_pace_of_failures(
