@@ -127,8 +127,11 @@ def _account(world: World, ch: int, told: Told, since_ms: int) -> Account:
     last_ms = min(int(received[-1]), world.now_ms - FRESH_MS)
     in_cloud, produced = (_within(t_ms, first_ms, last_ms) for t_ms in (_in_cloud(world, ch), _produced(world, ch)))
     account.in_cloud, account.produced = len(in_cloud), len(produced)
+    # A row under a wrong time came too, but is not what is missing at that time.
+    misdated = np.array(told.misdated, np.int64)
+    in_cloud = np.setdiff1d(in_cloud, np.setdiff1d(misdated, received))
     account.lacking = np.setdiff1d(in_cloud, received, assume_unique=True)
-    _check_gaps(account, received, gaps, _elsewhere(world, ch), last_ms)
+    _check_gaps(account, received, misdated, gaps, _elsewhere(world, ch), last_ms)
     _check_covered(account, "the cloud has", in_cloud, received, gaps)
     _check_covered(account, "the tracker measured", produced, received, gaps)
     silent = [gap for gap in gaps if gap["reason"] == SILENT]
@@ -162,15 +165,21 @@ def _check_covered(account: Account, whose: str, t_ms: Times, received: Times, g
         account.wrong.append(f"rows that {whose} are neither received nor in one gap: {_listed(absent[in_gaps != 1])}")
 
 
-def _check_gaps(account: Account, received: Times, gaps: list[Message], elsewhere: list[Span], last_ms: int) -> None:
-    """Each step lies in exactly one gap, and each gap admits exactly the rows that its steps lack."""
+def _check_gaps(
+    account: Account, received: Times, misdated: Times, gaps: list[Message], elsewhere: list[Span], last_ms: int
+) -> None:
+    """Each step lies in exactly one gap, and each gap admits exactly the rows that its steps lack.
+
+    Two liberties are taken: that a tracker was somebody else's for a while may have gone unnoticed, and a time that a
+    wrong clock has given to a row may pass for one that is not missing.
+    """
     for one, next_one in pairwise(gaps):
         if next_one["from_ms"] < one["to_ms"]:
             account.wrong.append(f"gaps {_shown(one)} and {_shown(next_one)} overlap")
     # The past that a start asks for begins at an instant that has no row.
     edges = np.unique(np.concatenate([received, [gap["from_ms"] for gap in gaps]]).astype(np.int64))
-    # What a tracker measured for somebody else is not missing; but nobody may have noticed that it was away.
-    whole, ours = _Steps.between(edges, []), _Steps.between(edges, elsewhere)
+    known = np.union1d(edges, _within(misdated, int(edges[0]), int(edges[-1])))
+    whole, ours = _Steps.between(edges, []), _Steps.between(known, elsewhere)
     nobodys = (ours.owners(gaps) < 0) & (ours.after <= last_ms)
     if nobodys.any():
         steps = zip(ours.before[nobodys][:LONGEST_LISTED].tolist(), ours.after[nobodys].tolist(), strict=False)

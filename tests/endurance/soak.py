@@ -8,6 +8,7 @@ week. Every night the gateway gets its rows from another source.
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import tempfile
@@ -132,6 +133,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--trackers", type=int, default=2)
     options = parser.parse_args()
+    logging.getLogger("gateway").addHandler(logging.NullHandler())  # what it warns of is what is done to it here
     failures: list[BaseException] = []
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         try:

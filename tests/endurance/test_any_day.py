@@ -129,9 +129,9 @@ class AnyDay(RuleBasedStateMachine):
         self._for(duration_s)
         self.world.clock(ch, 0)
 
-    @rule(ch=TRACKERS, to=st.sampled_from(["other", "nobody"]), duration_s=DURATIONS)
-    def tracker_is_taken_away(self, ch: int, to: str, duration_s: int) -> None:
-        self.world.move(ch, "other" if to == "other" else "nobody")
+    @rule(ch=TRACKERS, duration_s=DURATIONS)
+    def tracker_is_taken_away(self, ch: int, duration_s: int) -> None:
+        self.world.move(ch, "other")
         self._for(duration_s)
         self.world.move(ch, "ours")
 
