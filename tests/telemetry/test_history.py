@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from gateway.cloud.client import CloudClient, open_cloud
-from gateway.cloud.errors import BadAnswer, Broken, Fault, Forbidden, LoginRefused, NotFound, Unreachable
+from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, LoginRefused, NotFound, Unreachable
 from gateway.cloud.models import Ownership
 from gateway.cloud.models import Range as ModelRange
 from gateway.cloud.times import TimeMs
@@ -22,7 +22,7 @@ from gateway.simulator.faults import Faults
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, running
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.telemetry.gaps import GapState
-from gateway.telemetry.history import BEAT_S, LONGEST_REQUEST_S, ROWS_PER_S, History
+from gateway.telemetry.history import BEAT_S, ROWS_PER_S, History
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.ring import rows_for
 from gateway.telemetry.spans import Range
@@ -526,7 +526,9 @@ async def test_a_cloud_that_only_fails_is_asked_ever_more_rarely(
 ) -> None:
     async with scripted(OURS, error) as (archive, _, history, _):
         await asyncio.sleep(1200)
-        assert 4 <= len(archive.asked) <= 16
+        # What passes by itself is asked for once a minute at last, so that its end is noticed.
+        passes = isinstance(error, CloudError) and error.is_transient
+        assert 4 <= len(archive.asked) <= (24 if passes else 16)
         assert history.counters.failures == len(archive.asked) - 1
         assert history.repairs.pending() == (1, 599)
 
@@ -552,8 +554,8 @@ async def test_rows_that_nobody_asked_for_are_left_out_and_counted() -> None:
         assert (history.counters.rows, history.counters.rows_unasked) == (1, 2)
 
 
-async def test_it_beats_while_a_request_waits_and_not_when_one_hangs_for_ever() -> None:
+async def test_it_beats_however_long_a_request_waits_for_live_data_to_leave_it_room() -> None:
     async with scripted(None) as (_, _, _, beats):
-        await asyncio.sleep(2000)
-    assert len(beats) == pytest.approx(LONGEST_REQUEST_S / BEAT_S, abs=3)
-    assert max(beats) < LONGEST_REQUEST_S + 2 * BEAT_S
+        await asyncio.sleep(4000)
+    assert len(beats) == pytest.approx(4000 / BEAT_S, abs=2)
+    assert np.diff(beats) == pytest.approx(BEAT_S)
