@@ -68,7 +68,7 @@ class _Case:
         is_ours: The cause was on our side: the cloud had the rows all the time.
         floor_ms: Nothing older is asked for: it had left the ring's span when the gap was found.
         due_s: When to look next; infinite if never.
-        looks: How often it was looked at.
+        looks: How often it was looked at, those not counted that only a passing failure ended.
         is_settled: The last look proved that the cloud has no more.
     """
 
@@ -254,7 +254,7 @@ class Repairs:
         desk.look.failures += 1
         if not is_transient or desk.look.failures >= FAILURES_TO_POSTPONE:
             desk.look.is_complete = False
-            self._finish(desk, desk.look, now_s)
+            self._finish(desk, desk.look, now_s, has_looked=not is_transient)
 
     def _current(self, ask: Ask) -> _Desk | None:
         desk = self._desks.get(ask.ch)
@@ -344,15 +344,15 @@ class Repairs:
         if not look.parts and not look.windows:
             self._finish(desk, look, now_s)
 
-    def _finish(self, desk: _Desk, look: _Look, now_s: float) -> None:
-        """Draw the conclusions of a look."""
+    def _finish(self, desk: _Desk, look: _Look, now_s: float, *, has_looked: bool = True) -> None:
+        """Draw the conclusions of a look; an outage is no reason to look more rarely when it is over."""
         is_settled = look.is_complete and all(rows is None or rows <= _held(desk, at) for at, rows in look.claims)
         for gap_id in look.gaps & desk.cases.keys():
             case = desk.cases[gap_id]
             # What was read at once may have been read before the cloud had settled.
             case.is_settled = is_settled and not (case.is_ours and case.looks == 0)
             case.due_s = now_s + PAUSES_S[min(case.looks, len(PAUSES_S) - 1)]
-            case.looks += 1
+            case.looks += has_looked
             for hole, is_whole in look.holes if case.is_settled else ():
                 if hole.gap == gap_id and is_whole:
                     desk.channel.gaps.proved_silent(hole.after_ms, hole.before_ms)

@@ -313,6 +313,22 @@ def test_passing_failures_are_repeated_and_then_let_others_come_first() -> None:
     assert bench.idle_until(7200) == PAUSES_S[0]
 
 
+def test_an_outage_of_history_makes_the_next_look_no_rarer() -> None:
+    """Or what lies in the ring's span when the cloud is back would have left it at the next look."""
+    bench = Bench()
+    bench.outage(100_000, 160_000)
+    for _ in range(5):
+        began_s = bench.now_s
+        for _ in range(3):
+            bench.repairs.failed(bench.ask(Asked.RANGES), bench.now_s, is_transient=True)
+        assert bench.idle_until(7200) == began_s + PAUSES_S[0]
+    bench.list_all()
+    bench.read(block(100_000, 150_000))
+    assert bench.idle_until(7200) == began_s + PAUSES_S[0] + PAUSES_S[0], "the first look that was one"
+    bench.list()
+    assert bench.gap.is_settled
+
+
 def test_what_will_not_change_by_asking_again_is_asked_later() -> None:
     bench = Bench()
     bench.outage(100_000, 160_000)
