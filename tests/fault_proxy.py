@@ -116,7 +116,8 @@ class FaultProxy:
                 await asyncio.Event().wait()  # the client is not told, and ends it when it has had enough
             raise _Reset
         if writer.can_write_eof():
-            writer.write_eof()
+            with contextlib.suppress(OSError):  # that end may be gone already
+                writer.write_eof()
 
     def _corrupted(self, data: bytes, carried: int) -> bytes:
         if self.corrupt_every is None:

@@ -193,8 +193,10 @@ class Feed:
     def _candidate(self, ch: int, now_s: float) -> Candidate:
         channel = self.channels[ch]
         silent_s = None if channel.moved_s is None else now_s - channel.moved_s
-        is_streamed = self._attended[ch].streaming is not None
-        return Candidate(ch, silent_s, is_streamed, is_hidden=channel.rows_on_top() >= MOST_ROWS)
+        attendance = self._attended[ch]
+        is_streamed, tail = attendance.streaming is not None, attendance.tail
+        is_unanswered = tail is not None and tail.is_unanswered(now_s, is_streamed=is_streamed)
+        return Candidate(ch, silent_s, is_streamed, is_unanswered or channel.rows_on_top() >= MOST_ROWS)
 
     def _refused(self, channel: Channel) -> None:
         serial_number = channel.wearer.serial_number

@@ -39,7 +39,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
         ch: The tracker's channel.
         silent_s: Seconds since it brought newer rows; None if it never did.
         is_streamed: It has a stream.
-        is_hidden: Rows from the future hide all others from a poll.
+        is_hidden: Polls do not show its rows: they are not answered, or rows from the future hide all others.
     """
 
     ch: int
@@ -52,7 +52,8 @@ def streamed(source: Source, candidates: Iterable[Candidate]) -> set[int]:
     """The channels that shall have a stream now, of those whose tracker is ours.
 
     With `Source.AUTO` the tails run anyway and a stream only defers them. So whether streams fail does not matter
-    here: a tracker whose stream is down is polled, and its follower tries again by itself.
+    here: a tracker whose stream is down is polled, and its follower tries again by itself. Whether polls fail does: a
+    tracker that they do not show gets a stream, whatever it does and however few there are.
 
     A stream begins when a tracker moves and more than a couple of them have been moving lately; it ends when the
     tracker has rested for long, or all but a couple have. Between the two lies the time that a break lasts, so streams

@@ -97,6 +97,12 @@ class Tail:
         self._schedule.resume(now_s)
         self._is_brought_forward.set()
 
+    def is_unanswered(self, now_s: float, *, is_streamed: bool) -> bool:
+        """Whether polls are of no use now; one that fails is a hiccup, but for a tracker that has a stream instead."""
+        if self._asked_s is not None and now_s - self._asked_s >= OUTAGE_AFTER_S:
+            return True
+        return self._schedule.failures >= (1 if is_streamed else 2)
+
     def look(self, now_s: float) -> None:
         """Take note if a poll waits in vain, or has waited for its turn so long that rows are out of its reach."""
         if self._asked_s is None or now_s - self._asked_s < OUTAGE_AFTER_S:

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.cloud.client import open_cloud
+from gateway.cloud.endpoints import ENDPOINTS, EndpointTable, table
 from gateway.problems import Problems
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
@@ -23,6 +24,7 @@ from gateway.telemetry.feed import Feed
 from gateway.telemetry.gaps import Gap, GapState
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.sources import Source
+from tests.fault_proxy import FaultProxy, fault_proxy
 
 # What one end of a loopback connection writes is there for the other at once, so the loop need not look at its sockets
 # 42 times before its clock jumps.
@@ -53,6 +55,7 @@ class World:
     cloud: SimulatedCloud
     feed: Feed
     problems: Problems
+    polls_by: FaultProxy
     refused: list[str] = field(default_factory=list)
 
     @property
@@ -99,7 +102,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(source: Source = Source.AUTO, trackers: int = 3, **knobs: Any) -> AsyncIterator[World]:
+async def world(
+    source: Source = Source.AUTO, trackers: int = 3, endpoints: EndpointTable = ENDPOINTS, **knobs: Any
+) -> AsyncIterator[World]:
     loop = asyncio.get_running_loop()
     began_s = loop.time()
 
@@ -111,14 +116,16 @@ async def world(source: Source = Source.AUTO, trackers: int = 3, **knobs: Any) -
     refused: list[str] = []
     async with (
         simulator.running(cloud) as served,
+        fault_proxy(served.port) as polls_by,
         open_cloud(
-            api_url=served.api_url,
+            api_url=served.api_url.replace(str(served.port), str(polls_by.port)),
             token_url=served.token_url,
             websocket_url=served.websocket_url,
             username=simulator.USERNAME,
             password=SecretStr(simulator.PASSWORD),
             client_id=simulator.CLIENT_ID,
             client_secret=SecretStr(simulator.CLIENT_SECRET),
+            endpoints=endpoints,
         ) as client,
         asyncio.TaskGroup() as tasks,
     ):
@@ -129,7 +136,7 @@ async def world(source: Source = Source.AUTO, trackers: int = 3, **knobs: Any) -
         feed.assign({device.serial_number: device.device_id for device in cloud.devices})
         running = tasks.create_task(feed.run(lambda: None))
         try:
-            yield World(cloud, feed, problems, refused)
+            yield World(cloud, feed, problems, polls_by, refused)
         finally:
             running.cancel()
 
@@ -148,6 +155,38 @@ async def test_a_couple_of_trackers_are_polled_and_not_streamed() -> None:
     async with world(trackers=2) as w:
         await w.follow(30)
         assert w.cloud.requests["live_data"] == 0
+        w.assert_rings_equal_the_cloud(w.cloud.now_ms() - 5000)
+
+
+@pytest.mark.parametrize("trackers", [1, 2, 3])
+async def test_where_polls_find_nothing_from_the_start_the_websocket_brings_the_rows(trackers: int) -> None:
+    endpoints = table({"latest_data": "GET devices/{device}/elsewhere/"})
+    async with world(trackers=trackers, endpoints=endpoints) as w:
+        await asyncio.sleep(7)
+        assert await w.follow(60) <= 0.5
+        assert w.cloud.requests["live_data"] == trackers
+        assert list(w.problems) == []
+
+
+@pytest.mark.parametrize("does_hang", [False, True], ids=["refused", "hanging"])
+async def test_one_tracker_is_streamed_within_five_seconds_when_polls_fail_and_polled_when_streams_do(
+    does_hang: bool,
+) -> None:
+    async with world(trackers=1) as w:
+        await asyncio.sleep(20)
+        assert w.cloud.requests["live_data"] == 0
+        if does_hang:
+            w.polls_by.hang()
+        w.polls_by.refuses = not does_hang
+        w.polls_by.reset_all()
+        assert await w.follow(20) <= UNREAD_S
+        assert w.channels[0].counters.updates > 10
+        w.polls_by.refuses = False
+        w.polls_by.restore()
+        polls = w.polls
+        w.faults(websocket_lifetime_s=1.0)
+        assert await w.follow(60) <= UNREAD_S
+        assert w.polls - polls > 30
         w.assert_rings_equal_the_cloud(w.cloud.now_ms() - 5000)
 
 
