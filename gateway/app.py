@@ -150,7 +150,7 @@ async def running(
                 for part in parts:
                     part.cancel()
         # Reached only if nothing went wrong: what a crash leaves behind is not to be gone on from.
-        save(snapshot, epoch, _utc_ms(), (channel.saved() for channel in feed.channels.values()))
+        save(snapshot, epoch, _utc_ms(), feed.saved())
 
 
 def is_clock_synced(timesync: Path = Path("/run/systemd/timesync")) -> bool | None:

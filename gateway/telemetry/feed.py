@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -109,6 +109,8 @@ class Feed:
             self.channels[ch] = Channel(ch, wearer, ring_rows, refill_ms, reference_ms)
             if before is not None:
                 self.channels[ch].restore(before)
+        serial_numbers = {wearer.serial_number for wearer in wearers}
+        self._absent = [_without_rows(channel) for channel in saved if channel.serial_number not in serial_numbers]
         self._cloud = cloud
         self._source = source
         self._reference_ms = reference_ms
@@ -140,6 +142,12 @@ class Feed:
             self._audience.channel_changed(channel)
         self._is_dirty.set()
 
+    def saved(self) -> Iterator[SavedChannel]:
+        """What a planned restart takes over: also the numbers of trackers that have left the roster."""
+        yield from self._absent
+        for channel in self.channels.values():
+            yield channel.saved()
+
     async def run(self, beat: Callable[[], None]) -> None:
         """Keep sources and news going until cancelled.
 
@@ -169,6 +177,8 @@ class Feed:
         for channel in self.channels.values():
             if channel.device_id is not None and channel.ch not in self._attended:
                 self._attended[channel.ch] = self._attendance(tasks, channel, channel.device_id)
+        if not self._attended:
+            self._reachability.idle()
         now_s = asyncio.get_running_loop().time()
         wanted = streamed(self._source, (self._candidate(ch, now_s) for ch in self._attended))
         for ch, attendance in self._attended.items():
@@ -242,3 +252,11 @@ class Feed:
         for serial_number in self._wrong_clocks - wrong:
             self._problems.resolve(_CLOCK_PROBLEM, serial_number)
         self._wrong_clocks = wrong
+
+
+def _without_rows(saved: SavedChannel) -> SavedChannel:
+    """What is kept of a tracker that has left the roster: its number, and how far its arrival numbers have come."""
+    channel = Channel(saved.ch, Wearer(saved.serial_number), ring_rows=1)
+    channel.restore(saved)
+    channel.lose()
+    return channel.saved()

@@ -31,6 +31,10 @@ class Reachability:
         self.error = None
         self._waiting_since_s = None
 
+    def idle(self) -> None:
+        """Nobody asks any more; who asked last may have been stopped before his answer came."""
+        self.answered()
+
     def failed(self, error: CloudError, now_s: float) -> None:
         """Somebody's question failed; the newest cause is the one to tell."""
         self.asked(now_s)

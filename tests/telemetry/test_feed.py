@@ -206,7 +206,7 @@ async def test_it_beats_on_every_turn_and_does_not_spin(bench: Bench) -> None:
 async def test_a_cloud_that_refuses_a_tracker_has_answered() -> None:
     """The outage is over, although the first answer is a no and there is nobody left to ask."""
     down = Unreachable("latest_data", Broken.CONNECT)
-    cloud = ScriptedCloud([down, down, down, down, Forbidden("latest_data")])
+    cloud = ScriptedCloud([down, down, down, down, Forbidden("latest_data")], refusal=down)
     problems = Problems(lambda: 0)
     feed = Feed([Wearer("SN-1")], 600, cloud, Audience(), problems, lambda _serial_number: None)
     async with asyncio.TaskGroup() as tasks:
@@ -249,6 +249,21 @@ async def test_after_a_restart_a_tracker_goes_on_under_its_number_and_no_number_
     assert (restored.device_id, len(restored.ring), restored.ring.newest) == (30, 4, 4)
     assert (restored.counters, restored.gaps.gaps) == (was.counters, was.gaps.gaps)
     assert (after.channels[4].device_id, len(after.channels[4].ring)) == (None, 0)
+
+
+async def test_the_number_of_a_tracker_that_left_the_roster_is_kept_for_it_over_every_further_restart() -> None:
+    """Or a client that was away meanwhile would read somebody else's rows under it, from its own cursor on."""
+    before = feed_of("SN-1", "SN-2")
+    before.channels[2].device_id = 20
+    before.channels[2].rows_came(block(100, 200, 300), 0.0)
+    without = feed_of("SN-1", saved=list(before.saved()))
+    after = feed_of("SN-1", "SN-3", saved=list(without.saved()))
+    assert list(after.channels) == [1, 3]
+    again = feed_of("SN-1", "SN-2", "SN-3", saved=list(after.saved()))
+    back = again.channels[2]
+    assert list(again.channels) == [1, 2, 3]
+    assert (back.wearer.serial_number, back.device_id, len(back.ring)) == ("SN-2", None, 0)
+    assert (back.ring.newest, back.ring.withdrawn) == (3, 3)
 
 
 async def test_after_a_restart_the_rows_of_a_tracker_that_was_lost_meanwhile_are_forgotten() -> None:

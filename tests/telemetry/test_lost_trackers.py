@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gateway.cloud.errors import Forbidden
+from gateway.cloud.errors import Broken, Forbidden, Unreachable
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
@@ -57,6 +57,22 @@ async def test_an_answer_under_way_when_the_tracker_is_lost_is_not_kept() -> Non
         await asyncio.sleep(1)
         running.cancel()
     assert len(feed.channels[1].ring) == 0
+
+
+@pytest.mark.looptime
+async def test_a_question_about_the_last_tracker_that_was_lost_before_its_answer_is_no_trouble_with_the_cloud() -> None:
+    problems, cloud = Problems(lambda: 0), Held()
+    cloud.refusal = Unreachable("live_data", Broken.CONNECT)
+    feed = Feed([Wearer("SN-1")], 100, cloud, Nobody(), problems, lambda _serial_number: None)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(feed.run(lambda: None))
+        feed.assign({"SN-1": 11})
+        await asyncio.sleep(10)
+        assert [problem.code for problem in problems] == ["cloud_unreachable"]
+        feed.assign({})
+        await asyncio.sleep(10)
+        running.cancel()
+    assert list(problems) == []
 
 
 @pytest.mark.looptime
