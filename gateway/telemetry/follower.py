@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from gateway.cloud.errors import CloudError, Forbidden, NotFound, Throttled, Unauthorized
+from gateway.cloud.errors import Broken, CloudError, Forbidden, NotFound, Throttled, Unauthorized, Unreachable
 from gateway.cloud.models import TimestampAnswer
 from gateway.cloud.retry import backoff_s
 from gateway.telemetry.channel import Channel
@@ -29,6 +29,9 @@ LONGEST_POLLED_PAUSE_S = 60.0
 
 LONGEST_REFUSED_PAUSE_S = 300.0
 """The same where somebody has to do something, such as let websockets through."""
+
+IDLE_S = 15.0
+"""How long an open stream may bring nothing before somebody asks whether there is nothing, as often as of a sleeper."""
 
 
 class LiveRows(Protocol):
@@ -79,10 +82,18 @@ class Follower:
         self._now = asyncio.get_running_loop().time
         self._failures = 0
         self._opened_s: float | None = None
-        self._read_s = self._now()
+        self._heard_s = self._read_s = self._now()
+        self._patience: asyncio.Timeout | None = None  # while a stream is open
+        self._looked: tuple[float, int] | None = None  # when it had brought its last rows, and the cloud's newest then
 
     async def run(self) -> None:
         """Stream until cancelled, or until the tracker is not ours any longer."""
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self._watch(), name=f"watch over stream of device {self._device_id}")
+            await self._follow()
+            watching.cancel()
+
+    async def _follow(self) -> None:
         while self._channel.device_id == self._device_id:
             error: CloudError | None = None
             try:
@@ -114,23 +125,27 @@ class Follower:
         self._reachability.asked(self._now())
         async with self._cloud.live(self._device_id) as updates:
             channel.counters.streams += 1
-            self._opened_s = self._now()
+            self._opened_s = self._heard_s = self._now()
             self._reachability.answered()
             if self._failures >= FAILURES_TO_WARN:
                 _LOG.info("Tracker %s: its stream is open again", channel.wearer.serial_number)
             try:
-                async for rows in updates:
-                    if channel.device_id != self._device_id:
-                        return
-                    self._came(rows)
+                async with asyncio.timeout(None) as self._patience:
+                    async for rows in updates:
+                        if channel.device_id != self._device_id:
+                            return
+                        self._came(rows)
+            except TimeoutError:
+                raise Unreachable("live_data", Broken.TIMEOUT) from None
             finally:
+                self._patience = None
                 self._read_s = self._now()
                 if self._tail is not None:
                     self._tail.stream_ended(self._read_s)
 
     def _came(self, rows: DecodedRows) -> None:
         channel, counters = self._channel, self._channel.counters
-        now_s = self._now()
+        now_s = self._heard_s = self._now()
         self._reachability.answered()
         counters.updates += 1
         counters.rows_rejected += rows.rows_rejected
@@ -139,6 +154,34 @@ class Follower:
         # Rows of a backlog do not put off the tail: what is missing then is the present.
         if self._tail is not None and channel.moved_s == now_s:
             self._tail.streamed(now_s)
+
+    async def _watch(self) -> None:
+        """End a connection that is open, answers pings, and brings nothing of what the cloud has."""
+        while True:
+            await asyncio.sleep(IDLE_S)
+            heard_s, patience = self._heard_s, self._patience
+            if patience is None or self._now() - heard_s < IDLE_S:
+                continue
+            try:
+                is_stuck = await self._is_stuck(heard_s)
+            except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
+                _LOG.exception("Tracker %s: unexpected failure of its stream", self._channel.wearer.serial_number)
+                continue
+            if is_stuck and patience is self._patience and heard_s == self._heard_s:
+                patience.reschedule(self._now())
+
+    async def _is_stuck(self, heard_s: float) -> bool:
+        """Whether newer rows have come into the cloud since the stream brought its last: its tail or two looks tell."""
+        if self._tail is not None:
+            return self._channel.moved_s is not None and self._channel.moved_s - heard_s >= IDLE_S / 2
+        try:
+            t_ms = (await self._cloud.latest_timestamp(self._device_id)).t_ms
+        except CloudError:
+            return False
+        if t_ms is None:
+            return False
+        before, self._looked = self._looked, (heard_s, t_ms)
+        return before is not None and before[0] == heard_s and t_ms > before[1]
 
     async def _is_lost_by(self, error: CloudError) -> bool:
         """Tell who has to know of a failure; True if it turns out that the tracker is not ours."""

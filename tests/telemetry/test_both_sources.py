@@ -244,6 +244,17 @@ async def test_streams_that_are_refused_are_given_time_and_come_back() -> None:
         assert w.polls - polls <= 2
 
 
+@pytest.mark.parametrize("source", [Source.AUTO, Source.WEBSOCKET])
+async def test_connections_that_are_stuck_but_answer_pings_are_replaced(source: Source) -> None:
+    async with world(source, websocket_silent_after_s=8.0, websocket_silent_pongs=True) as w:
+        await asyncio.sleep(20)
+        w.faults(websocket_silent_after_s=0.0, websocket_silent_pongs=False)
+        await asyncio.sleep(50)
+        polls = w.polls
+        assert await w.follow(20) <= 0.5
+        assert w.polls == polls
+
+
 async def test_revoked_tokens_cost_no_row() -> None:
     async with world() as w:
         await asyncio.sleep(10)

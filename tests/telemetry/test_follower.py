@@ -18,7 +18,13 @@ from gateway.cloud.errors import (
     Unreachable,
 )
 from gateway.telemetry.channel import Channel, Wearer
-from gateway.telemetry.follower import LONGEST_PAUSE_S, LONGEST_POLLED_PAUSE_S, LONGEST_REFUSED_PAUSE_S, Follower
+from gateway.telemetry.follower import (
+    IDLE_S,
+    LONGEST_PAUSE_S,
+    LONGEST_POLLED_PAUSE_S,
+    LONGEST_REFUSED_PAUSE_S,
+    Follower,
+)
 from gateway.telemetry.gaps import GapState
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
@@ -105,6 +111,53 @@ async def test_when_a_stream_ends_the_tail_asks_at_once_for_what_it_may_have_mis
         await bench.send(end)
     assert bench.polls == [0.0, 10.5, 11.5, 12.5]
     assert bench.cloud.asked[1][2] == 20
+
+
+async def test_a_stream_that_stays_open_and_withholds_what_polls_find_is_replaced() -> None:
+    bench = Bench()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(60.0))
+        await asyncio.sleep(0.5)
+        await bench.stream(range(10))
+        for second in range(10, 40):
+            bench.cloud.script = [body(range(second * 1000, second * 1000 + 1000, 100))]
+            await asyncio.sleep(1.0)
+    assert len(bench.cloud.opened) == 2
+    assert bench.cloud.opened[1][0] <= 9.5 + 2 * IDLE_S + 1.0
+    assert bench.channel.counters.streams_failed == 1
+
+
+async def test_without_a_tail_the_cloud_is_asked_whether_an_idle_stream_withholds_rows() -> None:
+    bench = Bench(is_polled=False)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(75.0))
+        await asyncio.sleep(0.5)
+        await bench.stream(range(10))
+        for second in range(10, 70):
+            bench.cloud.newest = second * 1000
+            await asyncio.sleep(1.0)
+    assert bench.cloud.opened[1][0] <= 9.5 + 3 * IDLE_S + 1.0
+    assert len(bench.cloud.opened) == 2
+
+
+@pytest.mark.parametrize("is_polled", [True, False])
+async def test_the_stream_of_a_tracker_that_was_switched_off_stays_open(is_polled: bool) -> None:
+    bench = Bench(is_polled=is_polled)
+    bench.cloud.newest = 1_000_000
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(3600.0))
+        await asyncio.sleep(0.5)
+        await bench.stream(range(10))
+    assert len(bench.cloud.opened) == 1
+    assert len(bench.cloud.peeked) <= 3600 / IDLE_S
+
+
+async def test_a_surprise_while_an_idle_stream_is_looked_at_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(is_polled=False)
+    bench.cloud.newest = ZeroDivisionError()
+    await bench.run(40.0)
+    assert len(bench.cloud.opened) == 1
+    assert sum(record.levelno == logging.ERROR for record in caplog.records) == 2
 
 
 async def test_rows_of_a_backlog_do_not_put_the_tail_off() -> None:
