@@ -69,7 +69,7 @@ class Tail:
         self._is_brought_forward = asyncio.Event()
         self._sent_s = self._now()
         self._asked_s: float | None = None
-        self._rows = RowsFollower()
+        self._rows, self._generation = RowsFollower(), channel.gaps.generation
         self._is_peeking_refused = False
 
     async def run(self) -> None:
@@ -172,6 +172,9 @@ class Tail:
 
     async def _latest(self) -> DecodedRows:
         overdue_s = self._schedule.overdue_s(self._sent_s)
+        if self._generation != self._channel.gaps.generation:
+            # The rows of the answer before were forgotten, and count as new wherever they stand in the next.
+            self._rows, self._generation = RowsFollower(), self._channel.gaps.generation
         if not await self._is_newer(overdue_s):
             return DecodedRows(empty_block())
         return await self._cloud.latest_data(self._device_id, self._size, overdue_s=overdue_s, decode=self._rows.decode)

@@ -239,3 +239,19 @@ async def test_a_peek_that_fails_is_a_failed_poll_and_one_that_is_refused_a_refu
     bench.cloud.newest = Forbidden("latest_timestamp")
     await bench.run(20.0)
     assert bench.refusals == 1
+
+
+async def test_rows_that_were_forgotten_for_a_clock_are_taken_from_the_next_answer_that_repeats_them() -> None:
+    """Believed before anybody knew the time, then taken back: what was right among them is in every answer still."""
+    now_ms, reference_ms = 1_795_000_000_000, [None, 1_795_000_003_000]
+    right = range(now_ms, now_ms + 2_000, 100)
+    bench = Bench(body([3_300_000_000_000, *right[::-1]]))
+    bench.channel = Channel(1, Wearer("SN-1"), 600, 0, lambda: reference_ms[0])
+    bench.channel.device_id = 7
+    bench.tail = Tail(bench.channel, 7, bench.cloud, bench.reachability, bench._refused)
+    await bench.run(0.5)
+    assert len(bench.channel.ring) == 21
+    reference_ms.pop(0)
+    await bench.run(5)
+    assert bench.channel.ring.between(0, now_ms * 2).t_ms.tolist() == [*right, 3_300_000_000_000]
+    assert bench.channel.ring.newest_ms == right[-1]
