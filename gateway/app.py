@@ -124,6 +124,7 @@ async def running(
             ring_span_s=ring_minutes * 60,
             utc_ms=_utc_ms,
             is_clock_synced=is_clock_synced,
+            reference_ms=cloud.utc_ms,
         )
         server = LiveServer(hub, lambda: _counters(feed, history, cloud))
         is_orderly = False
@@ -213,6 +214,7 @@ def _counters(feed: Feed, history: History, cloud: CloudClient) -> dict[str, obj
                 "newest": channel.ring.newest,
                 "oldest": channel.ring.oldest,
                 "duplicates": channel.ring.duplicates,
+                "overrun": channel.ring.overrun,
                 **asdict(channel.counters),
             }
             for channel in feed.channels.values()

@@ -118,7 +118,7 @@ class LiveServer:
         self._check_origin(request)
         hub = self._hub
         try:
-            return _json(report_gaps(hub.channels, hub.epoch, hub.utc_ms(), request.query))
+            return _json(report_gaps(hub.channels, hub.epoch, hub.time()[0], request.query))
         except RequestError as error:
             raise web.HTTPBadRequest(**self._refusal(error.code, str(error))) from None
 

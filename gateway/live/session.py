@@ -55,6 +55,7 @@ class Hub:
         ring_span_s: How far back the rings reach, seconds.
         utc_ms: The wall clock, epoch ms.
         is_clock_synced: Whether the wall clock is known to be right; None if nobody knows.
+        reference_ms: Epoch ms by a clock that is right, which no jump of the wall clock moves; None while it is unknown.
         refusals: What clients did wrong so far, by error code or close code.
     """
 
@@ -66,7 +67,13 @@ class Hub:
     ring_span_s: float
     utc_ms: Callable[[], int]
     is_clock_synced: Callable[[], bool | None]
+    reference_ms: Callable[[], int | None] = lambda: None
     refusals: Counter[str] = field(default_factory=Counter)
+
+    def time(self) -> tuple[int, str]:
+        """Epoch ms, and whose: what ages are told by must not jump with the wall clock of a Pi."""
+        reference_ms = self.reference_ms()
+        return (self.utc_ms(), "system") if reference_ms is None else (reference_ms, "cloud")
 
     def identity(self) -> Message:
         """Who we are: the fields of `hello` that need no secrecy."""
@@ -208,10 +215,11 @@ class Session:
         yield from (message for message in changed if message["op"] != "channels")
 
     def _clock(self, now_s: float) -> Message:
+        utc_ms, source = self._hub.time()
         return {
-            "utc_ms": self._hub.utc_ms(),
+            "utc_ms": utc_ms,
             "mono_ms": round(now_s * 1000),
-            "clock": {"source": "system", "synced": self._hub.is_clock_synced()},
+            "clock": {"source": source, "synced": self._hub.is_clock_synced()},
         }
 
     def _hello(self, now_s: float) -> Message:

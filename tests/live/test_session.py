@@ -328,6 +328,16 @@ def test_the_clock_is_told_in_milliseconds(hub: Hub) -> None:
     assert client.heard[0]["utc_ms"] == 1_700_000_000_000
 
 
+def test_the_time_is_the_clouds_as_soon_as_it_is_known_and_no_jump_of_the_wall_clock_moves_it(hub: Hub) -> None:
+    cloud_ms: list[int | None] = [None]
+    wall_ms = [1_700_000_000_000]
+    client = Client(replace(hub, utc_ms=lambda: wall_ms[0], reference_ms=lambda: cloud_ms[0]))
+    assert (client.heard[0]["utc_ms"], client.heard[0]["clock"]["source"]) == (1_700_000_000_000, "system")
+    cloud_ms[0], wall_ms[0] = 1_700_000_002_500, 42
+    told = [message for message in client.wait(4.0) if message["op"] == "time"][-1]
+    assert (told["utc_ms"], told["clock"]["source"]) == (1_700_000_002_500, "cloud")
+
+
 def test_batches_are_as_far_apart_as_was_asked(hub: Hub, one: Channel) -> None:
     client = Client(hub)
     client.say(op="sub", sub=1, batch_ms=2000)
