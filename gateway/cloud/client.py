@@ -162,9 +162,12 @@ class CloudClient:
     async def ownerships(
         self, *, device_id: int | None = None, device_name: str | None = None
     ) -> AsyncIterator[Ownership]:
-        """Ownerships past and present, page by page; of one device by its id or its exact name."""
+        """Ownerships past and present, page by page; of one device by its id or its exact name.
+
+        Nothing live waits for them: they come behind what does.
+        """
         query = {"device": device_id, "device_name": device_name}
-        async for ownership in self._listed("device_ownerships", _ownership_page, query):
+        async for ownership in self._listed("device_ownerships", _ownership_page, query, priority=Priority.HISTORY):
             yield ownership
 
     async def ownership(self, ownership_id: int) -> Ownership:
@@ -243,7 +246,9 @@ class CloudClient:
         """
         for window_start_ms, window_stop_ms in windows(start_ms, stop_ms, LONGEST_RANGES_MS):
             query = {"start": window_start_ms, "stop": window_stop_ms}
-            async for found in self._listed("preprocessed_ranges", _range_page, query, device_id):
+            async for found in self._listed(
+                "preprocessed_ranges", _range_page, query, {"device": device_id}, Priority.HISTORY
+            ):
                 yield found
 
     async def preprocessed(
@@ -325,14 +330,15 @@ class CloudClient:
         operation: str,
         decode: Callable[[bytes], Page[T]],
         query: Mapping[str, int | str | None],
-        device_id: int | None = None,
+        ids: Mapping[str, int] | None = None,
+        priority: Priority = Priority.CONTROL,
     ) -> AsyncIterator[T]:
         async def fetch(number: int) -> Page[T]:
             return await self._transport.send(
                 operation,
                 decode,
-                priority=Priority.CONTROL if device_id is None else Priority.HISTORY,
-                ids={} if device_id is None else {"device": device_id},
+                priority=priority,
+                ids=ids,
                 query={**query, "page": number, "limit": LIST_LIMIT},
             )
 

@@ -1,9 +1,12 @@
 """The operations against a server whose answers the test writes."""
 
+import asyncio
+
 import pytest
 from aiohttp import web
 
 from gateway.cloud.errors import NetworkLoginNeeded
+from gateway.cloud.pacing import MAX_IN_FLIGHT
 from tests.cloud.scripted import ScriptedCloud
 
 
@@ -45,3 +48,38 @@ async def test_the_clouds_time_comes_from_its_answers_and_from_nobody_elses(clou
         utc_ms = client.utc_ms()
     assert utc_ms is not None
     assert abs(utc_ms - 2_013_492_520_500) < 60_000
+
+
+@pytest.mark.timeout(10)
+async def test_what_history_asks_for_waits_until_no_live_data_do(cloud: ScriptedCloud) -> None:
+    """Ownerships too: history asks for them first, tracker by tracker."""
+    arrived: asyncio.Queue[str] = asyncio.Queue()
+    answers = asyncio.Semaphore(0)
+
+    async def held(request: web.Request) -> web.Response:
+        arrived.put_nowait(request.path.split("/")[-2])
+        await answers.acquire()
+        return web.json_response(
+            [] if "latest" in request.path else {"count": 0, "page": 1, "next": None, "results": []}
+        )
+
+    async def owned() -> None:
+        assert [ownership async for ownership in client.ownerships(device_id=7)] == []
+
+    async def listed() -> None:
+        assert [found async for found in client.ranges(7, 0, 1000)] == []
+
+    cloud.handler = held
+    async with cloud.open() as client, asyncio.TaskGroup() as tasks:
+        for _ in range(MAX_IN_FLIGHT):
+            tasks.create_task(client.latest_data(7, lambda: 20))
+        assert [await arrived.get() for _ in range(MAX_IN_FLIGHT)] == ["latest-preprocessed-data"] * MAX_IN_FLIGHT
+        tasks.create_task(owned())
+        tasks.create_task(listed())
+        await asyncio.sleep(0)
+        tasks.create_task(client.latest_data(7, lambda: 20))
+        await asyncio.sleep(0)
+        answers.release()
+        assert await arrived.get() == "latest-preprocessed-data"
+        for _ in range(MAX_IN_FLIGHT + 2):
+            answers.release()
