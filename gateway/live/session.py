@@ -55,7 +55,7 @@ class Hub:
         ring_span_s: How far back the rings reach, seconds.
         utc_ms: The wall clock, epoch ms.
         is_clock_synced: Whether the wall clock is known to be right; None if nobody knows.
-        reference_ms: Epoch ms by a clock that is right, which no jump of the wall clock moves; None while it is unknown.
+        reference_ms: Epoch ms by a clock that is right and never jumps; None while it is not known.
         refusals: What clients did wrong so far, by error code or close code.
     """
 
