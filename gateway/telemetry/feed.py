@@ -16,7 +16,7 @@ from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.schedule import MOST_ROWS
 from gateway.telemetry.snapshot import SavedChannel
 from gateway.telemetry.sources import Candidate, Source, streamed
-from gateway.telemetry.tail import LatestData, Tail
+from gateway.telemetry.tail import Tail
 from gateway.telemetry.timekeeping import diagnosis
 
 _LOG = logging.getLogger(__name__)
@@ -28,10 +28,6 @@ _CLOCK_PROBLEM = "tracker_clock"
 _CLOCK_ACTION = (
     "switch it off and on under the open sky and leave it there for some minutes; if that does not help, ask the vendor"
 )
-
-
-class Cloud(LatestData, LiveRows, Protocol):
-    """Where live rows come from, either way."""
 
 
 class Audience(Protocol):
@@ -75,7 +71,7 @@ class Feed:
         self,
         wearers: Sequence[Wearer],
         ring_rows: int,
-        cloud: Cloud,
+        cloud: LiveRows,
         audience: Audience,
         problems: Problems,
         on_refused: Callable[[str], None],

@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from gateway.cloud.errors import Broken, CloudError, Forbidden, NotFound, Throttled, Unauthorized, Unreachable
-from gateway.cloud.models import TimestampAnswer
 from gateway.cloud.retry import backoff_s
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.reachability import Reachability
-from gateway.telemetry.tail import FAILURES_TO_WARN, Tail, gap_reason, is_refusal
+from gateway.telemetry.schedule import MOST_ROWS
+from gateway.telemetry.tail import FAILURES_TO_WARN, LatestData, Tail, gap_reason, is_refusal
 from insiders_codecs.cloud import DecodedRows
 
 _LOG = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ IDLE_S = 15.0
 """How long an open stream may bring nothing before somebody asks whether there is nothing, as often as of a sleeper."""
 
 
-class LiveRows(Protocol):
-    """Where rows are sent from; both raise `CloudError`."""
+class LiveRows(LatestData, Protocol):
+    """Where rows are sent from; raises `CloudError`."""
 
     def live(self, device_id: int) -> AbstractAsyncContextManager[AsyncIterator[DecodedRows]]:
         """The tracker's rows as they come.
@@ -43,9 +43,6 @@ class LiveRows(Protocol):
         The iteration ends by itself when another connection is to be made at once, because the access token was
         renewed.
         """
-
-    async def latest_timestamp(self, device_id: int) -> TimestampAnswer:
-        """When the tracker measured last."""
 
 
 class Follower:
@@ -174,14 +171,29 @@ class Follower:
         """Whether newer rows have come into the cloud since the stream brought its last: its tail or two looks tell."""
         if self._tail is not None:
             return self._channel.moved_s is not None and self._channel.moved_s - heard_s >= IDLE_S / 2
+        before = self._looked
         try:
             t_ms = (await self._cloud.latest_timestamp(self._device_id)).t_ms
+            if t_ms is None:
+                return False
+            if before is None or t_ms != before[1]:
+                await self._catch_up(t_ms)
         except CloudError:
             return False
-        if t_ms is None:
-            return False
-        before, self._looked = self._looked, (heard_s, t_ms)
+        self._looked = (heard_s, t_ms)
         return before is not None and before[0] == heard_s and t_ms > before[1]
+
+    async def _catch_up(self, t_ms: int) -> None:
+        """Read the last rows of a tracker that fell silent while nobody listened: no stream will ever bring them."""
+        channel = self._channel
+        if channel.ring.newest_ms is not None and t_ms <= channel.ring.newest_ms:
+            return
+        rows = await self._cloud.latest_data(self._device_id, lambda: MOST_ROWS)
+        if channel.device_id == self._device_id:
+            counters = channel.counters
+            counters.rows_rejected += rows.rows_rejected
+            counters.fields_rejected += rows.fields_rejected
+            channel.rows_came(rows.block, self._now())
 
     async def _is_lost_by(self, error: CloudError) -> bool:
         """Tell who has to know of a failure; True if it turns out that the tracker is not ours."""

@@ -152,6 +152,26 @@ async def test_the_stream_of_a_tracker_that_was_switched_off_stays_open(is_polle
     assert len(bench.cloud.peeked) <= 3600 / IDLE_S
 
 
+async def test_without_a_tail_the_last_rows_of_a_tracker_that_fell_silent_while_nobody_listened_are_read() -> None:
+    """Switched off during an outage: what is missing has an end then, and history reads the rest."""
+    bench = Bench(is_polled=False)
+    bench.cloud.script = [body(range(70_000, 100_000, 100))]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(600.0))
+        await asyncio.sleep(0.5)
+        await bench.stream(range(5))
+        bench.cloud.refusal = CUT
+        await bench.send(CUT)
+        await asyncio.sleep(120.0)
+        (gap,) = bench.channel.gaps.gaps
+        assert gap.state is GapState.OPEN
+        bench.cloud.refusal, bench.cloud.newest = None, 99_900
+    assert bench.channel.ring.newest_ms == 99_900
+    (gap,) = bench.channel.gaps.gaps
+    assert (gap.state, gap.from_ms, gap.to_ms) == (GapState.CLOSED, 4_900, 70_000)
+    assert len(bench.cloud.asked) == 1, "what has not changed is not read again"
+
+
 async def test_a_surprise_while_an_idle_stream_is_looked_at_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(is_polled=False)
     bench.cloud.newest = ZeroDivisionError()
