@@ -69,6 +69,7 @@ class Tail:
         self._is_brought_forward = asyncio.Event()
         self._sent_s = self._now()
         self._asked_s: float | None = None
+        self._is_sent = False
         self._rows, self._generation = RowsFollower(), channel.gaps.generation
         self._is_peeking_refused = False
 
@@ -98,8 +99,11 @@ class Tail:
         self._is_brought_forward.set()
 
     def is_unanswered(self, now_s: float, *, is_streamed: bool) -> bool:
-        """Whether polls are of no use now; one that fails is a hiccup, but for a tracker that has a stream instead."""
-        if self._asked_s is not None and now_s - self._asked_s >= OUTAGE_AFTER_S:
+        """Whether polls are of no use now; one that fails is a hiccup, but for a tracker that has a stream instead.
+
+        One that waits for its turn is none: where the budget is short, a handshake would only be one request more.
+        """
+        if self._is_sent and now_s - self._sent_s >= OUTAGE_AFTER_S:
             return True
         return self._schedule.failures >= (1 if is_streamed else 2)
 
@@ -120,7 +124,7 @@ class Tail:
         try:
             return await self._poll(self._asked_s)
         finally:
-            self._asked_s = None
+            self._asked_s, self._is_sent = None, False
 
     async def _poll(self, asked_s: float) -> bool:
         channel, counters = self._channel, self._channel.counters
@@ -194,7 +198,7 @@ class Tail:
         return answer.t_ms is not None and known.newest_ms is not None and answer.t_ms > known.newest_ms
 
     def _size(self) -> int:
-        self._sent_s = self._now()
+        self._sent_s, self._is_sent = self._now(), True
         return self._schedule.rows(self._sent_s, self._known())
 
     def _known(self) -> Known:

@@ -131,6 +131,21 @@ async def test_a_poll_that_waits_opens_a_gap_when_others_fail_or_when_rows_are_l
     assert after_s < opened_s <= after_s + 2.0
 
 
+async def test_polls_are_of_no_use_when_they_hang_or_fail_twice_and_not_while_they_wait_for_their_turn() -> None:
+    bench = Bench(body([100]), body([200]), DOWN, DOWN, body([300]))
+    queue, latency = iter([0.0, 10.0]), iter([0.0, 6.0])
+    bench.cloud.queue_s, bench.cloud.latency_s = lambda: next(queue, 0.0), lambda: next(latency, 0.0)
+    told: list[tuple[bool, ...]] = []
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(30.0))
+        for now_s in range(24):
+            await asyncio.sleep(0.5)
+            told.append(tuple(bench.tail.is_unanswered(now_s + 0.5, is_streamed=is_so) for is_so in (False, True)))
+            await asyncio.sleep(0.5)
+    assert [second for second, (now, _) in enumerate(told) if now] == [14, 15, 16, 18, 19]
+    assert [second for second, (_, now) in enumerate(told) if now] == [14, 15, 16, 17, 18, 19]
+
+
 async def test_a_surprise_is_counted_and_logged_and_polling_goes_on_at_the_pace_of_failures(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
