@@ -15,6 +15,7 @@ DEFAULT_PORT, DEFAULT_PATH = 8770, "/api/v1/stream"
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _HTTP_SCHEMES = {"ws": "http", "wss": "https"}
 _OK, _NOT_LOOPBACK = 200, 421
+_RESTART = 1012  # close code of RFC 6455's registry: the server stops or restarts
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 10.0
 LONGEST_ASKED_S = 60.0
@@ -30,15 +31,14 @@ _SUB = 1
 
 
 def stream_url(text: str) -> str:
-    """The address of a gateway's live stream from what a person types: a URL, or host and port.
+    """The address of a gateway's live stream from what a person types: a URL, host and port, or a port of this machine.
 
     Raises:
         StreamError: If it can be neither.
     """
-    if "://" not in text:
-        text = f"ws://{text}"
+    typed = f"127.0.0.1:{text}" if text.isascii() and text.isdigit() else text
     try:
-        url = URL(text)
+        url = URL(typed if "://" in typed else f"ws://{typed}")
         port = url.explicit_port or DEFAULT_PORT
         path = DEFAULT_PATH if url.path == "/" else url.path
         return str(URL.build(scheme=_SCHEMES[url.scheme], host=url.host or "", port=port, path=path or DEFAULT_PATH))
@@ -65,14 +65,15 @@ async def fetch_gaps(url: str) -> bytes:
     try:
         async with aiohttp.ClientSession(timeout=timeout) as http, http.get(asked) as answer:
             status, form, body = answer.status, answer.content_type, await answer.read()
-    except aiohttp.ClientConnectorError:
-        raise StreamError(f"Nothing answers at {asked.authority}: start the gateway there or name another") from None
+    except aiohttp.ClientConnectorError as error:
+        reason = _unreachable(error, url)
+        raise StreamError(f"{reason[0].upper()}{reason[1:]}") from None
     except (aiohttp.ClientError, TimeoutError, OSError):
         raise StreamError(f"{asked.authority} did not answer in time or in full: try again") from None
     if status == _NOT_LOOPBACK:
         raise _tunnel(url)
     if status != _OK or form != "application/json":
-        raise StreamError(f"{asked} tells no gaps (HTTP {status}): is it a gateway, and not an old one?")
+        raise StreamError(f"{asked} tells no gaps (HTTP {status}): give the address of a gateway of this version")
     return body
 
 
@@ -131,6 +132,7 @@ class LiveClient:
         self._mode = mode
         self._schema: dict[str, Message] = {}
         self._columns: list[str] = []
+        self._reason, self._asked_pause_s = "", 0.0
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """All messages of the server, decoded, across reconnects.
@@ -142,10 +144,9 @@ class LiveClient:
             StreamError: If the address answers but does not speak our protocol.
         """
         delay_s = FIRST_RETRY_S
-        self._asked_pause_s = 0.0
         async with aiohttp.ClientSession() as http:
             while True:
-                reason, self._asked_pause_s = "the connection ended", 0.0
+                self._reason, self._asked_pause_s = "the connection ended", 0.0
                 try:
                     async for message in self._connection(http):
                         delay_s = FIRST_RETRY_S
@@ -157,15 +158,20 @@ class LiveClient:
                         raise _tunnel(self._url) from None
                     if error.status != 503:
                         raise StreamError(f"{self._url} is no live stream of a gateway (HTTP {error.status})") from None
-                    reason = "the gateway has no room for another client"
+                    self._reason = "the gateway has no room for another client"
                     asked = error.headers.get("Retry-After", "") if error.headers else ""
                     self._asked_pause_s = min(float(asked), LONGEST_ASKED_S) if asked.isdecimal() else 0.0
                 except aiohttp.InvalidURL:
                     raise StreamError(f"{self._url} is no address; try ws://127.0.0.1:8770/api/v1/stream") from None
-                except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    reason = "nothing answers" if isinstance(error, aiohttp.ClientConnectorError) else "no word came"
+                except aiohttp.ClientConnectorError as error:
+                    self._reason = _unreachable(error, self._url)
+                except TimeoutError:
+                    where = URL(self._url).authority
+                    self._reason = f"no word from {where} for {SILENCE_S:.0f} s: see whether a gateway runs there"
+                except (aiohttp.ClientError, OSError):
+                    self._reason = f"{URL(self._url).authority} hung up: see whether a gateway runs there"
                 retry_s = max(random.uniform(0, delay_s), self._asked_pause_s)
-                yield {"op": "disconnected", "text": reason, "retry_s": round(retry_s, 1)}
+                yield {"op": "disconnected", "text": self._reason, "retry_s": round(retry_s, 1)}
                 await asyncio.sleep(retry_s)
                 delay_s = min(2 * delay_s, LONGEST_RETRY_S)
 
@@ -182,12 +188,14 @@ class LiveClient:
 
     async def _connection(self, http: aiohttp.ClientSession) -> AsyncIterator[Message]:
         """One connection's messages, until it ends."""
-        async with http.ws_connect(
-            self._url,
-            protocols=[str(self._codec)],
-            max_msg_size=2 * MAX_FRAME_BYTES,
-            timeout=aiohttp.ClientWSTimeout(ws_receive=SILENCE_S, ws_close=1.0),
-        ) as ws:
+        async with asyncio.timeout(SILENCE_S):
+            connected = await http.ws_connect(
+                self._url,
+                protocols=[str(self._codec)],
+                max_msg_size=2 * MAX_FRAME_BYTES,
+                timeout=aiohttp.ClientWSTimeout(ws_receive=SILENCE_S, ws_close=1.0),
+            )
+        async with connected as ws:
             async for frame in ws:
                 if frame.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
                     return
@@ -214,10 +222,19 @@ class LiveClient:
             case "sub_ok":
                 self._columns = message["columns"]
             case "bye":
+                is_stop, why = message["code"] == _RESTART, message["text"].rstrip(".")
+                self._reason = "the gateway was stopped" if is_stop else f"the gateway hung up ({why})"
                 self._asked_pause_s = min(message["retry_after_ms"] / 1000, LONGEST_ASKED_S)
 
     def _foreign(self) -> StreamError:
         return StreamError(f"{self._url} is no live stream of a gateway: what it sends is not the live protocol")
+
+
+def _unreachable(error: aiohttp.ClientConnectorError, url: str) -> str:
+    """Why there is no connection and what to do, in two clauses."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the name {URL(url).host} is not known here: correct it, or give the gateway's IP address"
+    return f"nothing answers at {URL(url).authority}: start the gateway there or name another"
 
 
 def _tunnel(url: str) -> StreamError:

@@ -1,6 +1,7 @@
 """The client of the live stream, against the real server, in virtual time."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -10,10 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
+from yarl import URL
 
 from gateway.live import server as live_server
 from gateway.live.board import Board
-from gateway.live.client import FIRST_RETRY_S, LONGEST_RETRY_S, SILENCE_S, Cursors, LiveClient, StreamError, stream_url
+from gateway.live.client import (
+    FIRST_RETRY_S,
+    LONGEST_RETRY_S,
+    SILENCE_S,
+    Cursors,
+    LiveClient,
+    StreamError,
+    fetch_gaps,
+    stream_url,
+)
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
@@ -199,9 +210,11 @@ async def test_a_goodbye_that_promised_too_much_does_no_harm(gateway: Gateway) -
 async def test_while_nothing_answers_it_waits_longer_and_longer_up_to_a_limit() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        client = LiveClient(f"ws://127.0.0.1:{closed.getsockname()[1]}/api/v1/stream")
-        heard = await hear(client, lambda heard: len(heard) == 25)
-    assert {message["text"] for message in heard} == {"nothing answers"}
+        authority = f"127.0.0.1:{closed.getsockname()[1]}"
+        heard = await hear(LiveClient(f"ws://{authority}/api/v1/stream"), lambda heard: len(heard) == 25)
+    assert {message["text"] for message in heard} == {
+        f"nothing answers at {authority}: start the gateway there or name another"
+    }
     assert all(message["retry_s"] <= FIRST_RETRY_S for message in heard[:1])
     waits = [message["retry_s"] for message in heard]
     assert max(waits) <= LONGEST_RETRY_S
@@ -260,7 +273,7 @@ async def test_what_is_no_address_is_an_error_that_shows_one(url: str) -> None:
 
 
 @asynccontextmanager
-async def saying(*payloads: str | bytes) -> AsyncIterator[tuple[str, list[Any]]]:
+async def saying(*payloads: str | bytes, is_closing: bool = False) -> AsyncIterator[tuple[str, list[Any]]]:
     """A websocket server that says the same to everybody and then falls silent; what it hears is written down."""
     heard: list[Any] = []
 
@@ -269,6 +282,8 @@ async def saying(*payloads: str | bytes) -> AsyncIterator[tuple[str, list[Any]]]
         await ws.prepare(request)
         for payload in payloads:
             await (ws.send_str(payload) if isinstance(payload, str) else ws.send_bytes(payload))
+        if is_closing:
+            return ws
         async for frame in ws:
             if frame.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 heard.append(frame.data)
@@ -292,9 +307,80 @@ async def test_a_gateway_that_falls_silent_is_left_and_tried_again() -> None:
         heard = await hear(client, said("disconnected"))
         waited_s = asyncio.get_running_loop().time() - began_s
     assert [message["op"] for message in heard] == ["hello", "disconnected"]
-    assert heard[-1]["text"] == "no word came"
+    assert heard[-1]["text"] == f"no word from {URL(url).authority} for 10 s: see whether a gateway runs there"
     assert SILENCE_S <= waited_s < SILENCE_S + 2
     assert len(heard_there) == 1
+
+
+async def test_a_server_that_never_answers_the_handshake_is_told_after_ten_seconds() -> None:
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    async with server:
+        authority = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        began_s = asyncio.get_running_loop().time()
+        (told,) = await hear(LiveClient(f"ws://{authority}/"), said("disconnected"))
+        assert SILENCE_S <= asyncio.get_running_loop().time() - began_s < SILENCE_S + 2
+    assert told["text"] == f"no word from {authority} for 10 s: see whether a gateway runs there"
+
+
+async def test_a_server_that_hangs_up_is_named() -> None:
+    """A tunnel whose far end has no gateway does this."""
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        authority = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        (told,) = await hear(LiveClient(f"ws://{authority}/"), said("disconnected"))
+    assert told["text"] == f"{authority} hung up: see whether a gateway runs there"
+
+
+@pytest.mark.looptime(False)
+async def test_a_name_that_nobody_knows_is_told_as_that() -> None:
+    (told,) = await hear(LiveClient("ws://no-such-gateway.invalid:8770/"), said("disconnected"))
+    assert told["text"] == (
+        "the name no-such-gateway.invalid is not known here: correct it, or give the gateway's IP address"
+    )
+    with pytest.raises(StreamError, match=r"^The name no-such-gateway\.invalid is not known here"):
+        await fetch_gaps("ws://no-such-gateway.invalid:8770/api/v1/stream")
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "reason"),
+    [
+        (1012, "The gateway stops.", "the gateway was stopped"),
+        (4408, "Requests came faster than read.", "the gateway hung up (Requests came faster than read)"),
+    ],
+)
+async def test_a_goodbye_is_the_reason_of_the_cut(code: int, text: str, reason: str) -> None:
+    bye = {"op": "bye", "code": code, "text": text, "retry_after_ms": 100, "resumable": False}
+    async with saying(json.dumps(bye), is_closing=True) as (url, _):
+        heard = await hear(LiveClient(url, Codec.JSON), said("disconnected"))
+    assert heard[-1]["text"] == reason
+
+
+async def test_a_cut_after_a_new_hello_does_not_repeat_the_goodbye_of_another_time(gateway: Gateway) -> None:
+    async with fault_proxy(gateway.port) as proxy:
+        client = LiveClient(gateway.url.replace(str(gateway.port), str(proxy.port)), last_s=1.0)
+        reasons = []
+        async with aclosing(client.messages()) as messages:
+            async with gateway.running():
+                async for message in messages:
+                    if message["op"] == "snap":
+                        break
+            async for message in messages:
+                if message["op"] == "disconnected":
+                    reasons.append(message["text"])
+                    break
+            async with gateway.running():
+                async for message in messages:
+                    if message["op"] == "snap":
+                        proxy.reset_all()
+                    elif message["op"] == "disconnected":
+                        reasons.append(message["text"])
+                        break
+    assert reasons[0] == "the gateway was stopped"
+    assert "stopped" not in reasons[1]
 
 
 def test_a_resume_names_the_last_row_of_each_channel() -> None:
@@ -321,6 +407,7 @@ def test_a_resume_names_the_last_row_of_each_channel() -> None:
         ("localhost:9000", "ws://localhost:9000/api/v1/stream"),
         ("ws://127.0.0.1:8770/api/v1/stream", "ws://127.0.0.1:8770/api/v1/stream"),
         ("http://127.0.0.1:8770/", "ws://127.0.0.1:8770/api/v1/stream"),
+        ("8831", "ws://127.0.0.1:8831/api/v1/stream"),
         ("[::1]:8770", "ws://[::1]:8770/api/v1/stream"),
     ],
 )
@@ -328,7 +415,7 @@ def test_a_gateway_is_found_by_what_people_type(typed: str, url: str) -> None:
     assert stream_url(typed) == url
 
 
-@pytest.mark.parametrize("typed", ["", "ftp://x", "ws://", "host:port", "a b", "ws://[::1"])
+@pytest.mark.parametrize("typed", ["", "ftp://x", "ws://", "99999", "host:port", "a b", "ws://[::1"])
 def test_what_is_no_address_is_said_to_be_none(typed: str) -> None:
     with pytest.raises(StreamError, match="no address"):
         stream_url(typed)
