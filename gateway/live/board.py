@@ -28,7 +28,7 @@ class Board:
     def __init__(self) -> None:
         self.revision = 0
         self._items: dict[str, tuple[int, Message]] = {}
-        self._channels: set[int] = set()
+        self._withdrawn: dict[int, int] = {}  # up to which arrival number rows of each channel were taken back
         # Keys by state, in the order of their last change: one change costs the same however many gaps there are.
         self._gaps = {state: OrderedDict[str, None]() for state in GapState}
 
@@ -52,16 +52,17 @@ class Board:
         return changed[::-1]
 
     def channel_changed(self, channel: ChannelView) -> None:
-        """Describe a channel; what was missing of a tracker that is ours no longer is forgotten with its samples."""
-        self._channels.add(channel.ch)
-        if channel.device_id is None:
+        """Describe a channel; what was missing of a tracker is forgotten when its samples are."""
+        if channel.device_id is None or channel.ring.withdrawn != self._withdrawn.get(channel.ch, 0):
             self._forget_gaps(channel.ch)
+        self._withdrawn[channel.ch] = channel.ring.withdrawn
         self.put(
             f"channel/{channel.ch}",
             {
                 "op": "channels",
                 "ch": channel.ch,
                 "device_id": channel.device_id,
+                "withdrawn": channel.ring.withdrawn,
                 "serial_number": channel.wearer.serial_number,
                 "name": channel.wearer.athlete,
                 "number": channel.wearer.number,
@@ -101,7 +102,7 @@ class Board:
 
     def _drop_gap(self) -> None:
         """Forget the gap that is most finished and oldest, if there is one too many."""
-        kept = max(_KEPT_GAPS, _KEPT_GAPS_PER_CHANNEL * len(self._channels))
+        kept = max(_KEPT_GAPS, _KEPT_GAPS_PER_CHANNEL * len(self._withdrawn))
         if sum(map(len, self._gaps.values())) <= kept:
             return
         for state in _FIRST_TO_GO:

@@ -11,7 +11,7 @@ from typing import Protocol
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.follower import Follower, LiveRows
-from gateway.telemetry.gaps import Gap
+from gateway.telemetry.gap import Gap
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.schedule import MOST_ROWS
 from gateway.telemetry.snapshot import SavedChannel

@@ -203,7 +203,9 @@ class Follower:
         if is_refusal(error):
             self._reachability.answered()  # it said no, but it answered
         else:
-            self._reachability.failed(error, now_s)
+            # A stream that had been open was an answer, and its end is none of the cloud's silence.
+            if self._opened_s is None:
+                self._reachability.failed(error, now_s)
             if self._tail is None:
                 channel.gaps.poll_failed(gap_reason(error), now_s - self._read_s)
         # A websocket may be refused for other reasons than whose tracker it is; requests tell, and the tail makes them.

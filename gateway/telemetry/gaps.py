@@ -10,14 +10,14 @@ Every instant of the sample rate between the first row and the newest either has
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.telemetry.gap import Gap, GapState, GapTotals, Hole
 from gateway.telemetry.holes import LARGEST_STEP_MS, REASONS, GapReason, Holes, Times
 
 GRACE_MS = 5_000
@@ -32,64 +32,8 @@ KEPT = 500
 
 _SILENT = REASONS.index(GapReason.DEVICE_SILENT)
 
-
-class GapState(StrEnum):
-    """How a gap stands: still growing, bounded, or filled."""
-
-    OPEN = "open"
-    CLOSED = "closed"
-    REPAIRED = "repaired"
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A stretch of one tracker's time with rows missing.
-
-    Attributes:
-        id: Number of the gap, unique for its tracker.
-        from_ms: Time of the last row before what is missing, epoch ms; once repaired, before what was missing at first.
-        to_ms: Time of the first row after it, likewise; None while it is open.
-        rows: Rows still missing at the sample rate; None while it is open.
-        reason: Why they are missing: device_silent where the cloud has no more either.
-        state: How it stands.
-        rows_repaired: Rows that came after all.
-        is_settled: History has had its say: what is still missing is not to be had, as far as anybody can know.
-    """
-
-    id: int
-    from_ms: int
-    to_ms: int | None
-    rows: int | None
-    reason: GapReason
-    state: GapState
-    rows_repaired: int = 0
-    is_settled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """What is missing between two neighbouring rows, as part of a gap; times exclusive, epoch ms."""
-
-    gap: int
-    after_ms: int
-    before_ms: int
-    reason: GapReason
-
-
-@dataclass(frozen=True, slots=True)
-class GapTotals:
-    """Sums over all gaps since the first row, those that are no longer remembered included.
-
-    Attributes:
-        gaps: How many there have been.
-        rows_missing: Rows that are missing now, by reason; holes that are too fresh to be gaps are among them. With
-            the rows received they are all rows from the first to the newest.
-        rows_repaired: Rows that came into a gap after all.
-    """
-
-    gaps: int
-    rows_missing: Mapping[GapReason, int]
-    rows_repaired: int
+_LASTING = (GapReason.CLOCK_STEP, GapReason.GATEWAY_RESTART)
+"""What an answer without newer rows does not end, because it says nothing about the time before."""
 
 
 class GapTracker:
@@ -138,7 +82,7 @@ class GapTracker:
         place = int(np.searchsorted(self._holes.before_ms, not_before_ms, "right"))
         return int(self._holes.after_ms[place]) if place < len(self._holes) else None
 
-    def holes(self, not_before_ms: int) -> list[Hole]:
+    def holes(self, not_before_ms: float) -> list[Hole]:
         """The holes of closed gaps whose end lies after the given time, ascending."""
         holes = self._holes
         places = np.flatnonzero((holes.before_ms > not_before_ms) & (holes.gap > 0))
@@ -159,7 +103,7 @@ class GapTracker:
         newest_ms = self.newest_ms
         self.filled(t_ms)
         # Answered and nothing newer: what stays away from here on does so for another reason than a hiccup.
-        if newest_ms == self.newest_ms and self._open is None and self._failure is not GapReason.CLOCK_STEP:
+        if newest_ms == self.newest_ms and self._open is None and self._failure not in _LASTING:
             self._failure = None
 
     def filled(self, t_ms: Times) -> None:
@@ -216,6 +160,8 @@ class GapTracker:
         for gap_id in self._holes.carve(from_ms, to_ms):
             if gap_id:
                 self._measure(self._gaps[gap_id])
+        if self._has_unnamed and self.newest_ms is not None:
+            self._name_gaps(self.newest_ms - GRACE_MS)  # what is left of a young hole may be older than the hole was
 
     def proved_silent(self, from_ms: int, to_ms: int) -> None:
         """Take note that the cloud has none of the rows that are missing between two instants.
@@ -227,6 +173,16 @@ class GapTracker:
         explained = (reasons != _SILENT) & (reasons != REASONS.index(GapReason.CLOCK_STEP))
         reasons[explained] = _SILENT
         for gap_id in np.unique(holes.gap[within][explained]).tolist():
+            if gap_id:
+                self._measure(self._gaps[gap_id])
+
+    def proved_outlived(self, from_ms: int, to_ms: int) -> None:
+        """Take note that the cloud has rows between two instants that are too old to be kept here: no silence."""
+        holes, within = self._holes, self._holes.between(from_ms, to_ms)
+        reasons = holes.reason[within]
+        is_silent = reasons == _SILENT
+        reasons[is_silent] = REASONS.index(GapReason.RING_OVERRUN)
+        for gap_id in np.unique(holes.gap[within][is_silent]).tolist():
             if gap_id:
                 self._measure(self._gaps[gap_id])
 

@@ -155,6 +155,9 @@ class History:
             case Asked.RANGES:
                 ranges = [found async for found in archive.ranges(ask.device_id, ask.from_ms, ask.to_ms)]
                 self.repairs.ranges_came(ask, ranges, self._now())
+            case Asked.TRACES:
+                ranges = [found async for found in archive.ranges(ask.device_id, ask.from_ms, ask.to_ms)]
+                self.repairs.traces_came(ask, ranges)
             case Asked.ROWS:
                 return await self._read(ask)
         return 0

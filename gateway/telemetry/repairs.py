@@ -18,9 +18,10 @@ from enum import Enum
 
 from gateway.cloud.models import OPEN_END_MS
 from gateway.telemetry.channel import Channel
-from gateway.telemetry.gaps import Gap, GapState, Hole
+from gateway.telemetry.gap import Gap, GapState, Hole
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.spans import Range, Span, claimed, joined, parts
+from gateway.telemetry.traces import Traces
 from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
 SETTLE_S = 120.0
@@ -47,6 +48,8 @@ class Asked(Enum):
     OWNERSHIPS = "ownerships"
     RANGES = "ranges"
     ROWS = "rows"
+    TRACES = "traces"
+    """Ranges of a hole whose rows nobody will read, because they left memory: are there any?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class _Case:
         due_s: When to look next; infinite if never.
         looks: How often it was looked at, those not counted that only a passing failure ended.
         is_settled: The last look proved that the cloud has no more.
+        is_traced: It is being looked into whether the cloud has rows of it that will not be read.
     """
 
     is_ours: bool
@@ -77,6 +81,7 @@ class _Case:
     due_s: float
     looks: int = 0
     is_settled: bool = False
+    is_traced: bool = False
 
 
 @dataclass(slots=True)
@@ -116,6 +121,7 @@ class _Desk:
     revision: int = -1
     cases: dict[int, _Case] = field(default_factory=dict)
     look: _Look | None = None
+    traces: Traces = field(default_factory=Traces)
     rest_until_s: float = -math.inf
     owned: list[Span] | None = None
     was_refused: bool = False
@@ -174,7 +180,7 @@ class Repairs:
                 # What is still under way is part of the new look, behind what is newer.
                 desk.look = self._open(desk, now_s)
                 desk.rest_until_s = now_s + REST_S
-            ask = None if desk.look is None else self._ask(ch, desk, desk.look)
+            ask = self._trace(ch, desk) if desk.look is None else self._ask(ch, desk, desk.look)
             if ask is None:
                 continue
             # Of the same age, what is begun is ended first.
@@ -212,6 +218,13 @@ class Repairs:
             look.parts = parts(look.spans, window, ranges)
         self._finish_if_done(desk, look, now_s)
 
+    def traces_came(self, ask: Ask, ranges: Sequence[Range]) -> None:
+        """Take in whether the cloud has rows where nobody will read them."""
+        desk = self._current(ask)
+        if desk is None or desk.traces.next(desk.channel.gaps) is None:
+            return
+        desk.traces.came(desk.channel.gaps, ranges)
+
     def rows_came(self, ask: Ask, counted: int, given: int, now_s: float) -> None:
         """Take in that a part was read.
 
@@ -236,19 +249,25 @@ class Repairs:
             Whether it is given up: the first time, only the ownerships are read once more.
         """
         desk = self._current(ask)
-        if desk is None or desk.look is None:
+        if desk is None:
             return False
         look, desk.look, desk.owned = desk.look, None, None
         is_final, desk.was_refused = desk.was_refused, not desk.was_refused
         if is_final:
-            for gap_id in look.gaps & desk.cases.keys():
-                self._give_up(desk, gap_id)
+            refused = desk.traces.gaps if look is None else look.gaps
+            for gap_id in refused & desk.cases.keys():
+                desk.cases[gap_id].due_s = math.inf
+                desk.channel.gaps.settle(gap_id)
                 self.gaps_refused += 1
+            if look is None:
+                desk.traces.clear()
         return is_final
 
     def failed(self, ask: Ask, now_s: float, *, is_transient: bool) -> None:
         """Take in that there was no answer: the same is asked again, or later if that will not help."""
         desk = self._current(ask)
+        if desk is not None and ask.what is Asked.TRACES and not is_transient:
+            desk.traces.failed(desk.channel.gaps)
         if desk is None or desk.look is None:
             return
         desk.look.failures += 1
@@ -258,7 +277,7 @@ class Repairs:
 
     def _current(self, ask: Ask) -> _Desk | None:
         desk = self._desks.get(ask.ch)
-        if desk is None or desk.look is None or ask.device_id != desk.device_id or not desk.is_current:
+        if desk is None or ask.device_id != desk.device_id or not desk.is_current:
             return None
         return desk
 
@@ -337,8 +356,18 @@ class Repairs:
             desk.look = None
 
     def _give_up(self, desk: _Desk, gap_id: int) -> None:
+        """Look at a gap no more, but find out whether the cloud has rows of it: then they are lost to us."""
         desk.cases[gap_id].due_s = math.inf
-        desk.channel.gaps.settle(gap_id)
+        desk.traces.add(gap_id)
+
+    def _trace(self, ch: int, desk: _Desk) -> Ask | None:
+        """Ask about a hole whose rows will not be read."""
+        hole = desk.traces.next(desk.channel.gaps)
+        if hole is None:
+            return None
+        if desk.owned is None:
+            return Ask(Asked.OWNERSHIPS, ch, desk.device_id)
+        return Ask(Asked.TRACES, ch, desk.device_id, hole.after_ms + 1, hole.before_ms - 1)
 
     def _finish_if_done(self, desk: _Desk, look: _Look, now_s: float) -> None:
         if not look.parts and not look.windows:
@@ -356,8 +385,13 @@ class Repairs:
             for hole, is_whole in look.holes if case.is_settled else ():
                 if hole.gap == gap_id and is_whole:
                     desk.channel.gaps.proved_silent(hole.after_ms, hole.before_ms)
-            if case.is_settled:
+            if not case.is_settled:
+                continue
+            if case.is_traced or all(is_whole for hole, is_whole in look.holes if hole.gap == gap_id):
                 desk.channel.gaps.settle(gap_id)
+            else:
+                case.is_traced = True
+                desk.traces.add(gap_id)
         desk.look = None
         desk.rest_until_s = now_s + REST_S
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gateway.live.board import _KEPT_GAPS, Board
 from gateway.telemetry.channel import STALE_AFTER_S, Channel, Wearer
 from insiders_codecs.live import Message
+from insiders_codecs.samples import SampleBlock
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def test_a_channel_is_described_with_all_a_client_shows(board: Board, channel: C
             "op": "channels",
             "ch": 3,
             "device_id": 7,
+            "withdrawn": 0,
             "serial_number": "SN-3",
             "name": "Ada",
             "number": 10,
@@ -173,6 +176,18 @@ def test_the_gaps_of_a_tracker_that_is_ours_no_longer_are_forgotten(board: Board
     ]
     board.gap_changed(channel, Gap(1))
     assert kept(board) == {"closed": 2}
+
+
+def test_a_tracker_that_was_lost_and_is_ours_again_at_once_has_told_of_it(board: Board, channel: Channel) -> None:
+    """Who was not listening in that moment must know that rows and gaps were taken back."""
+    channel.device_id = 7
+    channel.rows_came(SampleBlock(np.arange(3, dtype=np.int64) * 100, np.zeros((9, 3))), 0.0)
+    board.channel_changed(channel)
+    board.gap_changed(channel, Gap(1))
+    channel.lose()
+    channel.device_id = 7
+    board.channel_changed(channel)
+    assert [(message["op"], message.get("withdrawn")) for message in board.since(0)] == [("channels", 3)]
 
 
 def test_with_many_trackers_an_outage_of_all_is_remembered_whole(board: Board) -> None:

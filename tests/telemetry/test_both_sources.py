@@ -21,7 +21,7 @@ from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
-from gateway.telemetry.gaps import Gap, GapState
+from gateway.telemetry.gap import Gap, GapState
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.sources import Source
 from tests.fault_proxy import FaultProxy, fault_proxy

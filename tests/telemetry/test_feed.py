@@ -10,7 +10,7 @@ from gateway.cloud.errors import Broken, Forbidden, Unreachable
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
-from gateway.telemetry.gaps import Gap
+from gateway.telemetry.gap import Gap
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.snapshot import SavedChannel
 from insiders_codecs.cloud import DecodedRows, decode_rows

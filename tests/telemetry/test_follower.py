@@ -25,7 +25,7 @@ from gateway.telemetry.follower import (
     LONGEST_REFUSED_PAUSE_S,
     Follower,
 )
-from gateway.telemetry.gaps import GapState
+from gateway.telemetry.gap import GapState
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.tail import Tail
@@ -335,6 +335,20 @@ async def test_a_stream_that_delivers_is_an_answer_of_the_cloud() -> None:
         for second in range(28):
             await bench.stream(range(second, second + 1))
             assert bench.reachability.trouble(asyncio.get_running_loop().time()) is None
+
+
+async def test_streams_that_end_and_open_again_are_no_silence_of_the_cloud() -> None:
+    bench = Bench(is_polled=False)
+    now = asyncio.get_running_loop().time
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(200.0))
+        await asyncio.sleep(0.5)
+        for _ in range(5):
+            await bench.send(CUT)  # again and again, so that the pauses before the next try grow
+            for _ in range(30):
+                await asyncio.sleep(1.0)
+                assert bench.reachability.trouble(now()) is None
+    assert len(bench.cloud.opened) > 4
 
 
 async def test_a_surprise_is_logged_and_the_stream_opened_again(caplog: pytest.LogCaptureFixture) -> None:

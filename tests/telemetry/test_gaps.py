@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from numpy.typing import NDArray
 
-from gateway.telemetry.gaps import GRACE_MS, KEPT, OUTAGE_AFTER_S, Gap, GapState, GapTracker, Hole
+from gateway.telemetry.gap import Gap, GapState, Hole
+from gateway.telemetry.gaps import GRACE_MS, KEPT, OUTAGE_AFTER_S, GapTracker
 from gateway.telemetry.holes import GapReason
 
 SILENT, OUTAGE = GapReason.DEVICE_SILENT, GapReason.UPSTREAM_OUTAGE
@@ -99,6 +100,42 @@ def test_the_reason_is_what_happened_before_the_rows_came_back() -> None:
     gaps.poll_failed(OUTAGE, 1.0)
     came(gaps, times(11_000, 20_000))
     assert [gap.reason for gap in gaps.changes()] == [SILENT, OUTAGE]
+
+
+def test_of_several_failures_the_first_is_the_reason() -> None:
+    gaps = GapTracker()
+    came(gaps, times(0, 1000))
+    gaps.poll_failed(GapReason.UPSTREAM_RATE_LIMITED, OUTAGE_AFTER_S / 2)
+    gaps.poll_failed(OUTAGE, OUTAGE_AFTER_S)
+    assert [gap.reason for gap in gaps.changes()] == [GapReason.UPSTREAM_RATE_LIMITED]
+
+
+@pytest.mark.parametrize(("step_ms", "rows"), [(150, 0), (151, 1), (250, 1), (251, 2), (1000, 9)])
+def test_rows_are_missing_where_a_step_is_more_than_half_a_period_too_long(step_ms: int, rows: int) -> None:
+    gaps = GapTracker()
+    came(gaps, [0, step_ms, *times(step_ms + 100, 20_000)])
+    assert [gap.rows for gap in gaps.changes()] == ([rows] if rows else [])
+
+
+def test_a_gap_is_settled_once_and_stays_so_when_rows_come_after_all() -> None:
+    gaps = GapTracker()
+    came(gaps, times(0, 1000) + times(3000, 20_000))
+    gaps.changes()
+    gaps.settle(1)
+    assert [gap.is_settled for gap in gaps.changes()] == [True]
+    gaps.settle(1)
+    assert gaps.changes() == []
+    gaps.filled(np.array(times(1000, 2000)))
+    assert [(gap.rows, gap.is_settled) for gap in gaps.changes()] == [(10, True)]
+
+
+def test_what_gaps_miss_that_are_no_longer_remembered_stays_counted() -> None:
+    gaps = GapTracker()
+    count = 2 * KEPT
+    came(gaps, [*range(0, 1000 * count, 1000), 1000 * count + GRACE_MS])
+    assert gaps.oldest_hole_ms(-1) != 0
+    missing = 9 * (count - 1) + GRACE_MS // 100 + 9
+    assert (gaps.totals.rows_missing, gaps.totals.rows_repaired) == ({SILENT: missing}, 0)
 
 
 def test_without_any_row_there_is_nothing_to_miss() -> None:
@@ -287,6 +324,16 @@ def test_a_restart_that_was_planned_is_a_gap_with_that_reason() -> None:
     assert [(gap.id, gap.from_ms, gap.to_ms, gap.reason) for gap in after.changes()] == [
         (2, 19_900, 30_000, GapReason.GATEWAY_RESTART)
     ]
+
+
+def test_a_first_answer_without_newer_rows_does_not_make_a_restart_a_silence() -> None:
+    gaps = GapTracker()
+    came(gaps, times(0, 1000))
+    restored = GapTracker()
+    restored.restore(gaps.dump())
+    came(restored, [])
+    came(restored, times(8000, 20_000))
+    assert [gap.reason for gap in restored.gaps] == [GapReason.GATEWAY_RESTART]
 
 
 def test_an_outage_goes_on_over_a_restart() -> None:

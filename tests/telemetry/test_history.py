@@ -21,7 +21,7 @@ from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, running
 from gateway.telemetry.channel import Channel, Wearer
-from gateway.telemetry.gaps import GapState
+from gateway.telemetry.gap import GapState
 from gateway.telemetry.history import BEAT_S, ROWS_PER_S, History
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.ring import rows_for
@@ -271,7 +271,7 @@ async def test_a_tracker_that_was_switched_off_costs_a_list_of_ranges_now_and_th
         await b.minutes(25)
         (gap,) = b.channels[1].gaps.gaps
         assert (gap.state, gap.reason) == (GapState.CLOSED, SILENT)
-        assert b.requests() == {"device_ownerships": 1, "preprocessed_ranges": 3, "preprocessed_data": 0}
+        assert b.requests() == {"device_ownerships": 1, "preprocessed_ranges": 4, "preprocessed_data": 0}
         b.assert_whole()
 
 

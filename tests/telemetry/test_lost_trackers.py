@@ -10,7 +10,8 @@ from gateway.cloud.errors import Broken, Forbidden, Unreachable
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.feed import Feed
-from gateway.telemetry.gaps import Gap, GapState, GapTracker
+from gateway.telemetry.gap import Gap, GapState
+from gateway.telemetry.gaps import GapTracker
 from gateway.telemetry.holes import GapReason
 from insiders_codecs.cloud import DecodedRows, decode_rows
 from tests.telemetry.scripted import Decode, ScriptedCloud, body

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.telemetry.channel import Channel, Wearer
-from gateway.telemetry.gaps import Gap, GapState
+from gateway.telemetry.gap import Gap, GapState
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.repairs import APART_MS, PAUSES_S, REST_S, SETTLE_S, Ask, Asked, Repairs
 from gateway.telemetry.spans import PART_MS, claimed, joined, parts
@@ -185,7 +185,8 @@ def test_looks_are_ever_rarer_and_end_when_the_hole_has_left_the_ring() -> None:
     bench.outage(100_000, 160_000)
     looks = []
     for minute in range(100):
-        if bench.repairs.next(bench.now_s) is not None:
+        ask = bench.repairs.next(bench.now_s)
+        if ask is not None and ask.what is not Asked.TRACES:
             looks.append(bench.now_s)
             bench.list()
         bench.now_s += 60.0
@@ -216,7 +217,29 @@ def test_what_may_be_asked_for_in_part_is_not_proved_as_a_whole() -> None:
         bench.list()
         assert bench.gap.reason is OUTAGE
         bench.now_s += SETTLE_S
-    assert bench.gap.is_settled, "no more can be known of it"
+    ask = bench.ask(Asked.TRACES)
+    assert (ask.from_ms, ask.to_ms) == (99_901, 159_999), "whether the cloud has rows of it is asked for all of it"
+    bench.repairs.traces_came(ask, ())
+    assert (bench.gap.reason, bench.gap.is_settled) == (SILENT, True)
+
+
+def test_silence_that_has_left_memory_is_traced_and_what_the_cloud_has_of_it_is_no_silence() -> None:
+    bench = Bench(span_ms=10 * MINUTE_MS)
+    for start_ms in (99_000, 200_000, 300_000, 3_600_000):  # a backlog comes faster than it can be read
+        bench.rows(start_ms, start_ms + 10_000)
+    assert bench.repairs.next(0.0) is None
+    bench.now_s = SETTLE_S
+    bench.list()  # of the newest hole only the end is wanted, and the cloud has nothing there
+    asked = []
+    for ranges in ([], [Listed(250_000, 260_000, 101)], []):
+        ask = bench.ask(Asked.TRACES)
+        asked.append(ask.from_ms)
+        assert not any(gap.is_settled for gap in bench.channels[1].gaps.gaps)
+        bench.repairs.traces_came(ask, ranges)
+    assert asked == [309_901, 209_901, 108_901]
+    told = [(gap.reason, gap.is_settled) for gap in bench.channels[1].gaps.gaps]
+    assert told == [(SILENT, True), (GapReason.RING_OVERRUN, True), (SILENT, True)]
+    assert bench.repairs.next(bench.now_s) is None
 
 
 def test_nothing_is_asked_for_that_left_the_ring_before_the_gap_was_found() -> None:

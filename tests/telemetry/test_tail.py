@@ -18,7 +18,7 @@ from gateway.cloud.errors import (
     Unreachable,
 )
 from gateway.telemetry.channel import Channel, Wearer
-from gateway.telemetry.gaps import GapState
+from gateway.telemetry.gap import GapState
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.reachability import Reachability
 from gateway.telemetry.schedule import MOST_ROWS
