@@ -30,6 +30,9 @@ HEART_RATE_GOES_OLD_MS = 5_000
 DELAY_OVER_MS = 30_000
 """How far back the delay looks: long enough to be steady, short enough to follow the link."""
 
+STALE_AFTER_MS, LOST_AFTER_MS = 3_000, 10_000
+"""How long the gateway may say nothing until what it said last is dimmed, and until it counts no more."""
+
 _REDRAWS_PER_S = 4
 _WIDTH = 80
 _KMH_PER_MPS = 3.6
@@ -43,8 +46,8 @@ _STYLES = {
     "unclaimed": "dim red",
     _CLOCK_WRONG: "yellow",
 }
-_SHOWN = {"live", "behind", "stale"}
-"""Presences in which a value is the athlete's still, if not of this second."""
+_SHOWN = {"live", "stale"}
+"""States in which a value is the athlete's still, if not of this second."""
 
 
 @dataclass(slots=True)
@@ -60,11 +63,6 @@ class Row:
     losses: set[int] = field(default_factory=set)  # gaps that are neither repaired nor silence
     arrivals: deque[tuple[float, float]] = field(default_factory=deque)  # when newer rows came, and how old they were
 
-    @property
-    def state(self) -> str:
-        """The one word that says most."""
-        return _CLOCK_WRONG if self.is_clock_wrong and self.presence != "unclaimed" else self.presence
-
 
 class Scoreboard:
     """The newest of everything, by channel, built from the messages of the stream."""
@@ -75,10 +73,13 @@ class Scoreboard:
         self.connection = "connecting"
         self.site = "Gateway"
         self._clock_offset_ms = 0.0
+        self._heard_ms = 0.0
         self._epoch = ""
 
     def take(self, message: Message, arrivals: list[Arrivals], now_ms: float) -> None:
-        """Take in one message and its decoded samples; `now_ms` is this computer's clock."""
+        """Take in one message and its decoded samples; `now_ms` is any clock of this computer that never jumps."""
+        if message["op"] != "disconnected":  # those are our own
+            self._heard_ms = now_ms
         if message["op"] == "hello" and message["epoch"] != self._epoch:
             # Another run of the gateway: nothing that the last one said of channels, problems and gaps holds.
             self._epoch = message["epoch"]
@@ -114,8 +115,6 @@ class Scoreboard:
                 (losses.add if is_loss else losses.discard)(message["id"])
             case "disconnected":
                 self.connection = f"{message['text']}, trying again"
-            case "bye":
-                self.connection = message["text"]
         for run in arrivals:
             self._take_rows(run, now_ms + self._clock_offset_ms, is_past=message["op"] == "snap")
 
@@ -124,9 +123,18 @@ class Scoreboard:
         """Whether the last word was the gateway's."""
         return self.connection == "connected"
 
+    def state(self, row: Row, now_ms: float) -> str:
+        """The one word that says most of an athlete: the gateway's last, for as long as that can hold."""
+        silent_ms = now_ms - self._heard_ms
+        if silent_ms >= LOST_AFTER_MS:
+            return "lost"
+        if row.is_clock_wrong and row.presence != "unclaimed":
+            return _CLOCK_WRONG
+        return "stale" if silent_ms >= STALE_AFTER_MS and row.presence == "live" else row.presence
+
     def age_ms(self, row: Row, now_ms: float) -> float | None:
         """How old the newest sample is by the gateway's clock; None before the first."""
-        return now_ms + self._clock_offset_ms - row.t_ms if row.t_ms else None
+        return max(0.0, now_ms + self._clock_offset_ms - row.t_ms) if row.t_ms else None
 
     def delay_ms(self, row: Row, now_ms: float) -> float | None:
         """Median age of newer rows when they came here, over the last half minute; None if none came."""
@@ -140,21 +148,20 @@ class Scoreboard:
         most, for the athletes are what it is for.
         """
         problems, above = self._problems(height // 3)
-        lines: list[Table | Text] = [
-            Text(f"{self.site}: {self.connection}", style="" if self.is_connected else "bold red"),
-            *problems,
-        ]
+        status = f"{self.site}: {self.connection}"
+        lines: list[Table | Text] = [Text(status, style="" if self.is_connected else "bold red"), *problems]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-        table.add_column("#", justify="right", width=3)
+        table.add_column("#", justify="right", width=4)
         table.add_column("Athlete", width=20, no_wrap=True, overflow="ellipsis")
         for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 7), ("Delay s", 7), ("Gaps", 4)):
             table.add_column(heading, justify="right", width=width)
         table.add_column("State", width=11)
         rows = sorted(self.rows.values(), key=lambda row: (row.number is None, row.number or 0, row.name))
-        # Six are the line above all, the table's own four, and the one that says how many there is no room for.
-        room = max(1, height - above - 6)
+        # Five are the table's own four, and the line that says how many there is no room for.
+        room = max(1, height - len(wrap(status, _WIDTH)) - above - 5)
         for row in rows[:room]:
-            table.add_row(*self._cells(row, now_ms), style=_STYLES.get(row.state, ""))
+            state = self.state(row, now_ms)
+            table.add_row(*self._cells(row, state, now_ms), style=_STYLES.get(state, ""))
         lines.append(table)
         if len(rows) > room:
             lines.append(Text(f"and {len(rows) - room} more: make the window taller", style="dim"))
@@ -168,10 +175,9 @@ class Scoreboard:
         told = [*sentences[:shown], *([f"Other problems: {len(sentences) - shown}."] * (shown < len(sentences)))]
         return [Text(sentence, style="yellow") for sentence in told], ends[shown] + len(told) - shown
 
-    def _cells(self, row: Row, now_ms: float) -> list[str | Text]:
+    def _cells(self, row: Row, state: str, now_ms: float) -> list[str | Text]:
         age_ms, delay_ms = self.age_ms(row, now_ms), self.delay_ms(row, now_ms)
-        # A value that is lost is not shown as if it were the athlete's still.
-        is_shown = row.presence in _SHOWN
+        is_shown = state in _SHOWN
         return [
             "" if row.number is None else str(row.number),
             Text(row.name),  # not markup: people have brackets in their names
@@ -181,7 +187,7 @@ class Scoreboard:
             _seconds(age_ms),
             _seconds(delay_ms),
             str(len(row.losses)) if row.losses else "",
-            "" if row.state == "live" else row.state,
+            "" if state == "live" else state,
         ]
 
     def _take_rows(self, run: Arrivals, now_ms: float, *, is_past: bool) -> None:
@@ -191,7 +197,7 @@ class Scoreboard:
             return
         newest_ms = newer(row.t_ms, int(run.block.t_ms.max()))
         if newest_ms > row.t_ms and not is_past:
-            row.arrivals.append((now_ms, now_ms - newest_ms))
+            row.arrivals.append((now_ms, max(0.0, now_ms - newest_ms)))
             while row.arrivals[0][0] < now_ms - DELAY_OVER_MS:
                 row.arrivals.popleft()
         row.t_ms = newest_ms
@@ -253,4 +259,5 @@ def _seconds(duration_ms: float | None) -> str:
 
 
 def _now_ms() -> float:
-    return time.time() * 1000
+    """A clock that goes on while a laptop sleeps, where there is one: what was said before is old when it wakes."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) * 1000

@@ -10,12 +10,21 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
-from gateway.watch import DELAY_OVER_MS, HEART_RATE_GOES_OLD_MS, Scoreboard, watch, watch_json
+from gateway.watch import (
+    DELAY_OVER_MS,
+    HEART_RATE_GOES_OLD_MS,
+    LOST_AFTER_MS,
+    STALE_AFTER_MS,
+    Scoreboard,
+    watch,
+    watch_json,
+)
 from insiders_codecs.live import Arrivals, Message
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 
@@ -118,9 +127,9 @@ def test_a_value_stays_when_newer_rows_do_not_have_it_but_a_heart_rate_only_for_
 
 @pytest.mark.parametrize(
     ("presence", "shown"),
-    [("live", True), ("behind", True), ("stale", True), ("lost", False), ("unclaimed", False), ("waiting", False)],
+    [("live", True), ("behind", False), ("stale", True), ("lost", False), ("unclaimed", False), ("waiting", False)],
 )
-def test_a_value_of_an_athlete_who_is_lost_is_not_shown(presence: str, shown: bool) -> None:
+def test_a_value_of_an_athlete_who_is_lost_or_whose_rows_are_old_is_not_shown(presence: str, shown: bool) -> None:
     line = drawn(scoreboard(run_of((999_000, 5.0, 151)), presence=presence))[0]
     assert ("151" in line and "18.0" in line) is shown
     assert (presence[:6] in line) is (presence != "live")
@@ -133,13 +142,74 @@ def test_ages_are_told_by_the_gateways_clock() -> None:
     assert cells(board, 6_000.0)[5] == "4.0"
 
 
+@pytest.mark.parametrize(
+    ("silent_ms", "shown", "state", "style"),
+    [
+        (0, ["151", "18.0"], "", ""),
+        (STALE_AFTER_MS - 1, ["151", "18.0"], "", ""),
+        (STALE_AFTER_MS, ["151", "18.0"], "stale", "dim"),
+        (LOST_AFTER_MS - 1, ["151", "18.0"], "stale", "dim"),
+        (LOST_AFTER_MS, ["—", "—"], "lost", "dim red"),
+        (1000 * LOST_AFTER_MS, ["—", "—"], "lost", "dim red"),
+    ],
+)
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_when_the_gateway_says_nothing_its_last_word_grows_old_by_the_clock_of_the_laptop(
+    *, silent_ms: int, shown: list[str], state: str, style: str, is_cut: bool
+) -> None:
+    """Stopped, killed or hung: that no connection can be had is our own word and no sign of life."""
+    board = scoreboard(run_of((999_000, 5.0, 151)))
+    if is_cut:
+        board.take({"op": "disconnected", "text": "nothing answers", "retry_s": 1}, [], NOW_MS + silent_ms)
+    line = drawn(board, NOW_MS + silent_ms)[0]
+    assert line.split()[2:4] == shown
+    assert line.endswith(f" {state}".rstrip())
+    assert ("stale" in line or "lost" in line) is bool(state)
+    table = board.table(NOW_MS + silent_ms).renderables[-1]
+    assert isinstance(table, Table)
+    assert table.rows[0].style == style
+
+
+@pytest.mark.parametrize("presence", ["live", "behind", "waiting", "unclaimed"])
+def test_nobody_is_anything_but_lost_when_nobody_has_said_anything_for_long(presence: str) -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)), presence=presence)
+    board.take({"op": "state", "key": "channel/1", "ch": 1, "value": presence, "clock_error_ms": 9_000}, [], NOW_MS)
+    assert drawn(board, NOW_MS + LOST_AFTER_MS)[0].endswith("lost")
+
+
+def test_any_word_of_the_gateway_keeps_its_last_ones_alive() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)))
+    board.take({"op": "time", "utc_ms": NOW_MS + 9_000}, [], NOW_MS + 9_000)
+    assert cells(board, NOW_MS + 9_000 + STALE_AFTER_MS - 1)[2] == "151"
+    assert not drawn(board, NOW_MS + 9_000 + STALE_AFTER_MS - 1)[0].endswith("stale")
+
+
+def test_no_age_and_no_delay_is_less_than_nothing() -> None:
+    board = scoreboard(run_of((int(NOW_MS) + 400, 5.0, 151)))
+    assert cells(board)[5:7] == ["0.0", "0.0"]
+
+
+def test_a_jersey_number_of_four_digits_fits_and_the_widest_line_has_80_columns() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)), presence="unclaimed")
+    board.take(
+        {"op": "channels", "channels": [{**ADA, "number": 9999, "name": "Wilhelmina of the Long Name"}]}, [], NOW_MS
+    )
+    board.take({"op": "state", "key": "channel/1", "ch": 1, "value": "live", "clock_error_ms": 9_000}, [], NOW_MS)
+    line = drawn(board, NOW_MS + 5_999)[0]
+    assert line.startswith(" 9999 Wilhelmina of the L… ")
+    assert line.endswith("clock wrong")
+    assert len(line) <= 80
+
+
 @pytest.mark.parametrize("presence", ["live", "lost"])
 def test_a_tracker_whose_clock_is_wrong_is_called_that_until_it_is_right(presence: str) -> None:
     """Its rows are no sign of life, because nobody knows when they were measured; that it is lost says less."""
     board = scoreboard()
     state: Message = {"op": "state", "key": "channel/1", "ch": 1, "value": presence, "clock_error_ms": 7_200_000}
     board.take(state, [], NOW_MS)
+    board.take({"op": "d"}, [run_of((999_000, 5.0, 151))], NOW_MS)
     assert drawn(board)[0].endswith("clock wrong")
+    assert cells(board)[2:5] == ["—", "—", "—"], "they are from before, and nobody knows how long ago that was"
     board.take({**state, "clock_error_ms": None}, [], NOW_MS)
     assert not drawn(board)[0].endswith("clock wrong")
     board.take({**state, "value": "unclaimed"}, [], NOW_MS)
@@ -184,8 +254,6 @@ def test_problems_are_shown_with_what_to_do_until_they_are_solved() -> None:
 
 def test_a_connection_that_is_cut_says_so_until_the_next_word() -> None:
     board = scoreboard()
-    board.take({"op": "bye", "text": "The gateway stops."}, [], NOW_MS)
-    assert said(board) == ["Test: The gateway stops."]
     board.take({"op": "disconnected", "text": "nothing answers", "retry_s": 1}, [], NOW_MS)
     assert said(board) == ["Test: nothing answers, trying again"]
     board.take({"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS}, [], NOW_MS)
@@ -312,6 +380,14 @@ def test_a_window_too_small_for_all_says_how_many_are_left_out() -> None:
     above, below = screen(board, height=24)
     assert below[-1] == "and 12 more: make the window taller"
     assert len(above) + len(below) + 4 <= 24
+    long = "nothing answers at 127.0.0.1:8831: start the gateway there or name another"
+    board.take({"op": "disconnected", "text": long, "retry_s": 1}, [], NOW_MS)
+    above, below = screen(board, height=24)
+    assert [line.rstrip() for line in above] == [
+        "Test: nothing answers at 127.0.0.1:8831: start the gateway there or name",
+        "another, trying again",
+    ]
+    assert below[-1] == "and 13 more: make the window taller"
 
 
 def test_many_problems_leave_two_thirds_of_the_window_to_the_athletes() -> None:
