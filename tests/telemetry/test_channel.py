@@ -7,6 +7,7 @@ import pytest
 
 from gateway.telemetry.channel import BEHIND_AFTER_MS, LOST_AFTER_S, STALE_AFTER_S, Channel, Presence, Wearer
 from gateway.telemetry.holes import GapReason
+from gateway.telemetry.timekeeping import AHEAD_MS
 from tests.telemetry.scripted import block
 
 JUST_BEFORE = -1e-6
@@ -231,6 +232,25 @@ def test_what_was_believed_before_anybody_knew_the_time_stays_if_it_was_right() 
     reference.now_ms = NOW_MS
     channel.rows_came(block(*second(NOW_MS - 1000)), 1.0)
     assert len(channel.ring) == 20
+
+
+def test_what_was_believed_before_anybody_knew_the_time_may_be_as_far_ahead_as_a_right_time_may() -> None:
+    for ahead_ms, kept in ((AHEAD_MS, 2), (AHEAD_MS + 1, 1)):
+        reference = Reference(None)
+        channel = made(reference)
+        channel.rows_came(block(NOW_MS + ahead_ms), 0.0)
+        reference.now_ms = NOW_MS
+        channel.rows_came(block(NOW_MS), 1.0)
+        assert len(channel.ring) == kept
+
+
+def test_rows_of_history_do_not_say_that_the_cloud_answers_about_the_newest() -> None:
+    channel = made(Reference())
+    channel.rows_came(block(*second(NOW_MS - 60_000), *second(NOW_MS - 50_000)), 0.0)
+    channel.gaps.poll_failed(GapReason.UPSTREAM_OUTAGE, 1.0)
+    channel.history_came(block(*second(NOW_MS - 58_000)))
+    channel.rows_came(block(*range(NOW_MS - 20_000, NOW_MS, 100)), 1.0)
+    assert channel.gaps.gaps[-1].reason is GapReason.UPSTREAM_OUTAGE
 
 
 def test_a_cloud_that_sets_its_clock_back_takes_nothing_away() -> None:

@@ -119,6 +119,17 @@ def test_a_sleeping_tracker_that_a_stream_wakes_is_asked_soon_if_the_stream_stop
     assert schedule.next_s == 504.0
 
 
+def test_a_stream_does_not_bring_a_failing_poll_forward() -> None:
+    schedule = PollSchedule(0.0)
+    for second in (0.0, 1.0, 3.0, 7.0):
+        schedule.failed(second, second)
+    assert schedule.next_s == 11.0
+    schedule.streamed(7.5, has_hole=False)
+    assert schedule.next_s == 11.0
+    schedule.streamed(10.5, has_hole=False)
+    assert schedule.next_s == 13.5
+
+
 def test_a_hole_is_looked_into_although_a_stream_brings_rows() -> None:
     schedule = PollSchedule(0.0)
     schedule.rows(0.0, Known(None, None))
