@@ -33,7 +33,7 @@ class Standing(StrEnum):
 
     MISSING = "Rows missing"
     OPEN = "Open (nothing comes at present)"
-    PENDING = "To be read from the cloud"
+    PENDING = "To be read from the cloud (asked again within minutes)"
     SILENT = "Silent (the tracker has sent nothing, so nothing is lost)"
     REPAIRED = "Repaired"
 
@@ -109,7 +109,7 @@ def table(report: GapReport, now: datetime, width: int, most: int | None) -> Tex
 def sentence(report: GapReport) -> str:
     """All gaps of the report in one line: each is repaired, silent, open, or counted."""
     groups = _grouped(report)
-    if not groups:
+    if not groups and not report.totals.gaps_forgotten:
         return "No gaps: no row is known to be missing."
     count = {standing: len(groups.get(standing, ())) for standing in Standing}
     lost, pending = (
@@ -125,7 +125,7 @@ def sentence(report: GapReport) -> str:
     )
     total = sum(count.values())
     parts = ", ".join(f"{number} {what}" for number, what in told if number)
-    text = f"{total} gap{'' if total == 1 else 's'}: {parts}."
+    text = f"{total} gap{'' if total == 1 else 's'}{': ' if parts else ''}{parts}."
     if report.totals.gaps_forgotten:
         total_lost = sum(rows for reason, rows in report.totals.rows_missing.items() if reason != _SILENCE)
         text += (
@@ -135,11 +135,18 @@ def sentence(report: GapReport) -> str:
 
 
 def _grouped(report: GapReport) -> dict[Standing, list[_Entry]]:
-    """The gaps by how they stand, most urgent group first, in each the newest first; no empty group."""
-    entries = [_Entry(channel, gap) for channel in report.channels for gap in channel.gaps]
+    """The gaps by how they stand, most urgent group first, in each the newest first; no empty group.
+
+    Those in which nothing was ever missing are nobody's concern: time before a tracker was on, or was ours.
+    """
+    entries = [_Entry(channel, gap) for channel in report.channels for gap in channel.gaps if not _is_void(gap)]
     entries.sort(key=lambda entry: -entry.gap.from_ms)
     groups = {standing: [entry for entry in entries if _standing(entry.gap) is standing] for standing in Standing}
     return {standing: found for standing, found in groups.items() if found}
+
+
+def _is_void(gap: Gap) -> bool:
+    return gap.state is GapState.REPAIRED and gap.rows_repaired == 0
 
 
 def _standing(gap: Gap) -> Standing:

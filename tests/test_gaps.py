@@ -40,7 +40,7 @@ def gap(
     at_ms: int = 0,
     duration_ms: int = 60_000,
     rows: int = 599,
-    repaired: int = 0,
+    repaired: int | None = None,
     *,
     settled: bool = True,
 ) -> Gap:
@@ -48,7 +48,9 @@ def gap(
     is_open = state is GapState.OPEN
     from_ms = NOON_MS + at_ms
     to_ms, missing = (None, None) if is_open else (from_ms + duration_ms, rows)
-    return Gap(1, from_ms, to_ms, missing, repaired, reason, state, settled=settled)
+    if state is GapState.REPAIRED:
+        missing, repaired = 0, rows if repaired is None else repaired
+    return Gap(1, from_ms, to_ms, missing, repaired or 0, reason, state, settled=settled)
 
 
 def report(*gaps: Gap, name: str | None = "Ada", forgotten: int = 0, missing: int = 0) -> GapReport:
@@ -79,7 +81,7 @@ def test_a_gap_is_one_line_of_who_when_how_long_why_and_what_came_of_it() -> Non
 @pytest.mark.parametrize("kind", [OUTAGE, SILENT])
 def test_what_history_has_not_settled_is_neither_lost_nor_silent_yet(kind: tuple[str, GapState]) -> None:
     told = drawn(report(gap(kind, rows=140, settled=False)))
-    assert told[1] == "To be read from the cloud: 1"
+    assert told[1] == "To be read from the cloud (asked again within minutes): 1"
     assert told[-1] == "1 gap: 1 with 140 rows to be read."
 
 
@@ -144,6 +146,8 @@ def test_silence_has_no_rows_missing() -> None:
     [
         ([], "No gaps: no row is known to be missing."),
         ([gap()], "1 gap: 1 with 599 rows missing."),
+        ([gap(REPAIRED, repaired=0)], "No gaps: no row is known to be missing."),
+        ([gap(REPAIRED, repaired=0), gap(rows=1)], "1 gap: 1 with 1 row missing."),
         ([gap(rows=1)], "1 gap: 1 with 1 row missing."),
         (
             [gap(REPAIRED)] * 31 + [gap(SILENT)] * 5 + [gap(rows=70)] * 2,
@@ -160,8 +164,9 @@ def test_the_last_line_sums_up(gaps: list[Gap], words: str) -> None:
 
 
 def test_gaps_that_the_gateway_has_forgotten_are_counted_with_the_rows_they_miss() -> None:
-    words = sentence(report(gap(REPAIRED), forgotten=12, missing=5000)).splitlines()
-    assert words == ["1 gap: 1 repaired.", "12 older ones are not listed any more; rows missing in all: 5,000."]
+    for listed, told in ((gap(REPAIRED), "1 gap: 1 repaired."), (gap(REPAIRED, repaired=0), "0 gaps.")):
+        words = sentence(report(listed, forgotten=12, missing=5000)).splitlines()
+        assert words == [told, "12 older ones are not listed any more; rows missing in all: 5,000."]
 
 
 KINDS = st.sampled_from([OUTAGE, SILENT, REPAIRED, OPEN, ("gateway_restart", GapState.CLOSED)])
@@ -190,6 +195,12 @@ def test_every_gap_is_in_the_sum_once(gaps: list[Gap]) -> None:
 def test_no_line_is_wider_than_80_columns_whatever_happened(gaps: list[Gap], name: str) -> None:
     text = table(report(*gaps, name=name), NOW, 80, None)
     assert max(part.cell_len for part in text.split("\n")) <= 80
+
+
+def test_a_gap_in_which_nothing_was_ever_missing_is_not_listed() -> None:
+    told = drawn(report(gap(REPAIRED, repaired=0), gap(REPAIRED, repaired=3)))
+    assert told[1] == "Repaired: 1"
+    assert sum(words.startswith("Ada") for words in told) == 1
 
 
 def test_a_long_list_is_cut_group_by_group_and_says_by_how_much() -> None:
