@@ -92,12 +92,20 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--faults", metavar="NAME|FILE", help="what shall go wrong: a profile, or a TOML file")
     watch = command("watch", "Show a gateway's live stream.")
     watch.add_argument(
-        "url", nargs="?", default=DEFAULT_URL, metavar="URL", help="or host:port; default: here, port 8770"
+        "url",
+        nargs="?",
+        default=DEFAULT_URL,
+        metavar="URL",
+        help="or host:port, or a port of this machine; default 8770",
     )
     watch.add_argument("--json", action="store_true", help="print every message as a line of JSON")
     gaps = command("gaps", "Show what a gateway is missing, and what it has repaired.")
     gaps.add_argument(
-        "url", nargs="?", default=DEFAULT_URL, metavar="URL", help="or host:port; default: here, port 8770"
+        "url",
+        nargs="?",
+        default=DEFAULT_URL,
+        metavar="URL",
+        help="or host:port, or a port of this machine; default 8770",
     )
     gaps.add_argument("--all", action="store_true", dest="is_all", help="list every gap, however many there are")
     gaps.add_argument("--json", action="store_true", help="print what the gateway says, as JSON")

@@ -1,8 +1,8 @@
 """A simulated cloud and the real gateway together on this machine, to be looked at."""
 
 import asyncio
-import os
 import shlex
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +22,8 @@ from gateway.watch import watch
 
 MOBILE_LINK = Faults(latency_ms=80, latency_jitter_ms=40)
 """A cloud that answers at once is none; what else can go wrong is off until somebody switches it on."""
+
+_NAME = "insiders-gateway"
 
 # Invented people; the simulator knows trackers only.
 _ATHLETES = (
@@ -64,9 +66,8 @@ async def demo(
             credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
             async with app.running(settings, credentials, {}) as gateway:
                 url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
-                console.print(
-                    _opening(trackers, duration_s, url, gateway.port, served), highlight=False, soft_wrap=True
-                )
+                opening = _opening(trackers, duration_s, f"127.0.0.1:{gateway.port}", served.control_url)
+                console.print(opening, highlight=False, soft_wrap=True)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(duration_s):
                         await _shown(url, stop, console)
@@ -82,22 +83,29 @@ async def _shown(url: str, stop: asyncio.Event, console: Console) -> None:
             watching.cancel()
 
 
-def _opening(trackers: int, duration_s: float | None, url: str, port: int, served: simulator.RunningCloud) -> str:
+def _opening(trackers: int, duration_s: float | None, authority: str, control_url: str) -> str:
+    """Who is there, and what to type next: lines that fit a terminal and can be copied."""
     end = "; Ctrl-C ends the demo" if duration_s is None else f", for {duration_s / 60:g} min or until Ctrl-C"
+    command = _command()
     return (
-        f"{trackers} simulated athletes{end}. Open next, in another terminal:\n"
-        f"  {_command()} watch {url}\n"
-        f"  {_command()} watch --json {url}\n"
-        f"  {_command()} gaps {url}\n"
-        f"  curl http://127.0.0.1:{port}/api/v1/counters\n"
-        f"The simulated cloud: {served.control_url}state and {served.control_url}faults"
+        f"{trackers} simulated athlete{'' if trackers == 1 else 's'}{end}. In another terminal:\n"
+        f"  {command} watch {authority}\n"
+        f"  {command} watch --json {authority}\n"
+        f"  {command} gaps {authority}\n"
+        f"  curl http://{authority}/api/v1/counters\n"
+        "The simulated cloud, its trackers and what can go wrong:\n"
+        f"  {control_url}state\n"
+        f"  {control_url}faults"
     )
 
 
 def _command() -> str:
-    """Our command as it can be typed from the present folder, whether or not the environment is activated."""
-    command = Path(sys.executable).with_name("insiders-gateway")
-    return shlex.quote(os.path.relpath(command)) if command.exists() else "insiders-gateway"
+    """Our command as it can be typed: by its name if the shell finds it, else by a path."""
+    command = Path(sys.executable).with_name(_NAME)
+    found = shutil.which(_NAME)
+    if not command.exists() or (found is not None and command.samefile(found)):
+        return _NAME
+    return shlex.quote(str(command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command))
 
 
 def _settings(

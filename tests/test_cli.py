@@ -166,6 +166,8 @@ def test_gaps_of_nobody_are_one_sentence_that_says_what_to_do(capsys: pytest.Cap
             told = capsys.readouterr()
             assert told.err == f"Nothing answers at 127.0.0.1:{port}: start the gateway there or name another.\n"
             assert told.out == ""
+        assert cli.main(["gaps", str(port)]) == 1, "a bare number is a port of this machine"
+        assert capsys.readouterr().err.startswith(f"Nothing answers at 127.0.0.1:{port}: ")
     assert cli.main(["gaps", "ftp://x"]) == 1
     assert "is no address of a gateway" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from rich.console import Console
 
-from gateway.demo import demo
+from gateway.demo import _command, _opening, demo
 from gateway.simulator.faults import Faults
 from tests.test_watch import quiet_log
 
@@ -21,8 +21,8 @@ class Screen(io.StringIO):
             while text not in self.getvalue():
                 await asyncio.sleep(0.01)
 
-    def live_url(self) -> str:
-        return next(word for word in self.getvalue().split() if word.startswith("ws://"))
+    def counters_url(self) -> str:
+        return next(word for word in self.getvalue().split() if word.endswith("/counters"))
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
@@ -32,8 +32,8 @@ async def test_simulated_athletes_are_claimed_served_and_on_a_terminal_shown(is_
     with quiet_log():
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(demo(trackers=3, seed=7, port=0, stop=stop, console=console))
-            await screen.shows("The simulated cloud: ")
-            counters = screen.live_url().replace("ws://", "http://").replace("stream", "counters")
+            await screen.shows("The simulated cloud, ")
+            counters = screen.counters_url()
             async with aiohttp.ClientSession() as http, asyncio.timeout(15):
                 rows = 0
                 while not rows:
@@ -97,3 +97,52 @@ async def test_a_demo_on_a_port_that_is_taken_ends_with_the_systems_error() -> N
                 console=Console(file=screen),
             )
     assert screen.getvalue() == ""
+
+
+@pytest.mark.parametrize("duration_s", [None, 1440 * 60.0])
+def test_what_to_type_next_fits_80_columns_and_can_be_copied_line_by_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, duration_s: float | None
+) -> None:
+    install(monkeypatch, tmp_path / ".venv/bin")
+    monkeypatch.chdir(tmp_path)
+    lines = _opening(200, duration_s, "127.0.0.1:65535", "http://127.0.0.1:65534/simulator/").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.strip() for line in lines if line.startswith("  ")] == [
+        ".venv/bin/insiders-gateway watch 127.0.0.1:65535",
+        ".venv/bin/insiders-gateway watch --json 127.0.0.1:65535",
+        ".venv/bin/insiders-gateway gaps 127.0.0.1:65535",
+        "curl http://127.0.0.1:65535/api/v1/counters",
+        "http://127.0.0.1:65534/simulator/state",
+        "http://127.0.0.1:65534/simulator/faults",
+    ]
+
+
+def test_the_command_is_named_as_shortly_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = install(monkeypatch, tmp_path / "a venv/bin")
+    monkeypatch.chdir(tmp_path)
+    assert _command() == "'a venv/bin/insiders-gateway'"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert _command() == f"'{program}'"
+    other = tmp_path / "other/insiders-gateway"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", str(other.parent))
+    assert _command() == f"'{program}'", "the one that the shell finds is another"
+    other.unlink()
+    other.symlink_to(program)
+    assert _command() == "insiders-gateway"
+    program.unlink()
+    assert _command() == "insiders-gateway"
+
+
+def install(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """Make a command beside the Python that runs, where the shell does not look."""
+    folder.mkdir(parents=True)
+    program = folder / "insiders-gateway"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", str(folder.parent))
+    return program

@@ -51,8 +51,9 @@ def test_the_ten_line_client_prints_samples_of_the_demo() -> None:
     demo_command = [sys.executable, "-m", "gateway", "demo", "--port", "0", "--trackers", "2"]
     with subprocess.Popen(demo_command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as demo:
         try:
-            url = next(found[0] for line in demo.stdout or () if (found := re.findall(r"ws://\S+", line)))
-            client_command = [sys.executable, "-u", "-c", client.replace("ws://127.0.0.1:8770/api/v1/stream", url)]
+            port = next(found[1] for line in demo.stdout or () if (found := re.search(r"watch 127.0.0.1:(\d+)", line)))
+            assert "ws://127.0.0.1:8770/" in client
+            client_command = [sys.executable, "-u", "-c", client.replace("8770", port)]
             with subprocess.Popen(client_command, stdout=subprocess.PIPE, text=True) as follower:
                 blocks, columns = next(iter(follower.stdout or ())).split("] [", 1)
                 follower.terminate()
