@@ -29,6 +29,7 @@ CACHED_S, LOOK_S = 30.0, 15.0
 UNDER_WAY_ROWS = 100
 _FOREVER_MS = 2**50
 
+SWITCHED_ROWS = 20
 EARLIEST_MS = 60_000
 LAST_LOOK_MS = 300_000
 
@@ -48,6 +49,7 @@ class Account:
         missing: Rows that gaps admit to be missing, by reason.
         repaired: Rows that were missing and came.
         lacking: Rows that the cloud has and the client has not.
+        unfounded: Rows that are called lost and were never measured.
         wrong: What does not add up, a sentence each.
     """
 
@@ -58,6 +60,7 @@ class Account:
     missing: Counter[str] = field(default_factory=Counter)
     repaired: int = 0
     lacking: Times = field(default_factory=lambda: np.empty(0, np.int64))
+    unfounded: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -141,6 +144,7 @@ def _account(world: World, ch: int, told: Told, since_ms: int) -> Account:
     denied = np.intersect1d(account.lacking[_in_gaps(account.lacking, silent) > 0], _timely(world, ch))
     if len(denied):
         account.wrong.append(f"gaps called {SILENT} hold rows that the cloud has: {_listed(denied)}")
+    _check_losses(account, world, told)
     return account
 
 
@@ -158,6 +162,18 @@ def _check_received(account: Account, world: World, received: Times, told: Told)
     newest = world.gateway.feed.channels[account.ch].ring.newest if world.is_up else told.last
     if newest - told.last > UNDER_WAY_ROWS:
         account.wrong.append(f"the gateway has row {newest}, the client is at {told.last}")
+
+
+def _check_losses(account: Account, world: World, told: Told) -> None:
+    """What is called lost was measured: a tracker that is switched off loses nothing."""
+    missing = world.gateway.feed.channels[account.ch].gaps.totals.rows_missing if world.is_up else {}
+    lost = sum(rows for reason, rows in missing.items() if reason != SILENT)
+    produced = _produced(world, account.ch)
+    measured = np.setdiff1d(produced[produced >= world.observed_from_ms(account.ch)], told.t_ms())
+    # The second in which a tracker is switched is never whole.
+    account.unfounded = max(0, lost - len(measured) - SWITCHED_ROWS * len(told.gaps))
+    if account.unfounded:
+        account.wrong.append(f"{lost} rows are called lost, and only {len(measured)} of the missing were measured")
 
 
 def _check_covered(account: Account, whose: str, t_ms: Times, received: Times, gaps: list[Message]) -> None:
@@ -182,15 +198,18 @@ def _check_gaps(
     # The past that a start asks for begins at an instant that has no row.
     edges = np.unique(np.concatenate([received, [gap["from_ms"] for gap in gaps]]).astype(np.int64))
     known = np.union1d(edges, _within(misdated, int(edges[0]), int(edges[-1])))
-    whole, ours = _Steps.between(edges, []), _Steps.between(known, elsewhere)
+    ours = _Steps.between(known, elsewhere)
     nobodys = (ours.owners(gaps) < 0) & (ours.after <= last_ms)
     if nobodys.any():
         steps = zip(ours.before[nobodys][:LONGEST_LISTED].tolist(), ours.after[nobodys].tolist(), strict=False)
         account.wrong.append(f"{nobodys.sum()} steps lie in no gap: {', '.join(f'{a}..{b}' for a, b in steps)}")
-    most, least = whole.rows_by_gap(gaps), ours.rows_by_gap(gaps)
+    most = np.maximum(_Steps.between(edges, []).rows_by_gap(gaps), _Steps.between(edges, elsewhere).rows_by_gap(gaps))
+    least = ours.rows_by_gap(gaps)
     for place, gap in enumerate(gaps):
         if not least[place] <= gap["rows"] <= most[place]:
-            account.wrong.append(f"gap {_shown(gap)} admits {gap['rows']} rows and lacks {least[place]}")
+            account.wrong.append(
+                f"gap {_shown(gap)} admits {gap['rows']} rows and lacks {least[place]} to {most[place]}"
+            )
 
 
 @dataclass(frozen=True)
@@ -219,11 +238,11 @@ class _Steps:
             owner[(self.before >= gap["from_ms"]) & (self.after <= gap["to_ms"])] = place
         return owner
 
-    def rows_by_gap(self, gaps: list[Message]) -> list[int]:
-        """Rows that each gap lacks."""
+    def rows_by_gap(self, gaps: list[Message]) -> NDArray[np.int64]:
+        """Rows that each gap lacks, shape (gaps,)."""
         owner = self.owners(gaps)
         rows = (self.after - self.before - ROW_MS // 2 - 1) // ROW_MS  # a tracker's phase may shift by half a step
-        return [int(rows[owner == place].sum()) for place in range(len(gaps))]
+        return np.bincount(owner[owner >= 0], weights=rows[owner >= 0], minlength=len(gaps)).astype(np.int64)
 
 
 def _in_gaps(t_ms: Times, gaps: list[Message]) -> NDArray[np.int64]:

@@ -74,6 +74,19 @@ async def naps(world: World) -> None:
         await asyncio.sleep(30)
 
 
+async def night(world: World, source: str) -> None:
+    """Off for hours, with a hiccup of the network and a restart."""
+    world.power(1, on=False)
+    await asyncio.sleep(1800)
+    await outage(world, "reset", 60)
+    await asyncio.sleep(1800)
+    world.take_source(source)
+    await planned_restart(world)
+    await asyncio.sleep(1800)
+    world.power(1, on=True)
+    await asyncio.sleep(60)
+
+
 async def planned_restart(world: World, down_s: float = 5.0) -> None:
     await world.stop()
     await asyncio.sleep(down_s)
@@ -218,6 +231,7 @@ LONG = [
     *(Scenario(f"naps, {source}", naps, {"source": source}) for source in ("poll", "websocket")),
     *(Scenario(f"planned restart of {s} s", partial(planned_restart, down_s=s)) for s in (0, 5, 29, 31, 600, 7200)),
     *(Scenario(f"killed for {s} s", partial(kill, down_s=s)) for s in (0, 5, 600, 7200)),
+    *(Scenario(f"a night, then {source}", partial(night, source=source)) for source in ("poll", "websocket")),
     Scenario("restart in an outage", restart_in_an_outage, {"source": "websocket"}),
     Scenario("taken by another account while down", taken_while_down),
     Scenario("taken by another account unnoticed", taken_unnoticed),
