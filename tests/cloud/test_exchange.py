@@ -25,7 +25,7 @@ from gateway.cloud.errors import (
     Unreachable,
 )
 from gateway.cloud.exchange import Exchange, Limits, Request, open_session, translated
-from gateway.cloud.pacing import Pacer
+from gateway.cloud.pacing import FAILURES_TO_CLOSE, Pacer, Priority
 from tests.cloud.scripted import ScriptedCloud
 
 SHORT = Limits(connect_s=0.3, total_s=0.5, max_body=100_000)
@@ -284,3 +284,26 @@ async def test_a_name_that_does_not_exist_is_told_apart(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
     assert broken(await failure("http://cloud.invalid/")) is Broken.NAME
+
+
+@pytest.mark.looptime
+async def test_websockets_that_fail_close_no_gate_and_one_that_was_to_probe_keeps_it_closed() -> None:
+    pacer = Pacer(jitter=lambda: 0.9)
+    error = Unreachable("live_data", Broken.CONNECT)
+    async with open_session() as session:
+        exchange = Exchange(session, pacer, SHORT)
+
+        async def fail(*, is_websocket: bool) -> None:
+            with pytest.raises(Unreachable):
+                async with exchange.attempt(Priority.LIVE, is_websocket=is_websocket):
+                    raise error
+
+        for _ in range(2 * FAILURES_TO_CLOSE):
+            await fail(is_websocket=True)
+        assert pacer.closed_for_s == 0.0
+        for _ in range(FAILURES_TO_CLOSE):
+            await fail(is_websocket=False)
+        first_s = pacer.closed_for_s
+        assert first_s > 0.0
+        await fail(is_websocket=True)
+        assert pacer.closed_for_s > first_s, "it was the probe"

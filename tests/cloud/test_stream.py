@@ -206,6 +206,27 @@ async def test_an_authorisation_that_is_not_answered_is_given_up(
     assert error.reason is Broken.TIMEOUT
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+async def test_a_connection_that_was_not_authorised_is_closed_and_not_left_to_the_end(
+    cloud: ScriptedCloud, *, is_answered: bool
+) -> None:
+    closed = asyncio.Event()
+
+    async def talk(websocket: web.WebSocketResponse) -> None:
+        await websocket.send_str(PROMPT)
+        await websocket.receive()
+        if is_answered:
+            await websocket.send_str('{"message": "Authorization failed"}')
+        await listening(websocket)
+        closed.set()
+
+    cloud.handler = websockets(talk)
+    async with cloud.open() as client:
+        await failure(client)
+        async with asyncio.timeout(1):
+            await closed.wait()
+
+
 async def test_a_connection_reset_during_the_authorisation_is_no_refusal(cloud: ScriptedCloud) -> None:
     cloud.handler = websockets(resetting)
     async with cloud.open() as client:
