@@ -17,6 +17,7 @@ from gateway.cloud.errors import (
     Unauthorized,
     Unreachable,
 )
+from gateway.cloud.models import TimestampAnswer
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.telemetry.follower import (
     IDLE_S,
@@ -170,6 +171,21 @@ async def test_without_a_tail_the_last_rows_of_a_tracker_that_fell_silent_while_
     (gap,) = bench.channel.gaps.gaps
     assert (gap.state, gap.from_ms, gap.to_ms) == (GapState.CLOSED, 4_900, 70_000)
     assert len(bench.cloud.asked) == 1, "what has not changed is not read again"
+
+
+async def test_what_is_found_out_about_the_old_id_does_not_take_away_the_new_one() -> None:
+    bench = Bench(is_polled=False)
+
+    class Reassigning(ScriptedCloud):
+        async def latest_timestamp(self, device_id: int, *, overdue_s: float = 0.0) -> TimestampAnswer:
+            bench.channel.device_id = 8
+            raise Forbidden("latest_timestamp")
+
+    cloud = Reassigning(refusal=Forbidden("live_data"))
+    bench.follower = Follower(bench.channel, 7, cloud, bench.reachability, bench._refused, None)
+    await bench.run(60.0)
+    assert bench.refusals == 0
+    assert len(cloud.opened) == 1
 
 
 async def test_a_surprise_while_an_idle_stream_is_looked_at_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from gateway.cloud.client import CloudClient, open_cloud
-from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, LoginRefused, NotFound, Unreachable
+from gateway.cloud.errors import (
+    BadAnswer,
+    Broken,
+    CloudError,
+    Fault,
+    Forbidden,
+    LoginRefused,
+    NotFound,
+    Throttled,
+    Unreachable,
+)
 from gateway.cloud.models import Ownership
 from gateway.cloud.models import Range as ModelRange
 from gateway.cloud.times import TimeMs
@@ -552,6 +562,47 @@ async def test_rows_that_nobody_asked_for_are_left_out_and_counted() -> None:
         await asyncio.sleep(20)
         assert channel.ring.between(0, 2**44).t_ms.tolist() == [55_000, 60_000]
         assert (history.counters.rows, history.counters.rows_unasked) == (1, 2)
+
+
+async def test_a_pause_that_the_cloud_asks_for_is_kept() -> None:
+    async with scripted(OURS, Throttled("ranges", 300.0)) as (archive, _, _, _):
+        await asyncio.sleep(1000)
+        assert np.diff(archive.asked_s)[1:].min() >= 300.0
+
+
+async def test_whose_another_tracker_was_says_nothing() -> None:
+    other = Ownership(1, TimeMs(50_000), device=8)
+    async with scripted(other, Unreachable("ranges", Broken.CONNECT)) as (_, channel, _, _):
+        await asyncio.sleep(60)
+        assert [(gap.from_ms, gap.rows) for gap in channel.gaps.gaps] == [(0, 599)]
+
+
+class PagedArchive(Archive):
+    """Gives its rows in two pages, each of which counts them all."""
+
+    async def _pages(self) -> AsyncGenerator[RowsPage, None]:
+        times = np.arange(50_000, 52_000, 100)
+        for number, following in ((1, 2), (2, None)):
+            part = times[10 * (number - 1) : 10 * number]
+            yield RowsPage(len(times), number, following, DecodedRows(SampleBlock(part, np.zeros((9, len(part))))))
+
+    def preprocessed(
+        self, device_id: int, start_ms: int, stop_ms: int, limit: int = 0
+    ) -> AsyncGenerator[RowsPage, None]:
+        return self._pages()
+
+
+async def test_rows_in_several_pages_are_all_that_there_are() -> None:
+    channel = Channel(1, Wearer("SN-1"), 1000)
+    channel.device_id = 7
+    channel.gaps.began(0)
+    channel.rows_came(SampleBlock(np.array([60_000]), np.zeros((9, 1))), 0.0)
+    history = History({1: channel}, PagedArchive(OURS, ModelRange(TimeMs(50_000), TimeMs(51_900), 20)), 100_000)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(history.run(lambda: None))
+        await asyncio.sleep(300)
+        task.cancel()
+    assert [(gap.rows, gap.rows_repaired, gap.is_settled) for gap in channel.gaps.gaps] == [(579, 20, True)]
 
 
 async def test_it_beats_however_long_a_request_waits_for_live_data_to_leave_it_room() -> None:

@@ -352,6 +352,16 @@ def test_an_outage_of_history_makes_the_next_look_no_rarer() -> None:
     assert bench.gap.is_settled
 
 
+def test_after_a_look_a_tracker_rests_however_long_it_took() -> None:
+    bench = Bench()
+    bench.outage(100_000, 160_000)
+    bench.ask(Asked.RANGES)
+    bench.now_s = 2 * REST_S
+    bench.list()
+    bench.outage(171_000, 200_000)
+    assert bench.idle_until(7200) == 3 * REST_S
+
+
 def test_what_will_not_change_by_asking_again_is_asked_later() -> None:
     bench = Bench()
     bench.outage(100_000, 160_000)
