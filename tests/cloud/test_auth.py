@@ -208,6 +208,17 @@ async def test_tokens_that_never_work_are_replaced_at_growing_pauses(
     assert len(cloud.tokens) == 10
 
 
+async def test_tokens_that_stop_working_are_replaced_as_rarely_as_those_that_never_did(
+    cloud: ScriptedCloud, authoriser: Authoriser, clock: Clock
+) -> None:
+    """That one worked says nothing about the next."""
+    authoriser.accepted(await authoriser.token())
+    for _ in range(100):
+        await authoriser.another(await authoriser.token())
+        clock.now_s += 1
+    assert len(cloud.tokens) == 7
+
+
 async def test_a_token_that_works_ends_those_pauses(authoriser: Authoriser) -> None:
     await authoriser.another(await authoriser.token())
     token = await authoriser.token()

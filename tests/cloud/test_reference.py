@@ -84,6 +84,23 @@ def test_single_wrong_dates_change_nothing() -> None:
         assert abs(error_s(clock, now_s + 0.1)) < 0.6
 
 
+def test_wrong_dates_in_a_row_that_contradict_each_other_change_nothing() -> None:
+    clock = ReferenceClock()
+    for now_s in range(100):
+        wrong_s = 7200.0 * (now_s % 3)
+        clock.answered(date(EPOCH_S + now_s + wrong_s), now_s, now_s + 0.1)
+        assert abs(error_s(clock, now_s + 0.1)) < 0.6
+
+
+def test_after_a_day_without_an_answer_the_first_is_believed_whatever_the_oscillators_did() -> None:
+    clock = ReferenceClock()
+    for sent_s in (0.0, 60.5, 121.0):
+        clock.answered(date(EPOCH_S + sent_s + 0.02), sent_s, sent_s + 0.04)
+    drift_s = 86_400 * 0.00005
+    clock.answered(date(EPOCH_S + 86_400 + drift_s), 86_400.0, 86_400.04)
+    assert abs(error_s(clock, 86_400.04, EPOCH_S + drift_s)) < 1.0
+
+
 @given(st.text())
 def test_what_is_no_date_is_ignored(text: str) -> None:
     clock = ReferenceClock()

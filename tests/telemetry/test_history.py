@@ -597,7 +597,7 @@ async def test_rows_in_several_pages_are_all_that_there_are() -> None:
     channel.device_id = 7
     channel.gaps.began(0)
     channel.rows_came(SampleBlock(np.array([60_000]), np.zeros((9, 1))), 0.0)
-    history = History({1: channel}, PagedArchive(OURS, ModelRange(TimeMs(50_000), TimeMs(51_900), 20)), 100_000)
+    history = History({1: channel}, PagedArchive(OURS, ModelRange(TimeMs(50_000), TimeMs(51_900), None)), 100_000)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(history.run(lambda: None))
         await asyncio.sleep(300)

@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
+import os
 import resource
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,6 +56,21 @@ def path(tmp_path: Path) -> Path:
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was said to the operator."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_the_file_is_gone_for_good_before_its_rows_are_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut must not bring it back."""
+    synced: list[tuple[bool, bool]] = []
+    save(path, EPOCH, SAVED_UTC_MS, [channel_of(ring_of(7))])
+    fsync = os.fsync
+
+    def watched(file: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(file).st_mode), path.exists()))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    assert load(path) is not None
+    assert synced == [(True, False)]
 
 
 def test_what_was_saved_is_loaded(path: Path) -> None:
