@@ -137,7 +137,7 @@ def sentence(report: GapReport) -> str:
 def _grouped(report: GapReport) -> dict[Standing, list[_Entry]]:
     """The gaps by how they stand, most urgent group first, in each the newest first; no empty group.
 
-    Those in which nothing was ever missing are nobody's concern: time before a tracker was on, or was ours.
+    Left out are those in which nothing was ever missing: time that was not ours, and cuts that lost nothing.
     """
     entries = [_Entry(channel, gap) for channel in report.channels for gap in channel.gaps if not _is_void(gap)]
     entries.sort(key=lambda entry: -entry.gap.from_ms)

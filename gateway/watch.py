@@ -62,6 +62,13 @@ class Row:
     latest: dict[Column, tuple[int, float]] = field(default_factory=dict)  # time and value last measured
     losses: set[int] = field(default_factory=set)  # gaps that are neither repaired nor silence
     arrivals: deque[tuple[float, float]] = field(default_factory=deque)  # when newer rows came, and how old they were
+    withdrawn: int = 0  # up to which number its rows were another's
+
+    def forget(self, withdrawn: int) -> None:
+        """The tracker was not ours, if only for a moment: nothing that is known of its wearer holds."""
+        self.t_ms, self.withdrawn = 0, withdrawn
+        for known in (self.latest, self.losses, self.arrivals):
+            known.clear()
 
 
 class Scoreboard:
@@ -99,8 +106,9 @@ class Scoreboard:
                     row = self.rows.setdefault(channel["ch"], Row("", None))
                     row.name = channel["name"] or channel["serial_number"]
                     row.number = channel["number"]
-                    if channel["device_id"] is None:
-                        row.losses.clear()
+                    withdrawn = channel.get("withdrawn", 0)
+                    if channel["device_id"] is None or withdrawn != row.withdrawn:
+                        row.forget(withdrawn)
             case "state" if "ch" in message and message["ch"] in self.rows:
                 row = self.rows[message["ch"]]
                 row.presence, row.is_clock_wrong = message["value"], message.get("clock_error_ms") is not None

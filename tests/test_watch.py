@@ -359,6 +359,18 @@ def test_gaps_are_forgotten_with_the_tracker_and_told_anew_after_a_cut() -> None
         assert cells(board)[-1] == "—"
 
 
+@pytest.mark.parametrize("news", [{"device_id": None}, {"withdrawn": 12}])
+def test_what_is_known_of_a_tracker_that_was_not_ours_for_a_moment_is_forgotten(news: Message) -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)))
+    board.take({"op": "channels", "channels": [{**ADA, **news}]}, [], NOW_MS)
+    assert cells(board) == ["10", "Ada", "—", "—", "—", "—", "—"]
+    board.take({"op": "d"}, [run_of((999_500, 6.0, 152))], NOW_MS)
+    board.take(
+        {"op": "channels", "channels": [{**ADA, "device_id": 7, "withdrawn": news.get("withdrawn", 0)}]}, [], NOW_MS
+    )
+    assert cells(board)[2:4] == ["152", "21.6"], "the same word once more takes nothing back"
+
+
 def test_the_table_fits_80_columns_without_cutting_a_word() -> None:
     board = scoreboard(run_of((999_000, 5.0, 151)), presence="unclaimed")
     assert drawn(board)[0].endswith("unclaimed")
