@@ -173,6 +173,20 @@ async def test_without_a_tail_the_last_rows_of_a_tracker_that_fell_silent_while_
     assert len(bench.cloud.asked) == 1, "what has not changed is not read again"
 
 
+@pytest.mark.parametrize(("newest_ms", "reads"), [(9_900, 0), (10**12, 1)], ids=["brought", "from the future"])
+async def test_without_a_tail_rows_are_read_once_and_only_if_the_stream_did_not_bring_them(
+    newest_ms: int, reads: int
+) -> None:
+    bench = Bench(is_polled=False)
+    bench.cloud.newest, bench.cloud.script = newest_ms, [body([newest_ms])]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.run(600.0))
+        await asyncio.sleep(0.5)
+        await bench.stream(range(10))
+    assert len(bench.cloud.asked) == reads
+    assert bench.channel.ring.newest_ms == 9_900
+
+
 async def test_what_is_found_out_about_the_old_id_does_not_take_away_the_new_one() -> None:
     bench = Bench(is_polled=False)
 

@@ -242,6 +242,39 @@ def test_silence_that_has_left_memory_is_traced_and_what_the_cloud_has_of_it_is_
     assert bench.repairs.next(bench.now_s) is None
 
 
+def left_memory() -> Bench:
+    """A hole whose rows nobody will read, which is to be traced."""
+    bench = Bench(span_ms=10 * MINUTE_MS)
+    bench.outage(100_000, 160_000, reason=SILENT)
+    bench.rows(170_000, HOUR_MS)
+    assert bench.idle_until(7200) == SETTLE_S
+    return bench
+
+
+def test_a_trace_that_is_refused_twice_is_given_up() -> None:
+    bench = left_memory()
+    assert not bench.repairs.refused(bench.ask(Asked.TRACES))
+    assert bench.repairs.refused(bench.ask(Asked.TRACES))
+    assert bench.idle_until(7200) is None
+    assert (bench.gap.is_settled, bench.repairs.gaps_refused) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ([Listed(0, 99_900, 999), Listed(160_000, HOUR_MS, 999)], SILENT),
+        ([Listed(0, 99_901, 999)], GapReason.RING_OVERRUN),
+        ([Listed(159_999, HOUR_MS, 999)], GapReason.RING_OVERRUN),
+    ],
+)
+def test_ranges_that_end_with_the_rows_beside_a_hole_are_no_trace_of_others(
+    listed: list[Listed], reason: GapReason
+) -> None:
+    bench = left_memory()
+    bench.repairs.traces_came(bench.ask(Asked.TRACES), listed)
+    assert bench.gap.reason is reason
+
+
 def test_nothing_is_asked_for_that_left_the_ring_before_the_gap_was_found() -> None:
     bench = Bench(span_ms=10 * MINUTE_MS)
     bench.outage(100_000, 100_000 + HOUR_MS)
