@@ -157,22 +157,22 @@ class Scoreboard:
         """
         problems, above = self._problems(height // 3)
         status = f"{self.site}: {self.connection}"
-        lines: list[Table | Text] = [Text(status, style="" if self.is_connected else "bold red"), *problems]
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+        lines: list[Table | Text] = [Text(status, style="" if self.is_connected else "bold red"), *problems, Text()]
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
         table.add_column("#", justify="right", width=4)
         table.add_column("Athlete", width=20, no_wrap=True, overflow="ellipsis")
         for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 7), ("Delay s", 7), ("Gaps", 4)):
             table.add_column(heading, justify="right", width=width)
         table.add_column("State", width=11)
         rows = sorted(self.rows.values(), key=lambda row: (row.number is None, row.number or 0, row.name))
-        # Five are the table's own four, and the line that says how many there is no room for.
-        room = max(1, height - len(wrap(status, _WIDTH)) - above - 5)
+        # Four are the empty line, the heading and its rule, and the last.
+        room = max(1, height - len(wrap(status, _WIDTH)) - above - 4)
         for row in rows[:room]:
             state = self.state(row, now_ms)
             table.add_row(*self._cells(row, state, now_ms), style=_STYLES.get(state, ""))
-        lines.append(table)
-        if len(rows) > room:
-            lines.append(Text(f"and {len(rows) - room} more: make the window taller", style="dim"))
+        # The last line is a short one: a terminal writes its ^C there, and what it breaks into two is drawn twice.
+        left_out = f"and {len(rows) - room} more: make the window taller" if len(rows) > room else ""
+        lines += [table, Text(left_out, style="dim")]
         return Group(*lines)
 
     def _problems(self, most: int) -> tuple[list[Text], int]:

@@ -165,7 +165,7 @@ def test_when_the_gateway_says_nothing_its_last_word_grows_old_by_the_clock_of_t
     assert line.split()[2:4] == shown
     assert line.endswith(f" {state}".rstrip())
     assert ("stale" in line or "lost" in line) is bool(state)
-    table = board.table(NOW_MS + silent_ms).renderables[-1]
+    table = board.table(NOW_MS + silent_ms).renderables[-2]
     assert isinstance(table, Table)
     assert table.rows[0].style == style
 
@@ -196,7 +196,7 @@ def test_a_jersey_number_of_four_digits_fits_and_the_widest_line_has_80_columns(
     )
     board.take({"op": "state", "key": "channel/1", "ch": 1, "value": "live", "clock_error_ms": 9_000}, [], NOW_MS)
     line = drawn(board, NOW_MS + 5_999)[0]
-    assert line.startswith(" 9999 Wilhelmina of the L… ")
+    assert line.startswith("9999 Wilhelmina of the L… ")
     assert line.endswith("clock wrong")
     assert len(line) <= 80
 
@@ -390,8 +390,8 @@ def test_a_window_too_small_for_all_says_how_many_are_left_out() -> None:
     for ch in range(2, 31):
         board.take({"op": "channels", "channels": [{**ADA, "ch": ch, "number": ch}]}, [], NOW_MS)
     above, below = screen(board, height=24)
-    assert below[-1] == "and 12 more: make the window taller"
-    assert len(above) + len(below) + 4 <= 24
+    assert below[-1] == "and 11 more: make the window taller"
+    assert len(above) + len(below) + 3 <= 24
     long = "nothing answers at 127.0.0.1:8831: start the gateway there or name another"
     board.take({"op": "disconnected", "text": long, "retry_s": 1}, [], NOW_MS)
     above, below = screen(board, height=24)
@@ -399,7 +399,18 @@ def test_a_window_too_small_for_all_says_how_many_are_left_out() -> None:
         "Test: nothing answers at 127.0.0.1:8831: start the gateway there or name",
         "another, trying again",
     ]
-    assert below[-1] == "and 13 more: make the window taller"
+    assert below[-1] == "and 12 more: make the window taller"
+
+
+@pytest.mark.parametrize("height", [24, 6])
+def test_there_is_room_on_the_last_line_for_what_a_terminal_writes_on_ctrl_c(height: int) -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)), presence="unclaimed")
+    board.take({"op": "channels", "channels": [{**ADA, "ch": 2}]}, [], NOW_MS)
+    out = io.StringIO()
+    Console(file=out, width=80).print(board.table(NOW_MS, height))
+    lines = out.getvalue().splitlines()
+    assert lines[-1] == ("" if height == 24 else "and 1 more: make the window taller")
+    assert len(lines) <= height
 
 
 def test_many_problems_leave_two_thirds_of_the_window_to_the_athletes() -> None:
@@ -410,7 +421,7 @@ def test_many_problems_leave_two_thirds_of_the_window_to_the_athletes() -> None:
         board.take({**problem, "text": "It does not do what it should " * 3, "action": "mend it"}, [], NOW_MS)
     above, below = screen(board, height=24)
     assert above[-1] == "Other problems: 25."
-    assert len(above) + len(below) + 4 <= 24
+    assert len(above) + len(below) + 3 <= 24
     assert len(below) >= 24 / 2 - 3
     assert [line for line in screen(board, height=100)[0] if "Other problems" in line] == ["Other problems: 13."]
 
