@@ -26,6 +26,9 @@ _MEMORY_S = 60.0
 _RECENT_S = 20.0
 """Over how long the rate that was really sent is measured, where the pause is short against the time before it."""
 
+_REST_S = 2.0
+"""Pause between two requests that is none of the rate's."""
+
 _AHEAD_S = 0.25
 """How far ahead of its schedule a token bucket runs: a few requests that come together need not wait."""
 
@@ -85,10 +88,20 @@ class LearnedRate:
 
         A pause that is long against the time before it says that an allowance was used up, which has to last for both.
         """
-        over_s = min(now_s - self._since_s, _MEMORY_S)
+        over_s = min(now_s - max(self._since_s, self._busy_since_s(now_s)), _MEMORY_S)
         if over_s > 4 * pause_s:
             over_s, pause_s = min(over_s, _RECENT_S), 0.0
         return sum(sent_s >= now_s - over_s for sent_s in self._sent_s) / (over_s + pause_s)
+
+    def _busy_since_s(self, now_s: float) -> float:
+        """Since when requests have gone out without a pause: an outage or a rest before says nothing about the limit."""
+        longest_s = max(_REST_S, 5 / self.per_s)
+        since_s = now_s
+        for sent_s in reversed(self._sent_s):
+            if since_s - sent_s > longest_s:
+                break
+            since_s = sent_s
+        return since_s
 
 
 class TokenBucket:

@@ -228,7 +228,9 @@ class Follower:
         return 0.0 if self._opened_s is None else self._now() - self._opened_s
 
     def _pause_s(self, error: CloudError | None) -> float:
-        longest_s = LONGEST_PAUSE_S if self._tail is None else LONGEST_POLLED_PAUSE_S
+        # What cannot reach the cloud at all costs it nothing, and is to be open again soon after the way is.
+        is_cheap = self._tail is None or isinstance(error, Unreachable)
+        longest_s = LONGEST_PAUSE_S if is_cheap else LONGEST_POLLED_PAUSE_S
         if error is not None and not error.is_transient:
             longest_s = LONGEST_REFUSED_PAUSE_S
         pause_s = backoff_s(self._failures, self._jitter(), _FIRST_PAUSE_S, longest_s)

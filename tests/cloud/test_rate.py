@@ -183,6 +183,18 @@ def test_an_absurd_pause_costs_its_time_and_little_more() -> None:
     assert run.carried_per_s(from_s=960) >= 3
 
 
+def test_an_outage_before_a_refusal_says_nothing_about_the_limit() -> None:
+    run = Run(token_bucket(8, 10), demand_per_s=3).until(120)
+    run.rate.per_s = 10.0  # learned while less was wanted
+    for _ in range(15):  # a minute in which only probes go out
+        run.now_s += 4.0
+        run.rate.sent(run.now_s)
+    run.demand_per_s = 12.0
+    rates = [run.until(run.now_s + 1).rate.per_s for _ in range(30)]
+    assert run.bursts(180), "there has to be a refusal"
+    assert min(rates) >= 8 * 0.6
+
+
 def test_what_was_under_way_at_a_refusal_says_nothing_new() -> None:
     rate = LearnedRate(0.0)
     for number in range(60):

@@ -13,6 +13,7 @@ from gateway.cloud.errors import (
     Fault,
     Forbidden,
     NotFound,
+    ServerFailed,
     Throttled,
     Unauthorized,
     Unreachable,
@@ -258,7 +259,8 @@ async def test_a_stream_that_ends_as_soon_as_it_is_open_is_not_opened_without_a_
 @pytest.mark.parametrize(
     ("is_polled", "error", "longest_s"),
     [
-        (True, CUT, LONGEST_POLLED_PAUSE_S),
+        (True, CUT, LONGEST_PAUSE_S),
+        (True, ServerFailed("live_data", 503), LONGEST_POLLED_PAUSE_S),
         (False, CUT, LONGEST_PAUSE_S),
         (True, Unauthorized("live_data"), LONGEST_REFUSED_PAUSE_S),
         (True, BadAnswer("live_data", Fault.WRONG_SHAPE), LONGEST_REFUSED_PAUSE_S),
