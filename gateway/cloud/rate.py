@@ -94,7 +94,7 @@ class LearnedRate:
         return sum(sent_s >= now_s - over_s for sent_s in self._sent_s) / (over_s + pause_s)
 
     def _busy_since_s(self, now_s: float) -> float:
-        """Since when requests have gone out without a pause: an outage or a rest before says nothing about the limit."""
+        """Since when requests have gone out without a pause: an outage before says nothing about the limit."""
         longest_s = max(_REST_S, 5 / self.per_s)
         since_s = now_s
         for sent_s in reversed(self._sent_s):

@@ -185,7 +185,7 @@ def test_an_absurd_pause_costs_its_time_and_little_more() -> None:
 
 def test_an_outage_before_a_refusal_says_nothing_about_the_limit() -> None:
     run = Run(token_bucket(8, 10), demand_per_s=3).until(120)
-    run.rate.per_s = 10.0  # learned while less was wanted
+    run.rate.per_s = run.rate._refused_per_s = 10.0  # learned when the limit was higher
     for _ in range(15):  # a minute in which only probes go out
         run.now_s += 4.0
         run.rate.sent(run.now_s)
