@@ -30,8 +30,6 @@ UNDER_WAY_ROWS = 100
 _FOREVER_MS = 2**50
 
 SWITCHED_ROWS = 20
-EARLIEST_MS = 60_000
-LAST_LOOK_MS = 300_000
 
 SILENT = "device_silent"
 LONGEST_LISTED = 5
@@ -141,7 +139,7 @@ def _account(world: World, ch: int, told: Told, since_ms: int) -> Account:
     _check_covered(account, "the cloud has", in_cloud, received, gaps)
     _check_covered(account, "the tracker measured", produced, received, gaps)
     silent = [gap for gap in gaps if gap["reason"] == SILENT]
-    denied = np.intersect1d(account.lacking[_in_gaps(account.lacking, silent) > 0], _timely(world, ch))
+    denied = account.lacking[_in_gaps(account.lacking, silent) > 0]
     if len(denied):
         account.wrong.append(f"gaps called {SILENT} hold rows that the cloud has: {_listed(denied)}")
     _check_losses(account, world, told)
@@ -258,15 +256,6 @@ def _in_cloud(world: World, ch: int, spans: list[Span] | None = None) -> Times:
     cloud, device_id = world.cloud, world.device_id(ch)
     chosen = cloud.selection(device_id, spans or cloud.ownerships.spans(cloud.accounts.ours.manager_id, device_id))
     return _expanded(chosen.times, chosen.low, chosen.high)
-
-
-def _timely(world: World, ch: int) -> Times:
-    """Times of the rows that reached the cloud soon enough to be looked for: what is older than a ring never is."""
-    delivery = world.cloud.delivery(world.device_id(ch))
-    batches = delivery.arrived(world.now_ms)
-    late_ms = delivery._arrival[batches] - delivery.times(batches)
-    is_timely = (late_ms > -EARLIEST_MS) & (late_ms < world.ring_ms - LAST_LOOK_MS)
-    return _expanded(delivery.times(batches)[is_timely], 0, ROWS_PER_BATCH)
 
 
 def _elsewhere(world: World, ch: int) -> list[Span]:

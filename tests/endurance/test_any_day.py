@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from gateway.simulator.cloud import NewOwner
 from tests.endurance.oracle import settle
 from tests.endurance.scenarios import FORMS, ORDERS, RETRY_AFTER
 from tests.endurance.world import VirtualLoop, World, world
@@ -26,6 +27,7 @@ LONGEST_S = 4000 if IS_LONG else 400
 DURATIONS = st.sampled_from([1, 3, 10, 29, 31, 60, 130]) | st.integers(1, LONGEST_S)
 TRACKERS = st.sampled_from([1, 2])
 CLOCK_ERRORS = st.sampled_from([60, -60, 7200, -7200, -619_315_200, 1_400_000_000])
+OTHERS: list[NewOwner] = ["other", "nobody"]
 
 
 class Stage:
@@ -129,9 +131,9 @@ class AnyDay(RuleBasedStateMachine):
         self._for(duration_s)
         self.world.clock(ch, 0)
 
-    @rule(ch=TRACKERS, duration_s=DURATIONS)
-    def tracker_is_taken_away(self, ch: int, duration_s: int) -> None:
-        self.world.move(ch, "other")
+    @rule(ch=TRACKERS, to=st.sampled_from(OTHERS), duration_s=DURATIONS)
+    def tracker_is_taken_away(self, ch: int, to: NewOwner, duration_s: int) -> None:
+        self.world.move(ch, to)
         self._for(duration_s)
         self.world.move(ch, "ours")
 

@@ -20,6 +20,7 @@ class Told:
     Attributes:
         first: Number of the first row, None before it.
         last: Number of the last row.
+        withdrawn: Number of the last row that was taken back; nothing up to it counts any more.
         parts: Times of the rows, in order of arrival.
         misdated: Times of the rows whose time is wrong.
         gaps: The newest message about each gap, by its id.
@@ -27,6 +28,7 @@ class Told:
 
     first: int | None = None
     last: int = 0
+    withdrawn: int = 0
     parts: list[Times] = field(default_factory=list)
     misdated: list[int] = field(default_factory=list)
     gaps: dict[int, Message] = field(default_factory=dict)
@@ -43,7 +45,6 @@ class Witness:
         told: What holds under the present epoch, by channel.
         epochs: All epochs so far.
         verdicts: What became of each attempt to resume, and how often.
-        lent: Channels whose trackers were given away: what was told of them ends when the gateway notices.
         messages: Messages received.
         rows: Rows received under all epochs.
     """
@@ -54,7 +55,6 @@ class Witness:
         self.told: dict[int, Told] = {}
         self.epochs: list[str] = []
         self.verdicts: Counter[str] = Counter()
-        self.lent: set[int] = set()
         self.messages = 0
         self.rows = 0
         self._forget()
@@ -73,9 +73,9 @@ class Witness:
                 self._forget()
             case "channels":
                 for channel in message["channels"]:
-                    if channel["device_id"] is None and channel["ch"] in self.lent:
-                        self.lent.discard(channel["ch"])
-                        self.told[channel["ch"]] = Told(last=self.told[channel["ch"]].last)
+                    told = self.told[channel["ch"]]
+                    if channel["withdrawn"] > told.withdrawn:
+                        self.told[channel["ch"]] = Told(last=told.last, withdrawn=channel["withdrawn"])
             case "sub_ok":
                 for channel in message["channels"]:
                     self.verdicts[channel["recovered"]] += 1

@@ -146,10 +146,6 @@ class World:
         """Give a tracker to us, to somebody else or to nobody."""
         self._note(f"tracker {ch} goes to {to}")
         self.cloud.move(self.device_id(ch), to)
-        if to != "ours":
-            self.witness.lent.add(ch)
-        elif self._gateway is None or self._gateway.feed.channels[ch].device_id is not None:
-            self.witness.lent.discard(ch)  # nobody has noticed that it was away
 
     def revoke(self, *, refresh_tokens: bool = False) -> None:
         """End all tokens."""
