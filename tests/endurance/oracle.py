@@ -127,7 +127,7 @@ def _account(world: World, ch: int, told: Told, since_ms: int) -> Account:
     if not len(received):
         account.wrong.append("no row was received")
         return account
-    first_ms = max(since_ms, min(int(received[0]), world.observed_from_ms(ch)))
+    first_ms = max(since_ms, world.observed_from_ms(ch))
     last_ms = min(int(received[-1]), world.now_ms - FRESH_MS)
     in_cloud, produced = (_within(t_ms, first_ms, last_ms) for t_ms in (_in_cloud(world, ch), _produced(world, ch)))
     account.in_cloud, account.produced = len(in_cloud), len(produced)
@@ -135,7 +135,7 @@ def _account(world: World, ch: int, told: Told, since_ms: int) -> Account:
     misdated = np.array(told.misdated, np.int64)
     in_cloud = np.setdiff1d(in_cloud, np.setdiff1d(misdated, received))
     account.lacking = np.setdiff1d(in_cloud, received, assume_unique=True)
-    _check_gaps(account, received, misdated, gaps, _elsewhere(world, ch), last_ms)
+    _check_gaps(account, received, misdated, gaps, _elsewhere(world, ch), (first_ms, last_ms))
     _check_covered(account, "the cloud has", in_cloud, received, gaps)
     _check_covered(account, "the tracker measured", produced, received, gaps)
     silent = [gap for gap in gaps if gap["reason"] == SILENT]
@@ -183,13 +183,14 @@ def _check_covered(account: Account, whose: str, t_ms: Times, received: Times, g
 
 
 def _check_gaps(
-    account: Account, received: Times, misdated: Times, gaps: list[Message], elsewhere: list[Span], last_ms: int
+    account: Account, received: Times, misdated: Times, gaps: list[Message], elsewhere: list[Span], observed: Span
 ) -> None:
     """Each step lies in exactly one gap, and each gap admits exactly the rows that its steps lack.
 
     Two liberties are taken: that a tracker was somebody else's for a while may have gone unnoticed, and a time that a
     wrong clock has given to a row may pass for one that is not missing.
     """
+    first_ms, last_ms = observed
     for one, next_one in pairwise(gaps):
         if next_one["from_ms"] < one["to_ms"]:
             account.wrong.append(f"gaps {_shown(one)} and {_shown(next_one)} overlap")
@@ -197,7 +198,8 @@ def _check_gaps(
     edges = np.unique(np.concatenate([received, [gap["from_ms"] for gap in gaps]]).astype(np.int64))
     known = np.union1d(edges, _within(misdated, int(edges[0]), int(edges[-1])))
     ours = _Steps.between(known, elsewhere)
-    nobodys = (ours.owners(gaps) < 0) & (ours.after <= last_ms)
+    # Nobody has promised anything about the time before, from which a wrong clock may bring rows.
+    nobodys = (ours.owners(gaps) < 0) & (ours.after > first_ms) & (ours.after <= last_ms)
     if nobodys.any():
         steps = zip(ours.before[nobodys][:LONGEST_LISTED].tolist(), ours.after[nobodys].tolist(), strict=False)
         account.wrong.append(f"{nobodys.sum()} steps lie in no gap: {', '.join(f'{a}..{b}' for a, b in steps)}")
