@@ -9,7 +9,7 @@ Every instant of the sample rate between the first row and the newest either has
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gateway.telemetry.gap import Gap, GapState, GapTotals, Hole
 from gateway.telemetry.holes import LARGEST_STEP_MS, REASONS, GapReason, Holes, Times
+from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
 GRACE_MS = 5_000
 """How far the data must have moved past a hole before it is a gap: ordinary lateness is shorter."""
@@ -176,15 +177,24 @@ class GapTracker:
             if gap_id:
                 self._measure(self._gaps[gap_id])
 
-    def proved_outlived(self, from_ms: int, to_ms: int) -> None:
-        """Take note that the cloud has rows between two instants that are too old to be kept here: no silence."""
-        holes, within = self._holes, self._holes.between(from_ms, to_ms)
-        reasons = holes.reason[within]
-        is_silent = reasons == _SILENT
-        reasons[is_silent] = REASONS.index(GapReason.RING_OVERRUN)
-        for gap_id in np.unique(holes.gap[within][is_silent]).tolist():
-            if gap_id:
-                self._measure(self._gaps[gap_id])
+    def traced(self, hole: Hole, known: Sequence[tuple[int, int]]) -> None:
+        """Take note of where in a hole the cloud has rows that will not be read: those are lost, the rest is silence.
+
+        Args:
+            hole: As `holes` gave it; if it has changed since, nothing is concluded.
+            known: First and last instants of stretches with rows, ascending, inside the hole.
+        """
+        if not self._holes.cut(hole.after_ms, hole.before_ms, known):
+            return
+        self.proved_silent(hole.after_ms, hole.before_ms)
+        for first_ms, last_ms in known:
+            within = self._holes.between(max(first_ms - SAMPLE_PERIOD_MS, hole.after_ms), last_ms)
+            # What kept us from reading them stays the reason; if nothing did, they were older than what is kept here.
+            is_silence = hole.reason is GapReason.DEVICE_SILENT
+            reason = GapReason.RING_OVERRUN if is_silence else hole.reason
+            self._holes.reason[within] = REASONS.index(reason)
+        if hole.gap in self._gaps:
+            self._measure(self._gaps[hole.gap])
 
     def settle(self, gap_id: int) -> None:
         """Take note that history has nothing more to bring for a gap, at least for now."""

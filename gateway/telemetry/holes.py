@@ -3,6 +3,7 @@
 Everything is done on whole columns: a page of history lands in thousands of holes at once.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -141,6 +142,25 @@ class Holes:
         self.after_ms, self.before_ms = self.after_ms[order], self.before_ms[order]
         self.gap, self.reason = self.gap[order], self.reason[order]
         return sorted(set(gap.tolist()))
+
+    def cut(self, after_ms: int, before_ms: int, spans: Sequence[tuple[int, int]]) -> bool:
+        """Cut one hole into the given stretches of instants and what lies between them; False if it is not there."""
+        place = int(np.searchsorted(self.after_ms, after_ms))
+        if place == len(self) or (int(self.after_ms[place]), int(self.before_ms[place])) != (after_ms, before_ms):
+            return False
+        after, before = [after_ms], []
+        for first_ms, last_ms in spans:
+            before += [first_ms, min(last_ms + SAMPLE_PERIOD_MS, before_ms)]
+            after += [max(first_ms - SAMPLE_PERIOD_MS, after_ms), last_ms]
+        before.append(before_ms)
+        pieces = [(a, b) for a, b in zip(after, before, strict=True) if b - a > LARGEST_STEP_MS]
+        gap, reason = self.gap[place], self.reason[place]
+        self._remove(np.array([place]))
+        self.after_ms = np.insert(self.after_ms, place, [a for a, _ in pieces])
+        self.before_ms = np.insert(self.before_ms, place, [b for _, b in pieces])
+        self.gap = np.insert(self.gap, place, [gap] * len(pieces))
+        self.reason = np.insert(self.reason, place, [reason] * len(pieces))
+        return True
 
     def drop(self, gaps: list[int]) -> None:
         """Forget the holes of some gaps."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from gateway.telemetry.gap import Hole
 from gateway.telemetry.gaps import GapTracker
-from gateway.telemetry.spans import Range
+from gateway.telemetry.spans import Range, joined
+from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
 
 class Traces:
@@ -43,10 +44,8 @@ class Traces:
     def came(self, gaps: GapTracker, ranges: Iterable[Range]) -> None:
         """Take in the ranges of the hole that was asked about."""
         hole = self._holes.pop()
-        if any(found.start_ms < hole.before_ms and found.stop_ms > hole.after_ms for found in ranges):
-            gaps.proved_outlived(hole.after_ms, hole.before_ms)
-        else:
-            gaps.proved_silent(hole.after_ms, hole.before_ms)
+        inside = [(max(found.start_ms, hole.after_ms + 1), min(found.stop_ms, hole.before_ms - 1)) for found in ranges]
+        gaps.traced(hole, joined([span for span in inside if span[0] <= span[1]], SAMPLE_PERIOD_MS))
         self._settle(gaps)
 
     def failed(self, gaps: GapTracker) -> None:

@@ -429,6 +429,16 @@ class Bookkeeping(RuleBasedStateMachine):
         self.gaps.proved_silent(GRID * start, GRID * (start + length))
 
     @precondition(lambda self: self.received)
+    @rule(place=st.integers(0, 20), first=st.integers(0, 50), length=st.integers(0, 50))
+    def trace(self, place: int, first: int, length: int) -> None:
+        holes = self.gaps.holes(-(10**9))
+        if place < len(holes):
+            hole = holes[place]
+            first_ms = hole.after_ms + GRID * (1 + first)
+            last_ms = min(first_ms + GRID * length, hole.before_ms - GRID)
+            self.gaps.traced(hole, [(first_ms, last_ms)] if first_ms <= last_ms else [])
+
+    @precondition(lambda self: self.received)
     @rule(start=st.integers(-10, 250), length=st.integers(0, 100))
     def disown(self, start: int, length: int) -> None:
         self.gaps.not_ours(GRID * start, GRID * (start + length))

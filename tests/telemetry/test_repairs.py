@@ -237,6 +237,16 @@ def test_silence_that_has_left_memory_is_traced_and_what_the_cloud_has_of_it_is_
         assert not any(gap.is_settled for gap in bench.channels[1].gaps.gaps)
         bench.repairs.traces_came(ask, ranges)
     assert asked == [309_901, 209_901, 108_901]
+    assert bench.channels[1].gaps.totals.rows_missing == {
+        GapReason.RING_OVERRUN: 101,
+        SILENT: (200_000 - 108_900) // 100
+        - 1
+        + (300_000 - 209_900) // 100
+        - 1
+        - 101
+        + (3_600_000 - 309_900) // 100
+        - 1,
+    }
     told = [(gap.reason, gap.is_settled) for gap in bench.channels[1].gaps.gaps]
     assert told == [(SILENT, True), (GapReason.RING_OVERRUN, True), (SILENT, True)]
     assert bench.repairs.next(bench.now_s) is None
@@ -263,8 +273,8 @@ def test_a_trace_that_is_refused_twice_is_given_up() -> None:
     ("listed", "reason"),
     [
         ([Listed(0, 99_900, 999), Listed(160_000, HOUR_MS, 999)], SILENT),
-        ([Listed(0, 99_901, 999)], GapReason.RING_OVERRUN),
-        ([Listed(159_999, HOUR_MS, 999)], GapReason.RING_OVERRUN),
+        ([Listed(0, 100_000, 999)], GapReason.RING_OVERRUN),
+        ([Listed(159_900, HOUR_MS, 999)], GapReason.RING_OVERRUN),
     ],
 )
 def test_ranges_that_end_with_the_rows_beside_a_hole_are_no_trace_of_others(
