@@ -1,6 +1,7 @@
 """A client of the live stream that writes down everything it is told, row for row, over every cut and restart."""
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ class Told:
 
     Attributes:
         first: Number of the first row, None before it.
+        first_came_ms: When it came, epoch ms.
         last: Number of the last row.
         withdrawn: Number of the last row that was taken back; nothing up to it counts any more.
         parts: Times of the rows, in order of arrival.
@@ -27,6 +29,7 @@ class Told:
     """
 
     first: int | None = None
+    first_came_ms: int = 0
     last: int = 0
     withdrawn: int = 0
     parts: list[Times] = field(default_factory=list)
@@ -49,9 +52,10 @@ class Witness:
         rows: Rows received under all epochs.
     """
 
-    def __init__(self, url: str, trackers: int) -> None:
+    def __init__(self, url: str, trackers: int, now_ms: Callable[[], int]) -> None:
         self._client = LiveClient(url, Codec.MSGPACK, last_s=86_400.0)
         self._trackers = trackers
+        self._now_ms = now_ms
         self.told: dict[int, Told] = {}
         self.epochs: list[str] = []
         self.verdicts: Counter[str] = Counter()
@@ -86,7 +90,7 @@ class Witness:
                 for run in self._client.rows(message):
                     told = self.told[run.ch]
                     if told.first is None:
-                        told.first = run.n0
+                        told.first, told.first_came_ms = run.n0, self._now_ms()
                     elif run.n0 != told.last + 1:
                         raise AssertionError(f"channel {run.ch}: row {run.n0} came after row {told.last}")
                     told.last = run.last

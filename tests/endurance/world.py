@@ -58,14 +58,13 @@ class World:
         self.cloud = cloud
         self.settings = settings
         self.state_dir = settings.gateway.state_dir
-        self.witness = Witness(f"ws://127.0.0.1:{settings.live.port}/api/v1/stream", len(cloud.devices))
+        self.witness = Witness(f"ws://127.0.0.1:{settings.live.port}/api/v1/stream", len(cloud.devices), cloud.now_ms)
         self.streamed = 0
         self._gateway: app.Gateway | None = None
         self._stop = asyncio.Event()
         self._tasks = tasks
         self._daemon: asyncio.Task[None] | None = None
-        self._began_ms = self._reborn_ms = cloud.now_ms()
-        self._has_kept = False
+        self._began_ms = cloud.now_ms()
         self._off: dict[int, list[tuple[int, int]]] = {}
         self._events: list[str] = []
 
@@ -97,8 +96,9 @@ class World:
         return self.cloud.ownerships.owns(self.cloud.accounts.ours.manager_id, self.device_id(ch))
 
     def observed_from_ms(self, ch: int) -> int:
-        """From when on the rows of a tracker are wanted: a while before the gateway's start, but only while ours."""
-        start_ms = self._reborn_ms - self.settings.telemetry.refill_minutes * 60_000 + _SLOW_START_MS
+        """From when on the rows of a tracker are wanted: a while before the first row came, but only while ours."""
+        refill_ms = self.settings.telemetry.refill_minutes * 60_000
+        start_ms = self.witness.told[ch].first_came_ms - refill_ms + _SLOW_START_MS
         current = self.cloud.ownerships.current(self.device_id(ch))
         return max(start_ms, current.start_ms if current else start_ms)
 
@@ -173,8 +173,6 @@ class World:
         """Start the gateway."""
         self._note("the gateway starts")
         assert self._daemon is None
-        if not self._has_kept:
-            self._reborn_ms, self._has_kept = self.now_ms, True
         self._stop.clear()
         up = asyncio.get_running_loop().create_future()
         self._daemon = self._tasks.create_task(self._run(up), name="the gateway")
@@ -193,7 +191,6 @@ class World:
         """The gateway is gone and has kept nothing, as after a power cut."""
         await self.stop()
         self._note("... and has kept nothing")
-        self._has_kept = False
         shutil.rmtree(self.state_dir, ignore_errors=True)
         self.state_dir.mkdir()
 
