@@ -1,0 +1,1 @@
+"""Which sensors each tracker listens to."""
