@@ -31,6 +31,7 @@ from gateway.mistakes import ConfigError, Mistake, as_written, describe, mistake
 
 __all__ = [
     "EXIT_CONFIG",
+    "BluetoothSettings",
     "CloudSettings",
     "ConfigError",
     "Credentials",
@@ -160,6 +161,15 @@ class TelemetrySettings(_Section):
     refill_minutes: int = Field(default=30, ge=0, le=120, description="whole minutes from 0 (nothing) to 120")
 
 
+class BluetoothSettings(_Section):
+    """``[bluetooth]``: the radio that hears straps and power meters."""
+
+    enabled: bool = Field(default=True, description="true or false, without quotes")
+    adapter: str | None = Field(
+        default=None, pattern=r"^hci[0-9]{1,3}$", description='the name of an adapter in quotes, such as "hci0"'
+    )
+
+
 class LiveSettings(_Section):
     """``[live]``: where laptops connect."""
 
@@ -193,6 +203,7 @@ class Settings(_Section):
     gateway: GatewaySettings = Field(default_factory=GatewaySettings, description="a section [gateway]")
     cloud: CloudSettings = Field(description="a section [cloud]")
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="a section [telemetry]")
+    bluetooth: BluetoothSettings = Field(default_factory=BluetoothSettings, description="a section [bluetooth]")
     live: LiveSettings = Field(default_factory=LiveSettings, description="a section [live]")
     trackers: Annotated[tuple[TrackerSettings, ...], Field(strict=False)] = Field(
         default=(), description="sections [[trackers]], with double brackets"

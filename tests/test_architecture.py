@@ -20,9 +20,19 @@ IMPORTERS = {
     "aiohttp": ("gateway.cloud", "gateway.live", "gateway.simulator"),
     # Only this module has to change, or to be replaced in tests, when the radio's library does.
     "bleak": ("gateway.bluetooth.scanner",),
+    # Ours: adapters that come and go, of which bleak tells nothing. The simulator's: the other side of the bus.
+    "dbus_fast": ("gateway.bluetooth.adapters", "gateway.simulator.bluez"),
     "msgpack": ("insiders_codecs.live",),
     # The terminal is for commands; a daemon that draws is a mistake.
-    "rich": ("gateway.__main__", "gateway.cli", "gateway.demo", "gateway.gaps", "gateway.trackers", "gateway.watch"),
+    "rich": (
+        "gateway.__main__",
+        "gateway.cli",
+        "gateway.demo",
+        "gateway.gaps",
+        "gateway.scan",
+        "gateway.trackers",
+        "gateway.watch",
+    ),
     "sqlite3": ("gateway.store",),
 }
 """Library -> the modules and packages that may import it."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from gateway.cloud.endpoints import ENDPOINTS
 from gateway.config import (
     EXIT_CONFIG,
+    BluetoothSettings,
     CloudSettings,
     ConfigError,
     CredentialsError,
@@ -34,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "gateway": GatewaySettings,
     "cloud": CloudSettings,
     "telemetry": TelemetrySettings,
+    "bluetooth": BluetoothSettings,
     "live": LiveSettings,
     "trackers": TrackerSettings,
 }
@@ -89,7 +91,8 @@ def test_example_shows_every_option_and_no_other(section: str) -> None:
 def test_example_shows_the_true_defaults() -> None:
     for section, model in SECTIONS.items():
         for name, field in model.model_fields.items():
-            if section != "trackers" and field.default_factory is None and not field.is_required() and name != "paths":
+            has_default = field.default is not None and field.default_factory is None and not field.is_required()
+            if section != "trackers" and has_default and name != "paths":
                 assert everything_in_example()[section][name] == field.default, name
 
 
@@ -197,6 +200,8 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("[[trackers]]\nnumber = 1", "trackers[1].serial_number: found nothing, expected the serial number"),
         ("[[trackers]]\nserial_number = ' '", 'trackers[1].serial_number: found " ", expected the serial number'),
         (f"[gateway]\nsite = '{'x' * 201}'", f'gateway.site: found "{"x" * 37}…", expected at most 200 characters'),
+        ('[bluetooth]\nenabled = "no"', 'bluetooth.enabled: found "no", expected true or false, without quotes'),
+        ("[bluetooth]\nadapter = 'usb0'", 'bluetooth.adapter: found "usb0", expected the name of an adapter in quotes'),
         ("[telemetry]\nring_minutes = 121", "telemetry.ring_minutes: found 121, expected whole minutes from 1 to 120"),
     ],
 )

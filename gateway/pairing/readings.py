@@ -14,7 +14,7 @@ from gateway.cloud.retry import backoff_s
 _LOG = logging.getLogger(__name__)
 
 PERIOD_S = 120.0
-"""How often each tracker is read: sensors change between sessions, and thirty trackers cost a request in four seconds."""
+"""How often each tracker is read: sensors change between sessions, and thirty trackers cost a request in 4 s."""
 
 RETRY_BASE_S, RETRY_CAP_S = 5.0, 120.0
 
