@@ -1,17 +1,22 @@
 """The only place that configures logging: to stderr, in the form that a terminal or the journal wants.
 
 Libraries stay at WARNING even when verbose: at DEBUG they print what no log may hold (Bluetooth addresses, headers,
-message bodies). Our own modules choose what they log, field by field.
+message bodies). Our own modules choose what they log, field by field. A Bluetooth address says who was near, so one
+that a library puts into a warning or an exception is taken out.
 """
 
 import logging
 import os
+import re
 import sys
 
 OUR_LOGGERS = ("gateway", "insiders_codecs")
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
+
+# With colons, or as in the paths of BlueZ's objects: /org/bluez/hci0/dev_A0_9E_1A_00_11_22.
+_ADDRESS = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}([:_-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Fa-f])")
 
 
 def configure(*, verbose: bool, is_daemon: bool = True) -> None:
@@ -43,6 +48,10 @@ class TerminalFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S")
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Leave Bluetooth addresses out."""
+        return _without_addresses(super().format(record))
+
 
 class JournalFormatter(logging.Formatter):
     """A priority ``<N>`` before every line (sd-daemon(3)); the journal stamps the time itself."""
@@ -53,7 +62,12 @@ class JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Prefix each line: the journal makes an entry of each, and a traceback has many."""
         priority = next((number for level, number in _PRIORITIES if record.levelno >= level), _DEBUG_PRIORITY)
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+        text = _without_addresses(super().format(record))
+        return "\n".join(f"<{priority}>{line}" for line in text.splitlines())
+
+
+def _without_addresses(text: str) -> str:
+    return _ADDRESS.sub("(address)", text)
 
 
 def _stderr_is_journal() -> bool:

@@ -71,3 +71,26 @@ def test_a_terminal_that_inherited_the_journal_is_still_a_terminal(monkeypatch: 
 
 def test_a_person_at_a_terminal_is_told_of_trouble_only() -> None:
     assert [line.split()[-1] for line in said("--person")][:2] == ["warning", "error"]
+
+
+ADDRESSES = """
+import logging
+from gateway import log
+log.configure(verbose=True)
+logger = logging.getLogger("bleak")
+logger.warning("Failed to cancel connection (%s): %s", "/org/bluez/hci0/dev_A0_9E_1A_00_11_22/service0010", "why")
+logger.warning("a0:9e:1a:00:11:22, A0-9E-1A-00-11-22; at 12:34:56 of 2026-11-22 ::1 stays")
+try:
+    raise ValueError("device 'dev_E8_FE_6E_00_11_22' not found")
+except ValueError:
+    logger.exception("failed")
+"""
+
+
+def test_a_bluetooth_address_of_a_library_does_not_reach_the_log() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", ADDRESSES], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+    )
+    assert "/org/bluez/hci0/dev_(address)/service0010): why" in result.stderr
+    assert "(address), (address); at 12:34:56 of 2026-11-22 ::1 stays" in result.stderr
+    assert "device 'dev_(address)' not found" in result.stderr
