@@ -115,7 +115,14 @@ class Board:
         """Tell a state that belongs to no channel, such as the cloud's."""
         self.put(f"state/{key}", {"op": "state", "key": key, "value": value, **details})
 
-    def forget_state(self, key: str) -> None:
-        """Tell that a state is over."""
+    def forget_state(self, key: str, value: str = "gone") -> None:
+        """Tell that a state is over, by a last value."""
         if f"state/{key}" in self._items:
-            self.put(f"state/{key}", {"op": "state", "key": key, "value": "gone"})
+            self.put(f"state/{key}", {"op": "state", "key": key, "value": value})
+
+    def drop_state(self, key: str) -> None:
+        """Say no more of a state, once everybody has had the time to hear that it is over.
+
+        Who comes later never hears of it; so keys that come and go without end do not pile up here.
+        """
+        self._items.pop(f"state/{key}", None)

@@ -74,6 +74,31 @@ def test_a_state_that_is_over_is_told_as_gone_and_one_that_never_was_is_not_told
     assert board.since(0) == [{"op": "state", "key": "cloud", "value": "gone"}]
 
 
+def test_a_state_may_end_with_a_word_of_its_own(board: Board) -> None:
+    board.state_changed("sensor/h10", "seen")
+    board.forget_state("sensor/h10", "forgotten")
+    assert board.since(0) == [{"op": "state", "key": "sensor/h10", "value": "forgotten"}]
+
+
+def test_a_dropped_state_is_told_to_nobody_and_leaves_nothing_behind(board: Board) -> None:
+    board.drop_state("never said")
+    board.state_changed("cloud", "ok")
+    for number in range(1000):
+        board.state_changed(f"sensor/{number}", "seen")
+        board.forget_state(f"sensor/{number}", "forgotten")
+        board.drop_state(f"sensor/{number}")
+    assert keys(board.since(0)) == ["cloud"]
+    assert len(board._items) == 1
+
+
+def test_a_state_that_was_dropped_may_come_back(board: Board) -> None:
+    board.state_changed("sensor/h10", "seen")
+    board.drop_state("sensor/h10")
+    seen = board.revision
+    board.state_changed("sensor/h10", "seen")
+    assert keys(board.since(seen)) == ["sensor/h10"]
+
+
 def test_a_channel_is_described_with_all_a_client_shows(board: Board, channel: Channel) -> None:
     channel.device_id = 7
     board.channel_changed(channel)
