@@ -1,0 +1,82 @@
+"""What is known of a sensor when somebody asks where it is: from the radio, from its tracker, from the last look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.bluetooth.identity import SensorKind
+from gateway.bluetooth.sightings import Presence
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A sensor that a tracker listens to, or shall.
+
+    Attributes:
+        serial_number: Of the tracker.
+        athlete: Who wears it.
+        number: Of the athlete's shirt; None if there is none.
+        kind: Which of the tracker's two sensors this is: `SensorKind.HEART_RATE` or `SensorKind.POWER`.
+        address: Of the sensor, lower case with colons.
+        name: Of the sensor, as it advertises itself; None if nobody knows.
+        is_applied: Whether the tracker has taken it over, and not only shall.
+    """
+
+    serial_number: str
+    athlete: str
+    number: int | None
+    kind: SensorKind
+    address: str
+    name: str | None
+    is_applied: bool
+
+
+class Trackers(Protocol):
+    """What is known of the trackers; asked every second, so answered at once."""
+
+    def assignments(self) -> Sequence[Assignment]:
+        """Every sensor of every tracker."""
+
+    def delivers(self, serial_number: str, kind: SensorKind) -> bool | None:
+        """Whether the tracker sends what this kind of sensor measures; None if it sends nothing at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that tells who has a sensor.
+
+    Attributes:
+        is_listening: Whether the radio hears what is in the air.
+        radio_text: What is wrong with it otherwise, one clause.
+        radio_action: What to do about that, one clause.
+        presence: Whether the sensor is in the air.
+        kind: What it measures for its tracker, or at all.
+        is_linked: Whether the gateway itself holds a link to it.
+        was_heard: Whether it was ever heard.
+        rssi_dbm: How strong it was when it was last heard; None if nobody knows.
+        is_worn: Whether it had skin contact or a moving heart rate when it was last heard; None if it did not tell.
+        battery_percent: When it was last looked at; None if nobody knows.
+        tracker: Serial number of the tracker that it belongs to; None if it is nobody's.
+        is_applied: Whether that tracker has taken it over.
+        delivers: Whether that tracker sends what the sensor measures; None if the tracker is silent.
+        both_for_s: For how long it has been in the air and its tracker delivering at the same time.
+        is_single_link: Whether it is known to take one link only.
+        has_new_address: Whether its tracker looks for it under an address that it no longer has.
+    """
+
+    is_listening: bool
+    presence: Presence
+    kind: SensorKind
+    radio_text: str = ""
+    radio_action: str = ""
+    is_linked: bool = False
+    was_heard: bool = True
+    rssi_dbm: int | None = None
+    is_worn: bool | None = None
+    battery_percent: int | None = None
+    tracker: str | None = None
+    is_applied: bool = True
+    delivers: bool | None = None
+    both_for_s: float = 0.0
+    is_single_link: bool = False
+    has_new_address: bool = False

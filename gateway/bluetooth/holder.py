@@ -1,0 +1,212 @@
+"""Who has this sensor: from the evidence to one sentence, and to what a technician does next.
+
+What follows from the evidence is stated; what is only likely says so.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.bluetooth.evidence import Evidence
+from gateway.bluetooth.identity import SensorKind
+from gateway.bluetooth.sightings import Presence
+
+FAINT_DBM = -85
+"""A sensor that was no stronger when it was last heard may simply have been carried away."""
+
+FLAT_PERCENT = 10
+"""A coin cell that once said so little may be empty by now."""
+
+OVERLAP_S = 15.0
+"""A tracker counts as delivering for 10 s after its last value, and a sensor as seen for some seconds after it was
+taken: to be in the air and to deliver at the same time means something only if it lasts longer than that."""
+
+
+class Holder(StrEnum):
+    """Who has a sensor.
+
+    FREE: In the air, for anybody to take.
+    TRACKER: Its tracker.
+    SHARED: Its tracker, and it is in the air all the same.
+    NOT_USED: In the air, while its tracker is on and gets nothing from it.
+    ELSEWHERE: Probably a phone, a watch, a bike computer.
+    NOT_WORN: Nobody, since it does not run: not worn, asleep.
+    FLAT: Nobody, since its battery is probably empty.
+    OUT_OF_REACH: Nobody knows: it is probably too far away.
+    GATEWAY: We ourselves, for a moment.
+    UNKNOWN: Nobody knows.
+    """
+
+    FREE = "free"
+    TRACKER = "tracker"
+    SHARED = "shared"
+    NOT_USED = "not_used"
+    ELSEWHERE = "elsewhere"
+    NOT_WORN = "not_worn"
+    FLAT = "flat"
+    OUT_OF_REACH = "out_of_reach"
+    GATEWAY = "gateway"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a sensor is.
+
+    Attributes:
+        holder: Who has it.
+        text: The same, one sentence.
+        action: What to do next; "" if nothing is to be done.
+    """
+
+    holder: Holder
+    text: str
+    action: str = ""
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Who has a sensor, by the strongest evidence there is."""
+    if not evidence.is_listening:
+        return Verdict(Holder.UNKNOWN, f"Unknown: {evidence.radio_text}", evidence.radio_action)
+    if evidence.is_linked:
+        return Verdict(Holder.GATEWAY, "The gateway is looking at it now")
+    match evidence.presence:
+        case Presence.UNKNOWN:
+            return Verdict(Holder.UNKNOWN, "Unknown: the radio has only just begun to listen", "Wait half a minute")
+        case Presence.SEEN:
+            return _in_the_air(evidence)
+        case Presence.QUIET | Presence.GONE:
+            return _missing(evidence)
+
+
+_WAKE = {
+    SensorKind.HEART_RATE: "Put it on: wet a strap's electrodes, switch an armband on",
+    SensorKind.POWER: "Turn the cranks",
+}
+"""What makes a sensor advertise; comes before any advice about radio."""
+
+_WAKE_OTHER = "Switch it on, or put it on"
+
+
+def _in_the_air(evidence: Evidence) -> Verdict:
+    """It advertises: anybody could take it, unless it has a link to spare."""
+    tracker, value = evidence.tracker, _value(evidence)
+    if tracker is None:
+        return Verdict(Holder.FREE, "Visible and free" + (", not worn" if evidence.is_worn is False else ""))
+    if not evidence.is_applied:
+        return Verdict(
+            Holder.FREE,
+            f"Visible and free; {tracker} has not taken it over yet",
+            f"Switch {tracker} off and on",
+        )
+    if evidence.delivers is None:
+        return Verdict(
+            Holder.FREE,
+            f"Visible and free; its tracker {tracker} is silent",
+            f"Switch {tracker} on, where it has network",
+        )
+    if evidence.delivers:
+        return _delivering(evidence, tracker)
+    if evidence.has_new_address:
+        return Verdict(
+            Holder.NOT_USED,
+            f"In the air under a new address, which {tracker} does not know",
+            f"Assign it to {tracker} again",
+        )
+    if evidence.is_worn is False:
+        return Verdict(Holder.NOT_WORN, "In the air, but without skin contact", _wake(evidence))
+    return Verdict(
+        Holder.NOT_USED,
+        f"In the air, though {tracker} is on and gets no {value}",
+        f"Hold the two together, then switch {tracker} off and on",
+    )
+
+
+def _delivering(evidence: Evidence, tracker: str) -> Verdict:
+    """In the air, and its tracker has values of its kind."""
+    if evidence.both_for_s < OVERLAP_S:
+        return _held(evidence, tracker)
+    if evidence.is_single_link or evidence.has_new_address:
+        return Verdict(
+            Holder.SHARED,
+            f"In the air, yet {tracker} gets {_value(evidence)}: perhaps from another sensor",
+            f"Compare what it measures with what {tracker} shows",
+        )
+    return Verdict(Holder.SHARED, f"In the air, and {tracker} gets its {_value(evidence)} as well")
+
+
+def _missing(evidence: Evidence) -> Verdict:
+    """It does not advertise: somebody has it, or it does not run, or it is too far away."""
+    tracker = evidence.tracker
+    if tracker is not None and evidence.delivers:
+        if evidence.is_applied:
+            return _held(evidence, tracker)
+        return Verdict(
+            Holder.UNKNOWN,
+            f"Not in the air; {tracker} gets {_value(evidence)}, from it or from another",
+            f"Wait until {tracker} has taken it over, or switch {tracker} off and on",
+        )
+    if evidence.presence is Presence.QUIET:
+        return Verdict(Holder.UNKNOWN, "Not heard for some seconds", "Wait half a minute, or move closer to it")
+    if not evidence.was_heard:
+        return _never_heard(evidence)
+    if evidence.is_worn is False:
+        return Verdict(Holder.NOT_WORN, "Had lost skin contact when it vanished: probably taken off", _wake(evidence))
+    if evidence.rssi_dbm is not None and evidence.rssi_dbm <= FAINT_DBM:
+        return Verdict(
+            Holder.OUT_OF_REACH,
+            "Faint when it vanished: probably out of reach",
+            "Bring it closer to the gateway, or the gateway to it",
+        )
+    if evidence.battery_percent is not None and evidence.battery_percent <= FLAT_PERCENT:
+        return Verdict(
+            Holder.FLAT,
+            f"Its battery had {evidence.battery_percent} % left: probably flat",
+            "Change or charge the battery",
+        )
+    if tracker is not None and evidence.delivers is None:
+        return Verdict(
+            Holder.UNKNOWN,
+            f"Not in the air; its tracker {tracker} is silent and may hold it",
+            f"Switch {tracker} on, where it has network",
+        )
+    return _elsewhere(evidence)
+
+
+def _held(evidence: Evidence, tracker: str) -> Verdict:
+    return Verdict(Holder.TRACKER, f"In use by {tracker}, which gets its {_value(evidence)}")
+
+
+def _never_heard(evidence: Evidence) -> Verdict:
+    silent = f", and {evidence.tracker} is silent" if evidence.tracker and evidence.delivers is None else ""
+    likely = {SensorKind.HEART_RATE: "not worn", SensorKind.POWER: "asleep"}.get(evidence.kind, "switched off")
+    return Verdict(Holder.NOT_WORN, f"Not seen yet{silent}: probably {likely}", _wake(evidence))
+
+
+def _elsewhere(evidence: Evidence) -> Verdict:
+    """It was near, has vanished, and no tracker of ours has it."""
+    if evidence.kind is SensorKind.POWER:
+        return Verdict(
+            Holder.ELSEWHERE,
+            "Near when it vanished: asleep, or held by a bike computer",
+            "Turn the cranks; then switch off the bike computer and phones nearby",
+        )
+    if evidence.is_worn:
+        return Verdict(
+            Holder.ELSEWHERE,
+            "Worn and near when it vanished: probably held by a phone or watch",
+            "Switch off Bluetooth on the athlete's phone and watch",
+        )
+    return Verdict(
+        Holder.ELSEWHERE,
+        "Near when it vanished: taken off, or held by a phone or watch",
+        "See that it is wet and worn; then switch off Bluetooth on phone and watch",
+    )
+
+
+def _wake(evidence: Evidence) -> str:
+    return _WAKE.get(evidence.kind, _WAKE_OTHER)
+
+
+def _value(evidence: Evidence) -> str:
+    """What the sensor measures, in words."""
+    return {SensorKind.HEART_RATE: "heart rate", SensorKind.POWER: "power"}.get(evidence.kind, "data")
