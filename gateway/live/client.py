@@ -1,13 +1,16 @@
-"""Follows a gateway's live stream from the other side: connects, subscribes, and resumes after every cut."""
+"""A gateway's live stream from the other side: connects, subscribes, resumes after every cut, and asks over HTTP."""
 
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import aiohttp
+import msgspec
 from yarl import URL
 
+from gateway.live.requests import ErrorCode, RequestError
 from insiders_codecs.errors import DecodeError
 from insiders_codecs.live import MAX_FRAME_BYTES, Arrivals, Codec, Message, decode, decode_rows, encode
 
@@ -26,6 +29,9 @@ SILENCE_S = 10.0
 
 ANSWER_TIMEOUT_S = 10.0
 """How long a gateway may take to answer a question over HTTP: it has the answer in memory."""
+
+INSPECTION_TIMEOUT_S = 90.0
+"""How long it may take to look closer at a sensor: connecting, reading and listening have limits of their own."""
 
 _SUB = 1
 
@@ -59,11 +65,67 @@ async def fetch_gaps(url: str) -> bytes:
     Raises:
         StreamError: If it cannot be had.
     """
-    stream = URL(url)
-    asked = stream.with_scheme(_HTTP_SCHEMES[stream.scheme]).join(URL("gaps"))
-    timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
+    status, body = await _ask(url, "GET", "gaps")
+    if status != _OK:
+        raise _other_version(url, "gaps", status)
+    return body
+
+
+async def fetch_sensors(url: str) -> bytes:
+    """The Bluetooth sensors near a gateway: the JSON of `gateway.bluetooth.report.SensorsReport`.
+
+    Args:
+        url: Of its live stream, as `stream_url` gives it.
+
+    Raises:
+        StreamError: If it cannot be had.
+    """
+    status, body = await _ask(url, "GET", "sensors")
+    if status != _OK:
+        raise _other_version(url, "sensors", status)
+    return body
+
+
+async def inspect_sensor(url: str, sensor_id: str, *, take_link: bool) -> bytes:
+    """Let a gateway look closer at a sensor: the JSON of `gateway.bluetooth.inspection.Inspection`.
+
+    Args:
+        url: Of its live stream, as `stream_url` gives it.
+        sensor_id: As it stands among its sensors.
+        take_link: Though it takes the only link of a sensor that a tracker may need.
+
+    Raises:
+        RequestError: If the gateway refuses, with its words.
+        StreamError: If there is no answer.
+    """
+    path = f"sensors/{quote(sensor_id, safe='')}/inspect"
+    status, body = await _ask(url, "POST", path, {"take_link": take_link}, INSPECTION_TIMEOUT_S)
+    if status == _OK:
+        return body
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(asked) as answer:
+        refusal = msgspec.json.decode(body, type=_Refusal)
+    except msgspec.DecodeError:
+        raise _other_version(url, "sensors", status) from None
+    raise RequestError(refusal.code, refusal.text)
+
+
+class _Refusal(msgspec.Struct):
+    code: ErrorCode
+    text: str
+
+
+async def _ask(
+    url: str, method: str, path: str, document: Message | None = None, timeout_s: float = ANSWER_TIMEOUT_S
+) -> tuple[int, bytes]:
+    """Status and JSON of what a gateway answers; raises `StreamError` if it does not, or with something else."""
+    stream = URL(url)
+    asked = stream.with_scheme(_HTTP_SCHEMES[stream.scheme]).join(URL(path, encoded=True))
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.request(method, asked, json=document) as answer,
+        ):
             status, form, body = answer.status, answer.content_type, await answer.read()
     except aiohttp.ClientConnectorError as error:
         reason = _unreachable(error, url)
@@ -72,9 +134,13 @@ async def fetch_gaps(url: str) -> bytes:
         raise StreamError(f"{asked.authority} did not answer in time or in full: try again") from None
     if status == _NOT_LOOPBACK:
         raise _tunnel(url)
-    if status != _OK or form != "application/json":
-        raise StreamError(f"{asked} tells no gaps (HTTP {status}): give the address of a gateway of this version")
-    return body
+    if form != "application/json":
+        raise _other_version(url, path.partition("/")[0], status)
+    return status, body
+
+
+def _other_version(url: str, what: str, status: int) -> StreamError:
+    return StreamError(f"{url} tells no {what} (HTTP {status}): give the address of a gateway of this version")
 
 
 @dataclass(slots=True)

@@ -29,6 +29,12 @@ class ErrorCode(StrEnum):
     UNKNOWN_SUBSCRIPTION = "unknown_subscription"
     SUBSCRIPTION_EXISTS = "subscription_exists"
     TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
+    UNKNOWN_SENSOR = "unknown_sensor"
+    LINK_NEEDED = "link_needed"
+    SENSOR_NOT_IN_THE_AIR = "sensor_not_in_the_air"
+    INSPECTION_RUNNING = "inspection_running"
+    RADIO_NOT_LISTENING = "radio_not_listening"
+    INSPECTION_FAILED = "inspection_failed"
 
 
 class RequestError(ValueError):
@@ -84,6 +90,16 @@ class Unsub(msgspec.Struct, frozen=True):
     id: RequestId = None
 
 
+class Inspect(msgspec.Struct, frozen=True):
+    """A request to look closer at a sensor.
+
+    Attributes:
+        take_link: Though it takes the only link of a sensor that a tracker may need.
+    """
+
+    take_link: bool = False
+
+
 def parse_sub(message: Message) -> Sub:
     """Check a `sub` message; raises `RequestError`."""
     request = _convert(message, Sub)
@@ -102,6 +118,15 @@ def parse_sub(message: Message) -> Sub:
 def parse_unsub(message: Message) -> Unsub:
     """Check an `unsub` message; raises `RequestError`."""
     return _convert(message, Unsub)
+
+
+def parse_inspect(body: bytes) -> Inspect:
+    """Check the body of a request to look closer, which may be empty; raises `RequestError`."""
+    try:
+        message = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        raise RequestError(ErrorCode.BAD_MESSAGE, "The body is no JSON object.") from None
+    return _convert(message, Inspect)
 
 
 def _convert(message: Mapping[str, Any], form: type[_T]) -> _T:

@@ -15,8 +15,9 @@ from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 from gateway.config import is_loopback
 from gateway.live.gaps import report_gaps
 from gateway.live.history import answer_history
-from gateway.live.requests import MAX_INBOUND_BYTES, RequestError
+from gateway.live.requests import MAX_INBOUND_BYTES, ErrorCode, RequestError, parse_inspect
 from gateway.live.session import MAX_CLIENTS, CloseCode, Hub, Session
+from gateway.live.source import SensorsView
 from insiders_codecs.live import Codec
 
 _LOG = logging.getLogger(__name__)
@@ -33,19 +34,31 @@ GOODBYE_S = 2.0
 SHORTEST_PAUSE_S = 0.001
 """A timer may fire a tick of the clock early; without this the loop would spin until the tick has passed."""
 
+_STATUSES = {
+    ErrorCode.UNKNOWN_SENSOR: 404,
+    ErrorCode.LINK_NEEDED: 409,
+    ErrorCode.SENSOR_NOT_IN_THE_AIR: 409,
+    ErrorCode.INSPECTION_RUNNING: 409,
+    ErrorCode.RADIO_NOT_LISTENING: 503,
+    ErrorCode.INSPECTION_FAILED: 502,
+}
+"""HTTP statuses of refusals; 400 of the others."""
+
 
 class LiveServer:
     """The server on the local network."""
 
-    def __init__(self, hub: Hub, counters: Callable[[], dict[str, object]]) -> None:
+    def __init__(self, hub: Hub, counters: Callable[[], dict[str, object]], sensors: SensorsView | None = None) -> None:
         """Make a server; `listening` opens it.
 
         Args:
             hub: What the sessions share.
             counters: Numbers for `/api/v1/counters`.
+            sensors: The sensors near the gateway; None if it does not serve them.
         """
         self._hub = hub
         self._counters = counters
+        self._sensors = sensors
         self._clients: dict[Session, asyncio.Event] = {}
 
     @asynccontextmanager
@@ -67,13 +80,18 @@ class LiveServer:
         """
         if not is_loopback(host):
             raise ValueError("without access control the live server listens on loopback only")
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_INBOUND_BYTES)
         app.router.add_get("/api/v1/stream", self._stream)
         app.router.add_get("/api/v1/hello", self._hello)
         app.router.add_get("/api/v1/history", self._history)
         app.router.add_get("/api/v1/gaps", self._gaps)
         app.router.add_get("/api/v1/counters", self._count)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S)
+        if self._sensors is not None:
+            view = self._sensors
+            app.router.add_get("/api/v1/sensors", lambda request: self._list_sensors(request, view))
+            app.router.add_post("/api/v1/sensors/{id}/inspect", lambda request: self._inspect(request, view))
+        # Who hangs up wants no answer any more: a look at a sensor ends with its asker.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()
         try:
             site = web.TCPSite(runner, host, port)
@@ -121,6 +139,21 @@ class LiveServer:
             return _json(report_gaps(hub.channels, hub.epoch, hub.time()[0], request.query))
         except RequestError as error:
             raise web.HTTPBadRequest(**self._refusal(error.code, str(error))) from None
+
+    async def _list_sensors(self, request: web.Request, sensors: SensorsView) -> web.Response:
+        self._check_origin(request)
+        return _json(sensors.report())
+
+    async def _inspect(self, request: web.Request, sensors: SensorsView) -> web.Response:
+        self._check_origin(request)
+        try:
+            wanted = parse_inspect(await request.read())
+            return _json(await sensors.inspect(request.match_info["id"], take_link=wanted.take_link))
+        except web.HTTPRequestEntityTooLarge:
+            text = f"The body may have {MAX_INBOUND_BYTES} bytes."
+            return web.Response(status=413, **self._refusal("message_too_big", text))
+        except RequestError as error:
+            return web.Response(status=_STATUSES.get(error.code, 400), **self._refusal(error.code, str(error)))
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         self._check_origin(request)

@@ -167,3 +167,24 @@ class ChannelView(Protocol):
 
 
 Channels = Mapping[int, ChannelView]
+
+
+class SensorsView(Protocol):
+    """The Bluetooth sensors near the gateway."""
+
+    def report(self) -> object:
+        """All of them and the radio that hears them, as what becomes the JSON of the answer."""
+
+    async def inspect(self, sensor_id: str, *, take_link: bool) -> object:
+        """Look closer at one of them; to be cancelled at any time.
+
+        Args:
+            sensor_id: As in the report; anything that a stranger wrote.
+            take_link: Whether it may take the only link of a sensor that a tracker may need.
+
+        Returns:
+            What was found, as what becomes the JSON of the answer.
+
+        Raises:
+            RequestError: With the code that says why it cannot be done.
+        """
