@@ -80,7 +80,7 @@ def decode_body_sensor_location(data: bytes) -> BodySensorLocation | None:
     """
     if not data:
         raise DecodeError("a body sensor location is empty")
-    try:
-        return BodySensorLocation(data[0])
-    except ValueError:
-        return None
+    return _LOCATIONS.get(data[0])
+
+
+_LOCATIONS = {int(location): location for location in BodySensorLocation}
