@@ -1,0 +1,322 @@
+"""The book of the devices in the air: which of them is which sensor, and what is forgotten of it.
+
+A sensor is known by the ID that it advertises, and by its address where it advertises none: addresses change with
+firmware and battery. Where two devices advertise the same ID at the same time, theirs is the address again.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from gateway.bluetooth.advertisement import Advertisement
+from gateway.bluetooth.broadcast import Broadcast
+from gateway.bluetooth.identity import (
+    Model,
+    SensorKind,
+    advertised_heart_rate,
+    advertised_id,
+    clean_name,
+    kind_of,
+    model_of,
+)
+from gateway.bluetooth.reception import Reception
+from insiders_codecs.address import AddressKind
+
+FORGET_AFTER_S = 50.0
+"""What is nobody's sensor is not remembered for longer; the caller may be ten seconds late, and it is still a minute."""
+
+ONE_DEVICE_S = 30.0
+"""A sensor that changes its address twice in this time is two devices with one ID. A new address comes with a new
+battery or new firmware, or every 15 minutes; a device that is in the air is heard several times in it."""
+
+MOST_SENSORS = 1000
+"""What the book holds: more than the start of a marathon. The rest is refused, and those in it stay."""
+
+_MOST_UNKNOWN = 500
+"""From here on, only devices of a known kind are taken in."""
+
+_MOST_OTHERS = 5000
+_FORMER_ADDRESSES = 8
+
+
+class Presence(StrEnum):
+    """Whether a sensor is in the air."""
+
+    SEEN = "seen"
+    QUIET = "quiet"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+    """The radio does not listen, or has only just begun to."""
+
+
+def presence(
+    last_seen_s: float | None, interval_s: float | None, listening_since_s: float | None, now_s: float
+) -> Presence:
+    """Whether a sensor is in the air. Its silence counts only while the radio listens.
+
+    Args:
+        last_seen_s: When it was heard last; None if never.
+        interval_s: How often it is usually heard; None if that is not known.
+        listening_since_s: Since when the radio has been listening; None if it does not.
+        now_s: The monotonic time.
+    """
+    if listening_since_s is None:
+        return Presence.UNKNOWN
+    interval_s = _USUAL_INTERVAL_S if interval_s is None else interval_s
+    quiet_after_s = min(max(_QUIET_INTERVALS * interval_s, _QUIET_AT_LEAST_S), _QUIET_AT_MOST_S)
+    if last_seen_s is not None and now_s - last_seen_s < quiet_after_s:
+        return Presence.SEEN
+    gone_after_s = min(max(_GONE_INTERVALS * interval_s, _GONE_AT_LEAST_S), _GONE_AT_MOST_S)
+    heard_since_s = listening_since_s if last_seen_s is None else max(last_seen_s, listening_since_s)
+    if now_s - heard_since_s >= gone_after_s:
+        return Presence.GONE
+    return Presence.QUIET if heard_since_s == last_seen_s else Presence.UNKNOWN
+
+
+_USUAL_INTERVAL_S = 1.0
+_QUIET_INTERVALS, _QUIET_AT_LEAST_S, _QUIET_AT_MOST_S = 4, 3.0, 25.0
+_GONE_INTERVALS, _GONE_AT_LEAST_S, _GONE_AT_MOST_S = 10, 10.0, 45.0
+
+
+class Sensor:
+    """One device in the air, or one that was.
+
+    Attributes:
+        id: For URLs; the same after a restart.
+        kind: What all its advertisements together show of what it measures.
+        name: As it advertises itself, cleaned; None if it does not.
+        model: None if it is not known.
+        advertised_id: The ID in its name; None if it has none.
+        address: Its present one, in normal form.
+        address_kind: What that promises.
+        former_addresses: Those that it had before, newest last.
+        reception: How well it is heard.
+        broadcast: The heart rate that it advertises.
+    """
+
+    __slots__ = (
+        "_described",
+        "address",
+        "address_kind",
+        "advertised_id",
+        "broadcast",
+        "former_addresses",
+        "id",
+        "kind",
+        "model",
+        "moved_s",
+        "name",
+        "reception",
+    )
+
+    def __init__(self, sensor_id: str, advertisement: Advertisement, now_s: float) -> None:
+        self.id = sensor_id
+        self.kind = SensorKind.UNKNOWN
+        self.name: str | None = None
+        self.model: Model | None = None
+        self.advertised_id: str | None = None
+        self.address = advertisement.address
+        self.address_kind = advertisement.address_kind
+        self.former_addresses: tuple[str, ...] = ()
+        self.moved_s = -math.inf
+        self.reception = Reception(now_s)
+        self.broadcast = Broadcast()
+        self._described: object = None
+
+    def describe(self, advertisement: Advertisement) -> None:
+        """Learn what it is; what an earlier advertisement told and this one does not stays true."""
+        self.kind = self.kind.merged(kind_of(advertisement))
+        name = clean_name(advertisement.name)
+        new_id = advertised_id(name)
+        if name is not None and (new_id is not None or self.advertised_id is None):
+            self.name, self.model, self.advertised_id = name, model_of(name), new_id
+
+    def is_described_anew(self, description: object) -> bool:
+        """Whether an advertisement describes it otherwise than the one before; remembers that."""
+        if description == self._described:
+            return False
+        self._described = description
+        return True
+
+    def move(self, advertisement: Advertisement, now_s: float) -> None:
+        """It has a new address."""
+        kept = [address for address in self.former_addresses if address != advertisement.address]
+        self.former_addresses = (*kept, self.address)[-_FORMER_ADDRESSES:]
+        self.address, self.address_kind = advertisement.address, advertisement.address_kind
+        self.moved_s = now_s
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of the advertisements.
+
+    Attributes:
+        advertisements: All that were heard.
+        others: Of devices that are only counted.
+        over_rate: Too many of one address in one second: not looked at.
+        refused: Of devices that found no place in the book.
+        moves: Sensors that were found again at a new address.
+        shared_ids: IDs that turned out to be those of several devices.
+        forgotten: Sensors that are no longer in the book.
+    """
+
+    advertisements: int = 0
+    others: int = 0
+    over_rate: int = 0
+    refused: int = 0
+    moves: int = 0
+    shared_ids: int = 0
+    forgotten: int = 0
+
+
+class Sightings:
+    """The book. Times are seconds of one monotonic clock.
+
+    Attributes:
+        counters: What became of the advertisements.
+    """
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self._sensors: dict[str, Sensor] = {}
+        self._at: dict[str, Sensor] = {}
+        self._shared_ids: set[str] = set()
+        self._kept: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()
+        # When each was heard last, the longest silent first. A number that leads back to no address.
+        self._others: OrderedDict[int, float] = OrderedDict()
+
+    @property
+    def sensors(self) -> Mapping[str, Sensor]:
+        """By their ids."""
+        return MappingProxyType(self._sensors)
+
+    def heard(self, advertisement: Advertisement, now_s: float) -> Sensor | None:
+        """Enter an advertisement; None if it is only counted."""
+        self.counters.advertisements += 1
+        sensor = self._at.get(advertisement.address)
+        if sensor is not None and not sensor.reception.admits(now_s):
+            self.counters.over_rate += 1
+            return None
+        heart_rate = advertised_heart_rate(advertisement)
+        description = (advertisement.name, advertisement.services, advertisement.appearance, heart_rate is not None)
+        if sensor is None or sensor.is_described_anew(description):
+            sensor = self._identify(sensor, advertisement, now_s)
+            if sensor is None:
+                return None
+            sensor.describe(advertisement)
+            sensor.is_described_anew(description)
+        sensor.reception.heard(advertisement.rssi_dbm, now_s)
+        sensor.broadcast.heard(heart_rate, now_s)
+        return sensor
+
+    def find(self, address: str, name: str | None) -> Sensor | None:
+        """The sensor that somebody knows by an address, in normal form, and a name; the ID in the name counts more.
+
+        None as well where several devices advertise that ID and none has the address: there is no telling which.
+        """
+        sensor, wanted_id = self._at.get(address), advertised_id(name)
+        if wanted_id is not None:
+            if sensor is not None and sensor.advertised_id in {None, wanted_id}:
+                return sensor
+            return self._sensors.get(wanted_id)
+        if sensor is not None:
+            return sensor
+        return next((known for known in self._sensors.values() if address in known.former_addresses), None)
+
+    def keep(self, ids: Collection[str]) -> None:
+        """These belong to a tracker and are not forgotten, until others are named."""
+        self._kept = frozenset(ids)
+
+    def forget(self, now_s: float) -> list[str]:
+        """Forget what is nobody's and has been silent; returns the ids that are no longer valid since the last call."""
+        for sensor in list(self._sensors.values()):
+            if sensor.id not in self._kept and now_s - sensor.reception.last_seen_s >= FORGET_AFTER_S:
+                self._remove(sensor)
+                self.counters.forgotten += 1
+        for shared_id in list(self._shared_ids):
+            bearers = [sensor for sensor in self._sensors.values() if sensor.advertised_id == shared_id]
+            if len(bearers) <= 1:
+                self._shared_ids.remove(shared_id)
+            if len(bearers) == 1:
+                self._rename(bearers[0], shared_id)
+        self._forget_others(now_s)
+        gone = self._told - self._sensors.keys()
+        self._told = frozenset(self._sensors)
+        return sorted(gone)
+
+    def others(self, now_s: float) -> int:
+        """How many more devices are in the air: of unknown kind, with addresses that lead nowhere."""
+        self._forget_others(now_s)
+        return len(self._others)
+
+    def _identify(self, sensor: Sensor | None, advertisement: Advertisement, now_s: float) -> Sensor | None:
+        """The sensor that a device is, which has just come up or told more of itself; `sensor` had its address."""
+        own_id = advertised_id(advertisement.name)
+        if own_id is not None and (sensor is None or sensor.advertised_id != own_id):
+            moved = self._moved(own_id, now_s)
+            if moved is not None:
+                if sensor is not None:
+                    self._remove(sensor)
+                del self._at[moved.address]
+                moved.move(advertisement, now_s)
+                self._at[moved.address] = moved
+                self.counters.moves += 1
+                return moved
+            if sensor is not None:
+                self._rename(sensor, self._id_for(own_id, sensor.address))
+        return self._enter(own_id, advertisement, now_s) if sensor is None else sensor
+
+    def _moved(self, own_id: str, now_s: float) -> Sensor | None:
+        """Who had this ID at another address and so has a new one; None if nobody, or if it has turned out shared."""
+        sensor = self._sensors.get(own_id)
+        if sensor is None or now_s - sensor.moved_s >= ONE_DEVICE_S:
+            return sensor
+        self._shared_ids.add(own_id)
+        self.counters.shared_ids += 1
+        sensor.former_addresses = ()
+        self._rename(sensor, self._id_for(own_id, sensor.address))
+        return None
+
+    def _enter(self, own_id: str | None, advertisement: Advertisement, now_s: float) -> Sensor | None:
+        is_unknown = kind_of(advertisement) is SensorKind.UNKNOWN
+        if is_unknown and not advertisement.address_kind.is_stable:
+            self._count_other(advertisement, now_s)
+            return None
+        if len(self._sensors) >= (_MOST_UNKNOWN if is_unknown else MOST_SENSORS):
+            self.counters.refused += 1
+            return None
+        self._others.pop(hash(advertisement.address), None)
+        sensor = Sensor(self._id_for(own_id, advertisement.address), advertisement, now_s)
+        self._sensors[sensor.id] = self._at[sensor.address] = sensor
+        return sensor
+
+    def _id_for(self, own_id: str | None, address: str) -> str:
+        if own_id is not None and own_id not in self._shared_ids:
+            return own_id
+        return f"{own_id or 'sensor'}-{address.replace(':', '')}"
+
+    def _rename(self, sensor: Sensor, new_id: str) -> None:
+        del self._sensors[sensor.id]
+        if sensor.id in self._kept:
+            self._kept |= {new_id}
+        sensor.id = new_id
+        self._sensors[new_id] = sensor
+
+    def _remove(self, sensor: Sensor) -> None:
+        del self._sensors[sensor.id], self._at[sensor.address]
+
+    def _count_other(self, advertisement: Advertisement, now_s: float) -> None:
+        self.counters.others += 1
+        number = hash(advertisement.address)
+        self._others[number] = now_s
+        self._others.move_to_end(number)
+        if len(self._others) > _MOST_OTHERS:
+            self._others.popitem(last=False)
+
+    def _forget_others(self, now_s: float) -> None:
+        while self._others and now_s - next(iter(self._others.values())) >= FORGET_AFTER_S:
+            self._others.popitem(last=False)
