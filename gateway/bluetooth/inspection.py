@@ -8,25 +8,25 @@ from statistics import fmean, median
 from typing import Protocol, TypeVar
 
 import msgspec
+
+from gateway.bluetooth.identity import SensorKind
+from gateway.bluetooth.links import half_power_warning
+from insiders_codecs import gatt
 from insiders_codecs.cycling_power import (
     CyclingPowerFeature,
     SensorLocation,
+    crank_rate,
     decode_cycling_power_feature,
     decode_cycling_power_measurement,
     decode_sensor_location,
 )
 from insiders_codecs.device_info import decode_battery_level, decode_text
+from insiders_codecs.errors import DecodeError
 from insiders_codecs.heart_rate import (
     BodySensorLocation,
     decode_body_sensor_location,
     decode_heart_rate_measurement,
 )
-from insiders_codecs.revolutions import RevolutionRate
-
-from gateway.bluetooth.identity import SensorKind
-from gateway.bluetooth.links import half_power_warning
-from insiders_codecs import gatt
-from insiders_codecs.errors import DecodeError
 
 STREAM_S = 10.0
 SILENCE_S = 4.0
@@ -252,7 +252,7 @@ async def _heart_rate(link: Link, stream_s: float) -> HeartRateStream:
 
 async def _power(link: Link, stream_s: float) -> PowerStream:
     powers_w: list[int] = []
-    rate = RevolutionRate(ticks_per_s=1024, count_bits=16)
+    rate = crank_rate()
     cadence_rpm: float | None = None
     now = asyncio.get_running_loop().time
 
