@@ -22,9 +22,11 @@ class Broadcast:
 
     def heard(self, value: PolarHeartRate | None, now_s: float) -> None:
         """An advertisement was received, with a heart rate or without."""
+        if value is None:
+            return
         before, was_heard_s = self._newest, self._heard_s
         self._newest, self._heard_s = value, now_s
-        if before is None or value is None or now_s - was_heard_s >= FRESH_S:
+        if before is None or now_s - was_heard_s >= FRESH_S:
             # Nothing to compare with, or too long ago: the counter may have moved at any time since.
             self._moved_s = None
         elif _is_newer(value, before):
@@ -38,7 +40,7 @@ class Broadcast:
 
     @property
     def is_contact(self) -> bool | None:
-        """Whether the sensor touched the skin when it was heard last; None if it did not tell."""
+        """Whether the sensor touched the skin when it last told; None if it never did."""
         return None if self._newest is None else self._newest.is_contact
 
 

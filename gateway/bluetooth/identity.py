@@ -159,7 +159,7 @@ _FAMILIES = (
     _known("4iiii", None, SensorKind.POWER, r"4iiii"),
     _known("PowerTap P1", None, SensorKind.POWER, r"PowerTap P1\b"),
     # Its fan and its gradient simulator have the same first name.
-    _known("Wahoo KICKR", None, SensorKind.POWER, r"KICKR\b(?! (?:HEADWIND|CLIMB))(?: [A-Z]{4,5}\b)?", _HEX4),
+    _known("Wahoo KICKR", None, SensorKind.POWER, r"KICKR\b(?! (?:HEADWIND|CLIMB))(?: \w{1,8}){0,2}?", _HEX4),
 )
 
 _STARTS = re.compile(

@@ -23,10 +23,9 @@ from gateway.bluetooth.identity import (
     model_of,
 )
 from gateway.bluetooth.reception import Reception
-from insiders_codecs.address import AddressKind
 
 FORGET_AFTER_S = 50.0
-"""What is nobody's sensor is not remembered for longer; the caller may be ten seconds late, and it is still a minute."""
+"""What is nobody's sensor is not remembered for longer: where the caller is ten seconds late, for a minute."""
 
 ONE_DEVICE_S = 30.0
 """A sensor that changes its address twice in this time is two devices with one ID. A new address comes with a new
@@ -95,14 +94,16 @@ class Sensor:
         former_addresses: Those that it had before, newest last.
         reception: How well it is heard.
         broadcast: The heart rate that it advertises.
+        moved_s: When it came to its present address; infinitely long ago if it has had no other.
+        description: Stands for all that its newest advertisement says of what it is.
     """
 
     __slots__ = (
-        "_described",
         "address",
         "address_kind",
         "advertised_id",
         "broadcast",
+        "description",
         "former_addresses",
         "id",
         "kind",
@@ -124,22 +125,16 @@ class Sensor:
         self.moved_s = -math.inf
         self.reception = Reception(now_s)
         self.broadcast = Broadcast()
-        self._described: object = None
+        self.description = 0
 
-    def describe(self, advertisement: Advertisement) -> None:
+    def describe(self, advertisement: Advertisement, description: int) -> None:
         """Learn what it is; what an earlier advertisement told and this one does not stays true."""
+        self.description = description
         self.kind = self.kind.merged(kind_of(advertisement))
         name = clean_name(advertisement.name)
         new_id = advertised_id(name)
         if name is not None and (new_id is not None or self.advertised_id is None):
             self.name, self.model, self.advertised_id = name, model_of(name), new_id
-
-    def is_described_anew(self, description: object) -> bool:
-        """Whether an advertisement describes it otherwise than the one before; remembers that."""
-        if description == self._described:
-            return False
-        self._described = description
-        return True
 
     def move(self, advertisement: Advertisement, now_s: float) -> None:
         """It has a new address."""
@@ -155,7 +150,7 @@ class Counters:
 
     Attributes:
         advertisements: All that were heard.
-        others: Of devices that are only counted.
+        others: Of unknown devices with passing addresses, which are only counted.
         over_rate: Too many of one address in one second: not looked at.
         refused: Of devices that found no place in the book.
         moves: Sensors that were found again at a new address.
@@ -202,13 +197,14 @@ class Sightings:
             self.counters.over_rate += 1
             return None
         heart_rate = advertised_heart_rate(advertisement)
-        description = (advertisement.name, advertisement.services, advertisement.appearance, heart_rate is not None)
-        if sensor is None or sensor.is_described_anew(description):
+        description = hash(
+            (advertisement.name, advertisement.services, advertisement.appearance, heart_rate is not None)
+        )
+        if sensor is None or sensor.description != description:
             sensor = self._identify(sensor, advertisement, now_s)
             if sensor is None:
                 return None
-            sensor.describe(advertisement)
-            sensor.is_described_anew(description)
+            sensor.describe(advertisement, description)
         sensor.reception.heard(advertisement.rssi_dbm, now_s)
         sensor.broadcast.heard(heart_rate, now_s)
         return sensor
@@ -249,7 +245,7 @@ class Sightings:
         return sorted(gone)
 
     def others(self, now_s: float) -> int:
-        """How many more devices are in the air: of unknown kind, with addresses that lead nowhere."""
+        """How many more devices were in the air just now: unknown ones with passing addresses, and those refused."""
         self._forget_others(now_s)
         return len(self._others)
 
@@ -284,10 +280,12 @@ class Sightings:
     def _enter(self, own_id: str | None, advertisement: Advertisement, now_s: float) -> Sensor | None:
         is_unknown = kind_of(advertisement) is SensorKind.UNKNOWN
         if is_unknown and not advertisement.address_kind.is_stable:
+            self.counters.others += 1
             self._count_other(advertisement, now_s)
             return None
         if len(self._sensors) >= (_MOST_UNKNOWN if is_unknown else MOST_SENSORS):
             self.counters.refused += 1
+            self._count_other(advertisement, now_s)
             return None
         self._others.pop(hash(advertisement.address), None)
         sensor = Sensor(self._id_for(own_id, advertisement.address), advertisement, now_s)
@@ -310,7 +308,6 @@ class Sightings:
         del self._sensors[sensor.id], self._at[sensor.address]
 
     def _count_other(self, advertisement: Advertisement, now_s: float) -> None:
-        self.counters.others += 1
         number = hash(advertisement.address)
         self._others[number] = now_s
         self._others.move_to_end(number)
