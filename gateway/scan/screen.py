@@ -1,0 +1,51 @@
+"""The live table of a scan, and the same as one document."""
+
+import asyncio
+import sys
+import time
+from typing import TextIO
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from gateway import log
+from gateway.live.client import StreamError
+from gateway.scan.sources import Source
+from gateway.scan.table import table
+
+ASKED_EVERY_S = 1.0
+
+
+async def scan(source: Source, console: Console) -> None:
+    """Draw the live table until cancelled.
+
+    Raises:
+        StreamError: If the first question has no answer; later ones are asked again.
+    """
+    report, trouble = await source.report(), ""
+    told_s = _now_s()
+    with Live(console=console, auto_refresh=False) as screen:
+        log.restream()
+        try:
+            while True:
+                screen.update(table(report, console.height, trouble), refresh=True)
+                await asyncio.sleep(ASKED_EVERY_S)
+                try:
+                    report, trouble = await source.report(), ""
+                    told_s = _now_s()
+                except StreamError as error:
+                    trouble = f"{error}. What follows is {_now_s() - told_s:.0f} s old."
+        finally:
+            screen.stop()
+            log.restream()
+
+
+async def scan_json(source: Source, out: TextIO = sys.stdout) -> None:
+    """Print what is in the air as one JSON document; raises `StreamError`."""
+    out.write(msgspec.json.encode(await source.report()).decode() + "\n")
+    out.flush()
+
+
+def _now_s() -> float:
+    return time.monotonic()
