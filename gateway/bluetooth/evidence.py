@@ -60,7 +60,6 @@ class Evidence:
         is_applied: Whether that tracker has taken it over.
         delivers: Whether that tracker sends what the sensor measures; None if the tracker is silent.
         both_for_s: For how long it has been in the air and its tracker delivering at the same time.
-        is_single_link: Whether it is known to take one link only.
         has_new_address: Whether its tracker looks for it under an address that it no longer has.
     """
 
@@ -78,5 +77,4 @@ class Evidence:
     is_applied: bool = True
     delivers: bool | None = None
     both_for_s: float = 0.0
-    is_single_link: bool = False
     has_new_address: bool = False

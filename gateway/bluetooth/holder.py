@@ -55,7 +55,7 @@ class Verdict:
     Attributes:
         holder: Who has it.
         text: The same, one sentence.
-        action: What to do next; "" if nothing is to be done.
+        action: What to do next, one clause; "" if nothing is to be done.
     """
 
     holder: Holder
@@ -71,7 +71,7 @@ def judge(evidence: Evidence) -> Verdict:
         return Verdict(Holder.GATEWAY, "The gateway is looking at it now")
     match evidence.presence:
         case Presence.UNKNOWN:
-            return Verdict(Holder.UNKNOWN, "Unknown: the radio has only just begun to listen", "Wait half a minute")
+            return Verdict(Holder.UNKNOWN, "Unknown: the radio has only just begun to listen", "wait half a minute")
         case Presence.SEEN:
             return _in_the_air(evidence)
         case Presence.QUIET | Presence.GONE:
@@ -79,12 +79,12 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 _WAKE = {
-    SensorKind.HEART_RATE: "Put it on: wet a strap's electrodes, switch an armband on",
-    SensorKind.POWER: "Turn the cranks",
+    SensorKind.HEART_RATE: "put it on: wet a strap's electrodes, switch an armband on",
+    SensorKind.POWER: "turn the cranks",
 }
 """What makes a sensor advertise; comes before any advice about radio."""
 
-_WAKE_OTHER = "Switch it on, or put it on"
+_WAKE_OTHER = "switch it on, or put it on"
 
 
 def _in_the_air(evidence: Evidence) -> Verdict:
@@ -96,13 +96,13 @@ def _in_the_air(evidence: Evidence) -> Verdict:
         return Verdict(
             Holder.FREE,
             f"Visible and free; {tracker} has not taken it over yet",
-            f"Switch {tracker} off and on",
+            f"switch {tracker} off and on",
         )
     if evidence.delivers is None:
         return Verdict(
             Holder.FREE,
             f"Visible and free; its tracker {tracker} is silent",
-            f"Switch {tracker} on, where it has network",
+            f"switch {tracker} on, where it has network",
         )
     if evidence.delivers:
         return _delivering(evidence, tracker)
@@ -110,14 +110,14 @@ def _in_the_air(evidence: Evidence) -> Verdict:
         return Verdict(
             Holder.NOT_USED,
             f"In the air under a new address, which {tracker} does not know",
-            f"Assign it to {tracker} again",
+            f"assign it to {tracker} again",
         )
     if evidence.is_worn is False:
         return Verdict(Holder.NOT_WORN, "In the air, but without skin contact", _wake(evidence))
     return Verdict(
         Holder.NOT_USED,
         f"In the air, though {tracker} is on and gets no {value}",
-        f"Hold the two together, then switch {tracker} off and on",
+        f"hold the two together, then switch {tracker} off and on",
     )
 
 
@@ -125,13 +125,13 @@ def _delivering(evidence: Evidence, tracker: str) -> Verdict:
     """In the air, and its tracker has values of its kind."""
     if evidence.both_for_s < OVERLAP_S:
         return _held(evidence, tracker)
-    if evidence.is_single_link or evidence.has_new_address:
+    if evidence.has_new_address:
         return Verdict(
             Holder.SHARED,
             f"In the air, yet {tracker} gets {_value(evidence)}: perhaps from another sensor",
-            f"Compare what it measures with what {tracker} shows",
+            f"compare what it measures with what {tracker} shows",
         )
-    return Verdict(Holder.SHARED, f"In the air, and {tracker} gets its {_value(evidence)} as well")
+    return Verdict(Holder.SHARED, f"In the air, and {tracker} gets {_value(evidence)}, probably from it")
 
 
 def _missing(evidence: Evidence) -> Verdict:
@@ -143,10 +143,10 @@ def _missing(evidence: Evidence) -> Verdict:
         return Verdict(
             Holder.UNKNOWN,
             f"Not in the air; {tracker} gets {_value(evidence)}, from it or from another",
-            f"Wait until {tracker} has taken it over, or switch {tracker} off and on",
+            f"wait until {tracker} has taken it over, or switch {tracker} off and on",
         )
     if evidence.presence is Presence.QUIET:
-        return Verdict(Holder.UNKNOWN, "Not heard for some seconds", "Wait half a minute, or move closer to it")
+        return Verdict(Holder.UNKNOWN, "Not heard for some seconds", "wait half a minute, or move closer to it")
     if not evidence.was_heard:
         return _never_heard(evidence)
     if evidence.is_worn is False:
@@ -155,19 +155,19 @@ def _missing(evidence: Evidence) -> Verdict:
         return Verdict(
             Holder.OUT_OF_REACH,
             "Faint when it vanished: probably out of reach",
-            "Bring it closer to the gateway, or the gateway to it",
+            "bring it closer to the gateway, or the gateway to it",
         )
     if evidence.battery_percent is not None and evidence.battery_percent <= FLAT_PERCENT:
         return Verdict(
             Holder.FLAT,
             f"Its battery had {evidence.battery_percent} % left: probably flat",
-            "Change or charge the battery",
+            "change or charge the battery",
         )
     if tracker is not None and evidence.delivers is None:
         return Verdict(
             Holder.UNKNOWN,
             f"Not in the air; its tracker {tracker} is silent and may hold it",
-            f"Switch {tracker} on, where it has network",
+            f"switch {tracker} on, where it has network",
         )
     return _elsewhere(evidence)
 
@@ -188,18 +188,18 @@ def _elsewhere(evidence: Evidence) -> Verdict:
         return Verdict(
             Holder.ELSEWHERE,
             "Near when it vanished: asleep, or held by a bike computer",
-            "Turn the cranks; then switch off the bike computer and phones nearby",
+            "turn the cranks; then switch off the bike computer and phones nearby",
         )
     if evidence.is_worn:
         return Verdict(
             Holder.ELSEWHERE,
             "Worn and near when it vanished: probably held by a phone or watch",
-            "Switch off Bluetooth on the athlete's phone and watch",
+            "switch off Bluetooth on the athlete's phone and watch",
         )
     return Verdict(
         Holder.ELSEWHERE,
         "Near when it vanished: taken off, or held by a phone or watch",
-        "See that it is wet and worn; then switch off Bluetooth on phone and watch",
+        "see that it is wet and worn; then switch off Bluetooth on phone and watch",
     )
 
 

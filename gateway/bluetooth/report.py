@@ -14,7 +14,7 @@ class RadioReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         state: A `RadioState`.
         adapter: Which one listens, ``hci0``; None if there is none.
-        text: What is wrong, one clause; "" if nothing is.
+        text: How it is, one clause.
         action: What to do about it, one clause; "" if nothing is to be done.
         notes: What a technician might want to know besides, one clause each.
     """
@@ -66,7 +66,7 @@ class SensorReport(msgspec.Struct, frozen=True, kw_only=True):
         tracker: Whose sensor it is; None if nobody's.
         holder: A `Holder`: who has it, as far as can be told.
         text: The same, one sentence.
-        action: What a technician does next; "" if nothing is to be done.
+        action: What a technician does next, one clause; "" if nothing is to be done.
         warnings: What a person should know before using it, one clause each.
         inspection: What the last closer look has found.
     """
