@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from gateway.simulator.errors import invalid
 from gateway.simulator.faults import Faults
 
-SLOTS = ("pairing_1", "pairing_2")
-"""Heart-rate sensor and power meter."""
+HEART_RATE, POWER = SLOTS = ("pairing_1", "pairing_2")
 
 Pairings = dict[str, dict[str, str]]
 

@@ -13,19 +13,21 @@ import msgspec
 import numpy as np
 
 from gateway.simulator.accounts import Accounts
-from gateway.simulator.bluetooth import BluetoothConfig, Pairings
+from gateway.simulator.bluetooth import HEART_RATE, POWER, BluetoothConfig, Pairings
 from gateway.simulator.delivery import BATCH_MS, ROWS_PER_BATCH, Delivery, Times
 from gateway.simulator.devices import Device, catalogue
 from gateway.simulator.encoded import EncodedSeconds
 from gateway.simulator.errors import SimulatorError, not_found
 from gateway.simulator.faults import Faults
 from gateway.simulator.jobs import Jobs
+from gateway.simulator.listening import Listening
 from gateway.simulator.ownership import Register
 from gateway.simulator.rows import Row, rest_rows
 from gateway.simulator.schedule import Schedule
 from gateway.simulator.selection import Selection, Span, select, wholly_within
+from gateway.simulator.sensor_models import meter, strap
 from gateway.simulator.throttle import Throttle
-from gateway.simulator.world import World
+from gateway.simulator.world import Second, World
 
 HISTORY_S = 600.0
 NewOwner = Literal["ours", "other", "nobody"]
@@ -75,11 +77,12 @@ class SimulatedCloud:
         self.statuses: Counter[int] = Counter()
         self._places = {device.device_id: place for place, device in enumerate(self.devices)}
         self._world = World(trackers, seed)
-        self._encoded = EncodedSeconds(self._world, trackers)
+        self._encoded = EncodedSeconds(self._second, trackers)
         phases = np.random.default_rng((seed, 9)).integers(0, BATCH_MS, trackers).tolist()
         first_ms = start_ms - round(history_s * 1000)
         self._deliveries = [Delivery(seed, place, first_ms + phase, start_ms) for place, phase in enumerate(phases)]
         self._bluetooth = [BluetoothConfig(_pairings(place)) for place in range(trackers)]
+        self._listening = [Listening(place) for place in range(trackers)]
         self._frozen: dict[tuple[int, int, int, int], int] = {}
         self._assign(min(first_ms, start_ms - _OWNED_BEFORE_MS))
 
@@ -158,7 +161,7 @@ class SimulatedCloud:
         rows: list[Row] = []
         columns = (chosen.batches.tolist(), chosen.times.tolist(), chosen.low.tolist(), chosen.high.tolist(), fixes)
         for batch, time_ms, low, high, fix in zip(*columns, strict=True):
-            rows += rest_rows(self._world.second(place, batch), time_ms, faults.missing, fix=fix)[low:high]
+            rows += rest_rows(self._second(place, batch), time_ms, faults.missing, fix=fix)[low:high]
         return rows
 
     def newest_rows(self, device_id: int, chosen: Selection) -> bytes:
@@ -171,7 +174,7 @@ class SimulatedCloud:
             if high - low == ROWS_PER_BATCH:
                 parts.append(self._encoded.newest_first(place, batch, time_ms, faults.missing, fix))
             else:
-                rows = rest_rows(self._world.second(place, batch), time_ms, faults.missing, fix=fix)[low:high]
+                rows = rest_rows(self._second(place, batch), time_ms, faults.missing, fix=fix)[low:high]
                 parts.append(msgspec.json.encode(rows[::-1])[1:-1])
         return b"[" + b",".join(reversed(parts)) + b"]"
 
@@ -201,6 +204,15 @@ class SimulatedCloud:
         under (a tracker whose clock is wrong gives a wrong one), with no missing-value, no-fix or unknown-field fault.
         """
         return self.rows(device_id, self.selection(device_id, [(from_ms, to_ms)]), Faults())
+
+    def athlete(self, place: int) -> Second:
+        """What there is to measure about an athlete now, whether or not somebody does."""
+        batch = (self.now_ms() - self._deliveries[place].first_ms) // BATCH_MS
+        return self._world.second(place, batch)
+
+    def _second(self, place: int, batch: int) -> Second:
+        at_ms = self._deliveries[place].first_ms + batch * BATCH_MS
+        return self._listening[place].second(at_ms, lambda athlete: self._world.second(athlete, batch))
 
     def _fixes(self, device_id: int, batches: Times, faults: Faults) -> list[bool]:
         if not faults.no_fix_fraction:
@@ -232,6 +244,10 @@ class SimulatedCloud:
         delivery = self.delivery(self.device(device_id).device_id)
         delivery.set_clock(self.now_ms(), self._faults, error_s=error_s)
         self.changes += 1
+
+    def listen(self, device_id: int, slot: str, athlete: int | None) -> None:
+        """Let a tracker record heart rate or power of an athlete from now on, by a slot of `bluetooth`; None: none."""
+        self._listening[self._places[device_id]].change(slot, athlete, self.now_ms())
 
     def restart(self, device_id: int) -> None:
         """Switch a tracker off and on again."""
@@ -267,12 +283,6 @@ class SimulatedCloud:
 
 
 def _pairings(place: int) -> Pairings:
-    """The sensors a tracker was used with before: a heart-rate belt, and a power meter for riders."""
-    kinds = ("Belt", "Meter")[: 1 + place % 2]
-    return {
-        f"pairing_{slot}": {
-            "mac_address": f"c0:ff:ee:{slot:02x}:{place >> 8:02x}:{place & 255:02x}",
-            "name": f"Sim {kind} {place + 1}",
-        }
-        for slot, kind in enumerate(kinds, start=1)
-    }
+    """The sensors a tracker was used with before: a heart-rate strap, and a power meter for riders."""
+    units = {HEART_RATE: strap(place), POWER: meter(place)}
+    return {slot: {"mac_address": unit.address, "name": unit.name} for slot, unit in units.items() if unit is not None}

@@ -43,7 +43,9 @@ def rest_rows(second: Second, first_ms: int, missing: Missing, *, fix: bool) -> 
         readings = _form(_readings(second), missing) if place == 0 else no_readings
         row: Row = {"gnss.timestamp": t_ms, **position, **readings}
         if place == 0:
-            row |= {"ecg.timestamp": t_ms, "device.timestamp": t_ms}
+            row["device.timestamp"] = t_ms
+            if second.heart_rate is not None:
+                row["ecg.timestamp"] = t_ms
             if second.power is not None:
                 row["pwr.timestamp"] = t_ms
         rows.append(row)
@@ -59,10 +61,11 @@ def websocket_update(second: Second, first_ms: int, missing: Missing, form: Form
             "timestamp": [first_ms + place * ROW_MS for place in range(len(positions))],
             **{key.removeprefix("gnss."): [position[key] for position in positions] for key in _POSITION},
         }
-    update["ecg"] = {"timestamp": first_ms, "hr": second.heart_rate}
-    power = _form({"pwr_cadence": second.cadence, "pwr_instantpower": second.power}, missing)
-    if power:
-        update["pwr"] = {"timestamp": first_ms, **power}
+    heart: Row = {"hr": second.heart_rate}
+    power: Row = {"pwr_cadence": second.cadence, "pwr_instantpower": second.power}
+    for group, values in (("ecg", _form(heart, missing)), ("pwr", _form(power, missing))):
+        if values:
+            update[group] = {"timestamp": first_ms, **values}
     update["device"] = {"timestamp": first_ms, "standstill": second.standstill, "Bat_lvl": second.battery}
     if form == "lists":
         for group in update.keys() - {"gnss"}:

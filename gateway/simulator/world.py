@@ -34,8 +34,8 @@ class Second:
     Attributes:
         latitude, longitude: 1e-7 degrees, ten each.
         speed, altitude: mm/s and mm, ten each.
-        heart_rate: bpm.
-        power, cadence: W and rpm; None where the athlete has no power meter.
+        heart_rate: bpm; None without a strap.
+        power, cadence: W and rpm; None without a power meter.
         battery: Percent.
         standstill: 0 or 1.
     """
@@ -44,7 +44,7 @@ class Second:
     longitude: list[int]
     speed: list[int]
     altitude: list[int]
-    heart_rate: int
+    heart_rate: int | None
     power: int | None
     cadence: int | None
     battery: int
