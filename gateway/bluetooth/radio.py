@@ -147,7 +147,7 @@ _TEXTS = {
 _ACTIONS = {
     RadioState.STARTING: "",
     RadioState.LISTENING: "",
-    RadioState.SILENT: "hold a worn strap or a phone near the adapter; if nothing is heard, unplug it and plug it in again",
+    RadioState.SILENT: "hold a phone or a worn strap near the adapter; if it stays, unplug it and plug it in again",
     RadioState.DISABLED: "set enabled = true in [bluetooth]",
     RadioState.UNSUPPORTED: "run the gateway on a Raspberry Pi or another Linux computer",
     RadioState.NO_BUS: "run `sudo systemctl start dbus`, or reboot",
@@ -190,6 +190,27 @@ def outlook(adapters: Sequence[Adapter], wanted: str | None) -> Radio:
     else:
         state = RadioState.BLOCKED if adapter.is_blocked else RadioState.POWERED_OFF
     return Radio(state, adapter.name, adapter.is_on_board)
+
+
+def state_of_error(name: str) -> RadioState:
+    """What the name of a D-Bus error says of the radio."""
+    if name.startswith("org.freedesktop.DBus.Error.Spawn."):
+        return RadioState.NO_SERVICE  # who would have started it on demand could not
+    return _ERRORS.get(name, RadioState.FAILED)
+
+
+_ERRORS = {
+    "org.bluez.Error.InProgress": RadioState.BUSY,
+    "org.bluez.Error.NotAuthorized": RadioState.DENIED,
+    "org.bluez.Error.NotPermitted": RadioState.DENIED,
+    "org.bluez.Error.NotReady": RadioState.POWERED_OFF,
+    "org.freedesktop.DBus.Error.AccessDenied": RadioState.DENIED,
+    "org.freedesktop.DBus.Error.Disconnected": RadioState.NO_BUS,
+    "org.freedesktop.DBus.Error.NameHasNoOwner": RadioState.NO_SERVICE,
+    "org.freedesktop.DBus.Error.NoReply": RadioState.NO_SERVICE,
+    "org.freedesktop.DBus.Error.ServiceUnknown": RadioState.NO_SERVICE,
+    "org.freedesktop.DBus.Error.UnknownObject": RadioState.NO_ADAPTER,
+}
 
 
 class Backoff:

@@ -1,0 +1,320 @@
+"""Listening and linking through bleak: what it raises and what it keeps to itself are dealt with here.
+
+Active scanning, since a passive scan tells little of a device whose signal is steady; not filtered by service, since
+some straps do not advertise theirs.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from bleak import BleakClient, BleakScanner
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
+    BleakDBusError,
+    BleakError,
+    BleakGATTProtocolError,
+)
+
+from gateway.bluetooth.advertisement import Advertisement, EchoFilter
+from gateway.bluetooth.inspection import Link, LinkError
+from gateway.bluetooth.radio import RadioError, RadioState, state_of_error
+from insiders_codecs.address import address_kind, normal_form
+
+CALL_TIMEOUT_S = 5.0
+GRACE_S = 2.0
+"""How long bleak may clean up after it was interrupted, until that is interrupted too."""
+
+KEPT_NOTIFICATIONS = 256
+"""Of a characteristic, until they are fetched; a sensor sends one or a few in a second."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Scanner:
+    """One active scan at a time, and links with what it has found.
+
+    bleak has one connection with D-Bus for a whole event loop, and BlueZ one scan for a connection: there must not be
+    a second scanner in the process.
+    """
+
+    def __init__(self, on_advertisement: Callable[[Advertisement, float], None]) -> None:
+        """Creates it without scanning.
+
+        Args:
+            on_advertisement: Called with each advertisement and the event loop's time.
+        """
+        self._on_advertisement = on_advertisement
+        self._echoes = EchoFilter()
+        self._scan: BleakScanner | None = None
+
+    async def start(self, adapter: str) -> None:
+        """Scan with an adapter.
+
+        Raises:
+            RadioError: It cannot be; nothing is left of the attempt.
+        """
+        scan = BleakScanner(self._take, bluez={"adapter": adapter})
+        try:
+            async with _within(CALL_TIMEOUT_S):
+                await scan.start()
+        except Exception as error:
+            if isinstance(error, TimeoutError):
+                self.abandon()  # the answer may still come, and the scan with it
+            raise _radio_error(error) from error
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
+        self._scan = scan
+
+    async def stop(self) -> None:
+        """End the scan, if there is one, for certain."""
+        scan, self._scan = self._scan, None
+        if scan is None:
+            return
+        try:
+            async with _within(CALL_TIMEOUT_S):
+                await scan.stop()
+        except Exception as error:  # noqa: BLE001 - the scan of a radio that was switched off cannot be stopped, and more
+            _LOG.debug("The scan could not be stopped in order: %s", _words(error))
+            self.abandon()
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Give up bleak's connection with D-Bus, and with it the scan and what bleak remembers; links count as lost.
+
+        For when nobody is there to be asked to stop, or the answer did not come: BlueZ ends the scan of a connection
+        that is gone. The next start opens another one.
+        """
+        self._scan = None
+        from bleak.backends.bluezdbus import manager
+
+        known = manager._global_instances.get(asyncio.get_running_loop())  # noqa: SLF001 - bleak has no way to close it
+        if known is not None and known._bus is not None:  # noqa: SLF001
+            known._bus.disconnect()  # noqa: SLF001
+
+    @contextlib.asynccontextmanager
+    async def connected(self, address: str, timeout_s: float) -> AsyncIterator[Link]:
+        """A link with a device that has been heard, for the length of the block.
+
+        Args:
+            address: In normal form.
+            timeout_s: How long connecting may take, reading what the device offers included.
+
+        Raises:
+            LinkError: There is no link.
+        """
+        link = _BleakLink()
+        client = BleakClient(self._device(address), lambda _: link.ended(), timeout=timeout_s)
+        try:
+            try:
+                async with _within(timeout_s):
+                    await client.connect()
+            except Exception as error:
+                raise LinkError(f"no link: {_words(error)}") from error
+            link.began(client)
+            yield link
+        finally:
+            link.ended()
+            await _disconnect(client)
+
+    def _device(self, address: str) -> BLEDevice:
+        heard = self._scan.discovered_devices_and_advertisement_data if self._scan else {}
+        try:
+            return heard[address.upper()][0]
+        except KeyError:
+            raise LinkError("not in the air") from None
+
+    def _take(self, device: BLEDevice, data: AdvertisementData) -> None:
+        """Pass on what is an advertisement; bleak calls with every change of what BlueZ knows of a device."""
+        properties = device.details["props"]
+        now_s = asyncio.get_running_loop().time()
+        is_linked = bool(properties.get("Connected") or properties.get("ServicesResolved"))
+        address = normal_form(device.address)
+        if not self._echoes.is_heard(address, data.rssi, is_linked=is_linked, now_s=now_s):
+            return
+        self._on_advertisement(
+            Advertisement(
+                address=address,
+                address_kind=address_kind(address, is_random=properties.get("AddressType") == "random"),
+                name=data.local_name,
+                rssi_dbm=data.rssi,
+                services=frozenset(data.service_uuids),
+                manufacturer_data=data.manufacturer_data,
+                appearance=properties.get("Appearance"),
+                tx_power_dbm=data.tx_power,
+            ),
+            now_s,
+        )
+
+
+class _BleakLink:
+    """A link with one device."""
+
+    def __init__(self) -> None:
+        self._client: BleakClient | None = None
+        self._characteristics = dict[str, BleakGATTCharacteristic]()
+        self._streams: set[_Stream] = set()
+
+    def began(self, client: BleakClient) -> None:
+        """Take what the device offers. Of several characteristics alike the first counts."""
+        if not client.is_connected:
+            raise LinkError("the link was lost")
+        for characteristic in client.services.characteristics.values():
+            self._characteristics.setdefault(characteristic.uuid, characteristic)
+        self._client = client
+
+    def ended(self) -> None:
+        """The link is lost, or to be closed."""
+        self._client = None
+        for stream in self._streams:
+            stream.end()
+
+    def has(self, uuid: str) -> bool:
+        """Whether the device offers a characteristic."""
+        return uuid in self._characteristics
+
+    async def read(self, uuid: str) -> bytes | None:
+        """The value of a characteristic, None if it is not offered.
+
+        Raises:
+            LinkError: The device refused, did not answer, or the link is lost.
+        """
+        characteristic = self._characteristics.get(uuid)
+        if characteristic is None:
+            return None
+        with _as_link_error():
+            # bleak asks again without end while BlueZ is busy with another operation.
+            async with _within(CALL_TIMEOUT_S):
+                return bytes(await self._open().read_gatt_char(characteristic))
+
+    @contextlib.asynccontextmanager
+    async def notifications(self, uuid: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """What the device notifies, for the length of the block; the iterator ends with the link.
+
+        Raises:
+            LinkError: The device does not offer this, refused, did not answer, or the link is lost.
+        """
+        characteristic = self._characteristics.get(uuid)
+        if characteristic is None:
+            raise LinkError("not offered")
+        stream = _Stream()
+        self._streams.add(stream)
+        try:
+            with _as_link_error():
+                async with _within(CALL_TIMEOUT_S):
+                    await self._open().start_notify(characteristic, lambda _, value: stream.put(bytes(value)))
+            yield stream
+        finally:
+            self._streams.discard(stream)
+            stream.end()
+            if self._client is not None:
+                with contextlib.suppress(Exception):  # the link is lost, or ends in a moment
+                    async with _within(CALL_TIMEOUT_S):
+                        await self._client.stop_notify(characteristic)
+
+    def _open(self) -> BleakClient:
+        if self._client is None:
+            raise LinkError("the link was lost")
+        return self._client
+
+
+class _Stream(AsyncIterator[bytes]):
+    """Values until the end; the oldest give way when nobody fetches them."""
+
+    def __init__(self) -> None:
+        self._values = deque[bytes](maxlen=KEPT_NOTIFICATIONS)
+        self._news = asyncio.Event()
+        self._is_over = False
+        self._dropped = 0
+
+    def put(self, value: bytes) -> None:
+        self._dropped += len(self._values) == KEPT_NOTIFICATIONS
+        self._values.append(value)
+        self._news.set()
+
+    def end(self) -> None:
+        if not self._is_over and self._dropped:
+            _LOG.warning("%d notifications of a sensor were dropped, because they were not fetched", self._dropped)
+        self._is_over = True
+        self._news.set()
+
+    async def __anext__(self) -> bytes:
+        while not self._values:
+            if self._is_over:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self._values.popleft()
+
+
+@contextlib.asynccontextmanager
+async def _within(timeout_s: float) -> AsyncIterator[None]:
+    """A time limit that also holds for the cleaning up after it, which in bleak waits for answers too."""
+    async with asyncio.timeout(timeout_s + GRACE_S), asyncio.timeout(timeout_s):
+        yield
+
+
+@contextlib.contextmanager
+def _as_link_error() -> Iterator[None]:
+    try:
+        yield
+    except LinkError:
+        raise
+    except Exception as error:
+        raise LinkError(_words(error)) from error
+
+
+async def _disconnect(client: BleakClient) -> None:
+    try:
+        async with _within(CALL_TIMEOUT_S):
+            await client.disconnect()
+    except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing else to try
+        _LOG.warning("A sensor may still be connected, it could not be told: %s", _words(error))
+
+
+def _radio_error(error: Exception) -> RadioError:
+    match error:
+        case BleakBluetoothNotAvailableError():
+            return RadioError(_REASONS.get(error.reason, RadioState.FAILED), error.reason.name)
+        case BleakDBusError():
+            return RadioError(state_of_error(error.dbus_error), error.dbus_error)
+        case BleakError():
+            return RadioError(RadioState.NO_ADAPTER)  # the only thing without a name that is checked before a scan
+        case TimeoutError():
+            return RadioError(RadioState.FAILED, _words(error))
+        case PermissionError():
+            return RadioError(RadioState.DENIED, _words(error))
+        case OSError() | EOFError():
+            return RadioError(RadioState.NO_BUS, _words(error))
+        case _:
+            return RadioError(RadioState.FAILED, _words(error))
+
+
+_REASONS = {
+    BleakBluetoothNotAvailableReason.NO_BLUETOOTH: RadioState.NO_ADAPTER,
+    BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: RadioState.NO_CENTRAL,
+    BleakBluetoothNotAvailableReason.POWERED_OFF: RadioState.POWERED_OFF,
+    BleakBluetoothNotAvailableReason.DENIED_BY_SYSTEM: RadioState.DENIED,
+}
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, without the text of others: it may hold the address of a device."""
+    match error:
+        case BleakDBusError():
+            return error.dbus_error
+        case BleakGATTProtocolError():
+            return error.code.name
+        case TimeoutError():
+            return "no answer in time"
+        case _:
+            return type(error).__name__

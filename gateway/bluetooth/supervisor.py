@@ -1,0 +1,254 @@
+"""Keeps the radio listening, whatever happens to it, and says how it stands."""
+
+import asyncio
+import contextlib
+import math
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.bluetooth.adapters import Adapters
+from gateway.bluetooth.advertisement import Advertisement
+from gateway.bluetooth.inspection import Link, LinkError
+from gateway.bluetooth.radio import Adapter, Backoff, Radio, RadioError, RadioState, outlook
+from gateway.bluetooth.scanner import Scanner
+
+LOOK_S = 2.0
+CONFIRM_S = 2.0
+"""How long a scan that was accepted may take to show."""
+
+STEADY_S = 10.0
+"""A scan that lasted so long worked: if it ends, the next one is tried at once."""
+
+SILENT_S = 90.0
+"""Where sensors are used there are phones and watches too, and not one of them is quiet for so long."""
+
+
+class Supervisor:
+    """Listens for ever: looks every two seconds and with every change whether the adapter scans, and makes it.
+
+    BlueZ ends scans without a word to who began them: when the adapter is switched off or unplugged, and when the
+    service itself ends. A scan that runs and hears nothing at all for long is begun anew too, and until something is
+    heard nothing counts as listening, because a deaf radio looks the same.
+
+    Attributes:
+        radio: How the radio stands.
+    """
+
+    def __init__(
+        self,
+        on_advertisement: Callable[[Advertisement, float], None],
+        adapter: str | None = None,
+        on_change: Callable[[Radio], None] = lambda _: None,
+    ) -> None:
+        """Creates it without a connection.
+
+        Args:
+            on_advertisement: Called with each advertisement and the event loop's time.
+            adapter: The adapter to use, "hci0"; None for the best one.
+            on_change: Called with each change of `radio`.
+        """
+        self.radio = Radio(RadioState.STARTING, adapter)
+        self._wanted = adapter
+        self._on_advertisement = on_advertisement
+        self._on_change = on_change
+        self._changed = asyncio.Event()
+        self._adapters = Adapters(self._changed)
+        self._scanner = Scanner(self._hear)
+        self._backoff = Backoff()
+        self._retry_s = -math.inf
+        self._is_ready = False
+        self._is_deaf = False
+        self._scan: _Scan | None = None
+        self._links: asyncio.TaskGroup | None = None
+        self._one_link = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Listen for ever; ends by cancellation, and leaves neither a scan nor a link behind."""
+        if sys.platform != "linux":
+            self._say(Radio(RadioState.UNSUPPORTED))
+            await asyncio.Event().wait()
+        try:
+            async with asyncio.TaskGroup() as self._links:
+                while True:
+                    await self._look()
+                    await self._pause()
+        finally:
+            self._links = None
+            await self._scanner.stop()
+            await self._adapters.close()
+
+    @contextlib.asynccontextmanager
+    async def connected(self, address: str, timeout_s: float) -> AsyncIterator[Link]:
+        """A link with a device in the air, for the length of the block; one at a time, others wait.
+
+        The link belongs to `run` and not to the caller: however the caller ends, the device is let go in order.
+
+        Args:
+            address: In normal form.
+            timeout_s: How long connecting may take.
+
+        Raises:
+            RadioError: The radio does not listen.
+            LinkError: There is no link.
+        """
+        if self._links is None or not self.radio.is_listening:
+            raise RadioError(self.radio.state, self.radio.detail)
+        opened = asyncio.get_running_loop().create_future()
+        released = asyncio.Event()
+        task = self._links.create_task(self._hold(address, timeout_s, opened, released))
+        try:
+            yield await opened
+        finally:
+            released.set()
+            if opened.cancelled():
+                task.cancel()
+            await asyncio.wait({task})
+
+    async def _hold(
+        self, address: str, timeout_s: float, opened: asyncio.Future[Link], released: asyncio.Event
+    ) -> None:
+        try:
+            async with self._one_link, self._scanner.connected(address, timeout_s) as link:
+                if not opened.done():
+                    opened.set_result(link)
+                await released.wait()
+        except LinkError as error:
+            if not opened.done():
+                opened.set_exception(error)
+        finally:
+            if not opened.done():
+                opened.set_exception(LinkError("the gateway stops"))
+
+    async def _look(self) -> None:
+        """Compare what is with what shall be, and begin a scan if there is none."""
+        try:
+            adapters = await self._read()
+        except RadioError as error:
+            # Nobody is there who could be asked to stop the scan.
+            self._scanner.abandon()
+            self._rest(Radio(error.state, self._wanted, detail=error.detail))
+            return
+        radio = outlook(adapters, self._wanted)
+        name = radio.adapter
+        if radio.state is not RadioState.STARTING or name is None:
+            await self._scanner.stop()
+            self._rest(radio)
+            return
+        if not self._is_ready:
+            self._is_ready = True
+            self._backoff.succeeded()
+            self._retry_s = -math.inf
+        if self._scan is not None:
+            is_lost = self._is_lost(self._scan, adapters, name)
+            if not is_lost and not self._scan.is_silent(_now_s()):
+                return
+            self._is_deaf = self._is_deaf or not is_lost
+            self._give_up(self._scan, radio)
+        if _now_s() >= self._retry_s:
+            await self._begin_scan(radio, name)
+
+    async def _read(self) -> Sequence[Adapter]:
+        # Cleared first: what changes from here on is looked at next time.
+        self._changed.clear()
+        return await self._adapters.read()
+
+    def _rest(self, radio: Radio) -> None:
+        """There is nothing to scan with."""
+        self._scan = None
+        self._is_ready = False
+        self._is_deaf = False
+        self._say(radio)
+
+    def _is_lost(self, scan: "_Scan", adapters: Sequence[Adapter], name: str) -> bool:
+        """Whether a scan has ended, or runs on another adapter than it shall."""
+        adapter = _named(adapters, scan.adapter)
+        is_there = adapter is not None and adapter.is_discovering
+        return not is_there or scan.adapter != name or scan.losses != self._adapters.losses
+
+    def _give_up(self, scan: "_Scan", radio: Radio) -> None:
+        """A scan has ended, or is of no use."""
+        now_s = _now_s()
+        if now_s - scan.since_s >= STEADY_S:
+            self._backoff.succeeded()
+        else:
+            self._retry_s = now_s + self._backoff.failed(RadioState.FAILED)
+        self._scan = None
+        self._say(replace(radio, state=RadioState.SILENT) if self._is_deaf else radio)
+
+    async def _begin_scan(self, radio: Radio, name: str) -> None:
+        await self._scanner.stop()  # ours may have ended without our knowing, or not at all
+        try:
+            await self._scanner.start(name)
+            await self._confirm(name)
+        except RadioError as error:
+            await self._scanner.stop()
+            self._retry_s = _now_s() + self._backoff.failed(error.state)
+            self._say(replace(radio, state=error.state, detail=error.detail))
+            return
+        now_s = _now_s()
+        self._scan = _Scan(name, self._adapters.losses, now_s, now_s)
+        if self._is_deaf:
+            self._say(replace(radio, state=RadioState.SILENT))
+        else:
+            self._say(replace(radio, state=RadioState.LISTENING, listening_since_s=now_s))
+
+    async def _confirm(self, name: str) -> None:
+        """Wait until an adapter says that it scans; BlueZ says so a moment after it accepted to."""
+        try:
+            async with asyncio.timeout(CONFIRM_S):
+                while (adapter := _named(await self._read(), name)) is None or not adapter.is_discovering:
+                    await self._changed.wait()
+        except TimeoutError:
+            raise RadioError(RadioState.FAILED, "the adapter does not scan") from None
+
+    async def _pause(self) -> None:
+        """Wait for a change, the next look, or the next attempt."""
+        until_s = _now_s() + LOOK_S
+        if self._is_ready and self._scan is None:
+            until_s = min(until_s, self._retry_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until_s):
+                await self._changed.wait()
+
+    def _hear(self, advertisement: Advertisement, now_s: float) -> None:
+        if self._scan is not None:
+            self._scan.heard_s = now_s
+            if self._is_deaf:
+                self._is_deaf = False
+                self._say(replace(self.radio, state=RadioState.LISTENING, listening_since_s=now_s))
+        self._on_advertisement(advertisement, now_s)
+
+    def _say(self, radio: Radio) -> None:
+        if radio != self.radio:
+            self.radio = radio
+            self._on_change(radio)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """A scan that was seen to run.
+
+    Attributes:
+        adapter: The adapter that does it.
+        losses: Of `Adapters`, when it was seen.
+        since_s: When that was.
+        heard_s: When something was last heard, or else when it began.
+    """
+
+    adapter: str
+    losses: int
+    since_s: float
+    heard_s: float
+
+    def is_silent(self, now_s: float) -> bool:
+        """Whether it has heard nothing for too long to be true."""
+        return now_s - self.heard_s >= SILENT_S
+
+
+def _named(adapters: Sequence[Adapter], name: str | None) -> Adapter | None:
+    return next((adapter for adapter in adapters if adapter.name == name), None)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
