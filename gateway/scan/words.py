@@ -15,7 +15,8 @@ _LONGEST_NAME = 64
 
 def name_of(sensor: SensorReport) -> str:
     """What a person would call a sensor: its name, else its model, else its id."""
-    return plain(sensor.name or sensor.model or "")[:_LONGEST_NAME].strip() or sensor.id
+    names = (plain(name or "")[:_LONGEST_NAME].strip() for name in (sensor.name, sensor.model, sensor.id))
+    return next(filter(None, names), NOT_KNOWN)
 
 
 def called(sensor: SensorReport) -> str:
