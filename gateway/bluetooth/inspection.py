@@ -38,6 +38,8 @@ READS_TIMEOUT_S = 15.0
 
 _CLOSE_TIMEOUT_S = 5.0
 LOW_BATTERY_PERCENT = 20
+NO_CONTACT = "No skin contact: wet the strap and put it on"
+"""The one warning that holds for the moment of the look only."""
 
 _T = TypeVar("_T")
 
@@ -310,7 +312,7 @@ def _warnings(
     if battery_percent is not None and battery_percent <= LOW_BATTERY_PERCENT:
         warnings.append(f"The battery has {battery_percent} % left: change it before the session")
     if heart_rate is not None and heart_rate.is_contact is False:
-        warnings.append("No skin contact: wet the strap and put it on")
+        warnings.append(NO_CONTACT)
     if body is BodySensorLocation.WRIST:
         warnings.append("It sits on the wrist and follows sprints badly: use a chest strap for those")
     return (*warnings, *([half_power] if half_power else []))

@@ -1,0 +1,244 @@
+"""All sensors of this moment, each with its tracker, where it is, and what to do: from the book to the report."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gateway.bluetooth.evidence import Assignment, Evidence, Trackers
+from gateway.bluetooth.holder import Verdict, judge
+from gateway.bluetooth.identity import SensorKind, advertised_id, clean_name, model_of
+from gateway.bluetooth.inspection import NO_CONTACT, Inspection
+from gateway.bluetooth.links import half_power_warning
+from gateway.bluetooth.radio import Radio
+from gateway.bluetooth.report import SensorReport, TrackerReport
+from gateway.bluetooth.sightings import Presence, Sensor, Sightings, presence
+
+
+@dataclass(slots=True)
+class Closer:
+    """What looking closer at a sensor has left.
+
+    Attributes:
+        is_linked: Whether we look at it now.
+        until_s: When its last link ended: it could not be heard before, and its silence counts from then on.
+        inspection: What was found the last time.
+    """
+
+    is_linked: bool = False
+    until_s: float | None = None
+    inspection: Inspection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One sensor of this moment.
+
+    Attributes:
+        id: Stable, fit for a path.
+        sensor: As the book has it; None if it was never heard.
+        assignments: Those of trackers, the one that counts first; at least one where `sensor` is None.
+        kind: What it measures, as far as anybody knows.
+        presence: Whether it is in the air.
+        verdict: Who has it.
+        inspection: What the last closer look has found.
+    """
+
+    id: str
+    sensor: Sensor | None
+    assignments: tuple[Assignment, ...]
+    kind: SensorKind
+    presence: Presence
+    verdict: Verdict
+    inspection: Inspection | None
+
+    @property
+    def tracker(self) -> str | None:
+        """Serial number of the tracker that it belongs to; None if it is nobody's."""
+        return self.assignments[0].serial_number if self.assignments else None
+
+
+class Census:
+    """Brings together what the book, the trackers and closer looks know. Times are seconds of one monotonic clock."""
+
+    def __init__(self, sightings: Sightings, trackers: Trackers) -> None:
+        self._sightings = sightings
+        self._trackers = trackers
+        self._closer: dict[Sensor, Closer] = {}
+        self._both_since_s: dict[Sensor, float] = {}
+
+    def closer(self, sensor: Sensor) -> Closer:
+        """What looking closer at a sensor has left, for whoever looks to write down."""
+        return self._closer.setdefault(sensor, Closer())
+
+    def entries(self, radio: Radio, now_s: float) -> list[Entry]:
+        """Sensors of trackers in the order of these, then other known kinds, strongest first, then the rest."""
+        assigned = self._assigned()
+        sensors = self._sightings.sensors
+        entries = [
+            self._entry(sensor_id, sensors.get(sensor_id), assigned.get(sensor_id, ()), radio, now_s)
+            for sensor_id in (*assigned, *(sensor_id for sensor_id in sensors if sensor_id not in assigned))
+        ]
+        return sorted(entries, key=_rank)
+
+    def forget(self, now_s: float) -> None:
+        """Forget what is nobody's and has left; the sensors of trackers stay, heard or not."""
+        self._sightings.keep(self._assigned().keys())
+        self._sightings.forget(now_s)
+        present = frozenset(self._sightings.sensors.values())
+        for known in (self._closer, self._both_since_s):
+            for sensor in known.keys() - present:
+                del known[sensor]
+
+    def _assigned(self) -> dict[str, tuple[Assignment, ...]]:
+        """What trackers have or shall have, by the id of the sensor; the tracker that has it goes first."""
+        assigned: dict[str, list[Assignment]] = {}
+        for assignment in self._trackers.assignments():
+            sensor = self._sightings.find(assignment.address, assignment.name)
+            assigned.setdefault(_expected_id(assignment) if sensor is None else sensor.id, []).append(assignment)
+        return {sensor_id: tuple(sorted(group, key=self._claim)) for sensor_id, group in assigned.items()}
+
+    def _claim(self, assignment: Assignment) -> tuple[bool, bool]:
+        return (not assignment.is_applied, not self._trackers.delivers(assignment.serial_number, assignment.kind))
+
+    def _entry(
+        self, sensor_id: str, sensor: Sensor | None, assignments: tuple[Assignment, ...], radio: Radio, now_s: float
+    ) -> Entry:
+        kind = SensorKind.UNKNOWN if sensor is None else sensor.kind
+        if kind is SensorKind.UNKNOWN and assignments:
+            kind = assignments[0].kind
+        closer = Closer() if sensor is None else self._closer.get(sensor, Closer())
+        where = _presence(sensor, closer, radio, now_s)
+        assignment = assignments[0] if assignments else None
+        delivers = None if assignment is None else self._trackers.delivers(assignment.serial_number, assignment.kind)
+        evidence = Evidence(
+            is_listening=radio.is_listening,
+            radio_text=radio.text,
+            radio_action=radio.action,
+            presence=where,
+            kind=kind if assignment is None else assignment.kind,
+            is_linked=closer.is_linked,
+            was_heard=sensor is not None,
+            rssi_dbm=None if sensor is None else sensor.reception.rssi_dbm,
+            is_worn=None if sensor is None else _is_worn(sensor, sensor.reception.last_seen_s),
+            battery_percent=None if closer.inspection is None else closer.inspection.battery_percent,
+            tracker=None if assignment is None else assignment.serial_number,
+            is_applied=assignment is not None and assignment.is_applied,
+            delivers=delivers,
+            both_for_s=self._both_for_s(sensor, now_s, is_both=where is Presence.SEEN and bool(delivers)),
+            has_new_address=_has_new_address(sensor, assignment),
+        )
+        return Entry(sensor_id, sensor, assignments, kind, where, judge(evidence), closer.inspection)
+
+    def _both_for_s(self, sensor: Sensor | None, now_s: float, *, is_both: bool) -> float:
+        if sensor is None:
+            return 0.0
+        if not is_both:
+            self._both_since_s.pop(sensor, None)
+            return 0.0
+        return now_s - self._both_since_s.setdefault(sensor, now_s)
+
+
+def reported(entry: Entry, now_s: float, utc_ms: int) -> SensorReport:
+    """What is told of a sensor."""
+    sensor = entry.sensor
+    assignment = entry.assignments[0] if entry.assignments else None
+    name = None if assignment is None else clean_name(assignment.name)
+    if sensor is not None:
+        name = sensor.name or name
+    model = model_of(name)
+    reception = None if sensor is None else sensor.reception
+    is_heard = entry.presence in {Presence.SEEN, Presence.QUIET}
+    heart_rate = None if sensor is None else sensor.broadcast.value(now_s)
+    interval_s = None if reception is None else reception.interval_s
+    return SensorReport(
+        id=entry.id,
+        kind=str(entry.kind),
+        name=name,
+        model=None if model is None else model.name,
+        address=sensor.address if sensor is not None else entry.assignments[0].address,
+        address_kind=None if sensor is None else str(sensor.address_kind),
+        presence=str(entry.presence),
+        rssi_dbm=None if reception is None else reception.rssi_dbm,
+        bars=reception.bars if reception is not None and is_heard else 0,
+        interval_ms=None if interval_s is None else round(interval_s * 1000),
+        first_seen_ms=None if reception is None else utc_ms - round((now_s - reception.first_seen_s) * 1000),
+        last_seen_ms=None if reception is None else utc_ms - round((now_s - reception.last_seen_s) * 1000),
+        battery_percent=None if entry.inspection is None else entry.inspection.battery_percent,
+        heart_rate_bpm=None if heart_rate is None else heart_rate.heart_rate_bpm,
+        is_contact=_is_worn(sensor, now_s) if sensor is not None and is_heard else None,
+        tracker=None if assignment is None else _tracker(assignment),
+        holder=str(entry.verdict.holder),
+        text=entry.verdict.text,
+        action=entry.verdict.action,
+        warnings=tuple(_warnings(entry, name)),
+        inspection=entry.inspection,
+    )
+
+
+def _presence(sensor: Sensor | None, closer: Closer, radio: Radio, now_s: float) -> Presence:
+    since_s = radio.listening_since_s
+    if sensor is None:
+        return presence(None, None, since_s, now_s)
+    if since_s is not None:
+        if closer.is_linked:
+            since_s = now_s
+        elif closer.until_s is not None:
+            since_s = max(since_s, closer.until_s)
+    return presence(sensor.reception.last_seen_s, sensor.reception.interval_s, since_s, now_s)
+
+
+def _expected_id(assignment: Assignment) -> str:
+    """The id that the book will give to a sensor that was never heard."""
+    return advertised_id(assignment.name) or f"sensor-{assignment.address.replace(':', '')}"
+
+
+def _is_worn(sensor: Sensor, at_s: float) -> bool | None:
+    """Whether it touched skin at a time when it was heard; a value that does not move any more is no sign of life."""
+    if sensor.broadcast.is_contact is False:
+        return False
+    return True if sensor.broadcast.value(at_s) is not None else None
+
+
+def _has_new_address(sensor: Sensor | None, assignment: Assignment | None) -> bool:
+    return sensor is not None and assignment is not None and sensor.address != assignment.address
+
+
+def _tracker(assignment: Assignment) -> TrackerReport:
+    return TrackerReport(
+        serial_number=assignment.serial_number,
+        name=assignment.athlete,
+        number=assignment.number,
+        slot=str(assignment.kind),
+        is_applied=assignment.is_applied,
+    )
+
+
+def _warnings(entry: Entry, name: str | None) -> Iterable[str]:
+    """What a person should know before using the sensor, one clause each."""
+    serial_numbers = sorted({assignment.serial_number for assignment in entry.assignments})
+    if len(serial_numbers) > 1:
+        yield f"It is assigned to {' and '.join(serial_numbers)}: take it from all but one"
+    slots = {assignment.kind for assignment in entry.assignments}
+    if entry.kind is not SensorKind.BOTH and slots - {entry.kind}:
+        yield _WRONG_SLOT[entry.kind]
+    if entry.inspection is not None:
+        # What it said of skin contact then says nothing of now.
+        yield from (warning for warning in entry.inspection.warnings if warning != NO_CONTACT)
+    elif entry.kind.measures_power:
+        warning = half_power_warning(name, None, None)
+        if warning is not None:
+            yield warning
+
+
+_WRONG_SLOT: Mapping[SensorKind, str] = {
+    SensorKind.HEART_RATE: "It is assigned as a power meter and measures heart rate: assign another one",
+    SensorKind.POWER: "It is assigned as a heart-rate sensor and measures power: assign another one",
+}
+
+
+def _rank(entry: Entry) -> tuple[int, int, str]:
+    """Trackers' own keep the order they come in; of the others, those that are alike keep one that does not flicker."""
+    if entry.assignments:
+        return (0, 0, "")
+    strength = 0 if entry.sensor is None else entry.sensor.reception.bars
+    group = 2 if entry.kind is SensorKind.UNKNOWN else 1
+    return (group, -strength, entry.id)
