@@ -89,8 +89,10 @@ class Adapters:
         if self._bus is not None and self._bus.connected:
             return self._bus
         if self._bus is not None:
-            self.losses += 1
-        await self.close()
+            # Said once before there is another connection: whoever has one of their own has lost it too.
+            await self.close()
+            self._changed.set()
+            raise RadioError(RadioState.NO_BUS, "the connection was lost")
         try:
             bus = MessageBus(bus_type=BusType.SYSTEM)
             async with asyncio.timeout(CALL_TIMEOUT_S):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import math
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,6 +23,8 @@ STEADY_S = 10.0
 
 SILENT_S = 90.0
 """Where sensors are used there are phones and watches too, and not one of them is quiet for so long."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class Supervisor:
@@ -69,12 +72,15 @@ class Supervisor:
             self._say(Radio(RadioState.UNSUPPORTED))
             await asyncio.Event().wait()
         try:
-            async with asyncio.TaskGroup() as self._links:
-                while True:
-                    await self._look()
-                    await self._pause()
+            async with asyncio.TaskGroup() as links:
+                self._links = links
+                try:
+                    while True:
+                        await self._look_safely()
+                        await self._pause()
+                finally:
+                    self._links = None
         finally:
-            self._links = None
             await self._scanner.stop()
             await self._adapters.close()
 
@@ -113,21 +119,33 @@ class Supervisor:
                 if not opened.done():
                     opened.set_result(link)
                 await released.wait()
-        except LinkError as error:
+        except Exception as error:  # noqa: BLE001 - the edge of a task: what went wrong with a link is its user's matter
             if not opened.done():
                 opened.set_exception(error)
         finally:
             if not opened.done():
                 opened.set_exception(LinkError("the gateway stops"))
 
+    async def _look_safely(self) -> None:
+        try:
+            await self._look()
+        except Exception:  # noqa: BLE001 - the edge of a task: without Bluetooth the gateway goes on
+            _LOG.exception("Unexpected failure of Bluetooth, it goes on")
+            self._scanner.abandon()
+            self._rest(Radio(RadioState.FAILED, self._wanted))
+
     async def _look(self) -> None:
         """Compare what is with what shall be, and begin a scan if there is none."""
         try:
             adapters = await self._read()
         except RadioError as error:
-            # Nobody is there who could be asked to stop the scan.
-            self._scanner.abandon()
-            self._rest(Radio(error.state, self._wanted, detail=error.detail))
+            radio = _failed(Radio(error.state, self._wanted), error)
+            if error.state is RadioState.FAILED:
+                self._say(radio)  # it hangs; if it recovers, the scan may still be there
+            else:
+                # Nobody is there who could be asked to stop the scan.
+                self._scanner.abandon()
+                self._rest(radio)
             return
         radio = outlook(adapters, self._wanted)
         name = radio.adapter
@@ -140,10 +158,11 @@ class Supervisor:
             self._backoff.succeeded()
             self._retry_s = -math.inf
         if self._scan is not None:
-            is_lost = self._is_lost(self._scan, adapters, name)
-            if not is_lost and not self._scan.is_silent(_now_s()):
-                return
-            self._is_deaf = self._is_deaf or not is_lost
+            if not self._is_lost(self._scan, adapters, name):
+                if not self._scan.is_silent(_now_s()):
+                    self._say_listening(radio)
+                    return
+                self._is_deaf = True
             self._give_up(self._scan, radio)
         if _now_s() >= self._retry_s:
             await self._begin_scan(radio, name)
@@ -184,14 +203,11 @@ class Supervisor:
         except RadioError as error:
             await self._scanner.stop()
             self._retry_s = _now_s() + self._backoff.failed(error.state)
-            self._say(replace(radio, state=error.state, detail=error.detail))
+            self._say(_failed(radio, error))
             return
         now_s = _now_s()
         self._scan = _Scan(name, self._adapters.losses, now_s, now_s)
-        if self._is_deaf:
-            self._say(replace(radio, state=RadioState.SILENT))
-        else:
-            self._say(replace(radio, state=RadioState.LISTENING, listening_since_s=now_s))
+        self._say_listening(radio)
 
     async def _confirm(self, name: str) -> None:
         """Wait until an adapter says that it scans; BlueZ says so a moment after it accepted to."""
@@ -216,8 +232,15 @@ class Supervisor:
             self._scan.heard_s = now_s
             if self._is_deaf:
                 self._is_deaf = False
-                self._say(replace(self.radio, state=RadioState.LISTENING, listening_since_s=now_s))
+                self._say_listening(self.radio)
         self._on_advertisement(advertisement, now_s)
+
+    def _say_listening(self, radio: Radio) -> None:
+        """A scan runs; whether it hears is not certain after one that did not."""
+        if self._is_deaf:
+            self._say(replace(radio, state=RadioState.SILENT))
+        elif not self.radio.is_listening:
+            self._say(replace(radio, state=RadioState.LISTENING, listening_since_s=_now_s()))
 
     def _say(self, radio: Radio) -> None:
         if radio != self.radio:
@@ -244,6 +267,11 @@ class _Scan:
     def is_silent(self, now_s: float) -> bool:
         """Whether it has heard nothing for too long to be true."""
         return now_s - self.heard_s >= SILENT_S
+
+
+def _failed(radio: Radio, error: RadioError) -> Radio:
+    """What is said when something could not be done; most states say enough by themselves."""
+    return replace(radio, state=error.state, detail=error.detail if error.state is RadioState.FAILED else "")
 
 
 def _named(adapters: Sequence[Adapter], name: str | None) -> Adapter | None:
