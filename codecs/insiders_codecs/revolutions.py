@@ -67,7 +67,7 @@ class RevolutionRate:
         return 0.0 if self._told_s - self._event_s > HOLD_S else self._rpm
 
     def _between(self, before: Revolutions, after: Revolutions, arrivals_s: float) -> float | None:
-        ticks = (after.event_ticks - before.event_ticks) % _CLOCK_TICKS
+        ticks = after.event_ticks - before.event_ticks
         ticks += round((arrivals_s * self._ticks_per_s - ticks) / _CLOCK_TICKS) * _CLOCK_TICKS
         if ticks <= 0:
             return None
