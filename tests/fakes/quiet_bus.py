@@ -19,6 +19,7 @@ from dbus_fast import Message
 from looptime import LoopTimeEventLoop
 
 _TIMEOUT_S = 10.0
+_IDLE_TURNS = 3
 _SIOCOUTQ = termios.TIOCOUTQ  # bytes written to a socket that its peer has not read
 
 
@@ -38,7 +39,11 @@ class Barrier:
     def __init__(self, bus_path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(_TIMEOUT_S)
-        self._socket.connect(bus_path)
+        try:
+            self._socket.connect(bus_path)
+        except OSError:
+            self._socket.close()
+            raise
         self._reader = self._socket.makefile("rb")
         self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
         assert self._reader.readline().startswith(b"OK")
@@ -83,6 +88,8 @@ class _QuietSelect:
             return ready
         # Nothing has run since the bus was last quiet if the time is still the same.
         if self._loop.time() != self._quiet_at_s:
+            # Waiting for the daemon replaces most of the idle turns that looptime takes before it jumps.
+            self._loop._LoopTimeEventLoop__noop_cycles = _IDLE_TURNS
             self._settle()
             ready = self._select(0)
             self._quiet_at_s = None if ready else self._loop.time()

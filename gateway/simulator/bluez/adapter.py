@@ -108,9 +108,9 @@ class Adapter:
             self.forget(address)
         self._objects.remove(self.path)
 
-    def died(self) -> None:
-        """Bluetoothd was killed: nobody is told, links end, and the kernel scans on for a while."""
-        if self._discoveries:
+    def died(self, *, is_scan_left: bool) -> None:
+        """Bluetoothd is gone: nobody is told, links end. The scan of one that was killed goes on for a while."""
+        if is_scan_left and self._discoveries:
             self.controller.scans_until_s = self._loop.time() + SCAN_OUTLIVES_S
         for timer in self._timers.values():
             timer.cancel()
@@ -152,6 +152,9 @@ class Adapter:
             call.answer()
 
     def _stop_discovery(self, call: Call) -> None:
+        if not self.controller.is_powered:
+            call.refuse(NOT_READY)
+            return
         if not self.lose_discovery(call.sender):
             call.refuse(NO_DISCOVERY)
             return

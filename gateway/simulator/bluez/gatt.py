@@ -184,11 +184,10 @@ class RemoteCharacteristic:
             call.refuse(NOT_SUPPORTED)
         elif self._socket is not None:
             call.refuse(NOTIFY_ACQUIRED)
-        elif call.sender in self._subscribers:
-            call.refuse(IN_PROGRESS)
         else:
+            if not self._subscribers:
+                self._change(Notifying=Variant("b", True))
             self._subscribers.add(call.sender)
-            self._change(Notifying=Variant("b", True))
             call.answer()
 
     def _stop_notify(self, call: Call) -> None:
@@ -200,8 +199,10 @@ class RemoteCharacteristic:
             call.refuse(NOT_CONNECTED)
         elif not (self._characteristic.notifies and self._characteristic.is_acquirable):
             call.refuse(NOT_SUPPORTED)
-        elif self._socket is not None or self._subscribers:
+        elif self._socket is not None:
             call.refuse(NOTIFY_ACQUIRED)
+        elif self._subscribers:
+            call.refuse(IN_PROGRESS)
         else:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.setblocking(False)

@@ -140,17 +140,11 @@ class FakeBluez:
                 adapter.remove()
             self._adapters.clear()
             await self._bus.release_name(NAME)  # its answer comes after all of that was sent
-        await self.kill()
+        await self._end()
 
     async def kill(self) -> None:
         """SIGKILL: bluetoothd is gone without a word, and the kernel scans on for 10.4 s."""
-        bus, self._bus = self._bus, None
-        for adapter in self._adapters.values():
-            adapter.died()
-        self._adapters.clear()
-        self._objects = Objects(self._send)
-        if bus is not None:
-            await _leave(bus)
+        await self._end(is_scan_left=self.is_running)
 
     async def start(self) -> None:
         """Bluetoothd starts, and finds the adapters that are plugged in. It must not run already.
@@ -159,7 +153,7 @@ class FakeBluez:
             BusError: there is a Bluetooth service on this bus already.
             OSError: there is no bus at the address.
         """
-        await self.kill()  # what may be left of one whose bus died
+        await self._end()  # when the bus dies, bluetoothd ends in good order
         bus = await MessageBus(self._bus_address, negotiate_unix_fd=True).connect()
         bus.add_message_handler(self._handle)
         rule = f"type='signal',sender='{_BUS_NAME}',interface='{_BUS_NAME}',member='NameOwnerChanged'"
@@ -179,6 +173,15 @@ class FakeBluez:
         self._bus = bus
         for name, controller in self._controllers.items():
             self._adapters[name] = Adapter(controller, self._objects, self._link_changed)
+
+    async def _end(self, *, is_scan_left: bool = False) -> None:
+        bus, self._bus = self._bus, None
+        for adapter in self._adapters.values():
+            adapter.died(is_scan_left=is_scan_left)
+        self._adapters.clear()
+        self._objects = Objects(self._send)
+        if bus is not None:
+            await _leave(bus)
 
     # --- the bus ---
 
