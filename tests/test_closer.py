@@ -185,7 +185,7 @@ async def test_in_a_terminal_it_asks_and_takes_no_for_the_usual_answer(typed: by
 async def test_the_question_can_be_left_with_ctrl_c() -> None:
     """The program is cancelled while it waits: it neither hangs on the terminal nor looks."""
     air, (screen, _) = Air(sensor(), refusal=RequestError(ErrorCode.LINK_NEEDED, WARNING)), console(is_terminal=True)
-    with terminal() as (answers, _), pytest.raises(TimeoutError):
+    with terminal() as answers, pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await closer(air, "AE60", screen, answers)
     assert [taken for _, taken in air.asked] == [False]
