@@ -119,7 +119,7 @@ class Scanner:
                 async with _within(timeout_s):
                     await client.connect()
             except Exception as error:
-                raise LinkError(f"no link: {_words(error)}") from error
+                raise LinkError(_words(error)) from error
             link.began(client)
             yield link
         finally:
