@@ -62,7 +62,7 @@ class Link(Protocol):
 
 
 class Unread(StrEnum):
-    """Why a value is not known."""
+    """Why a value is not known: not offered, refused (or the link was lost), without meaning, asked for in vain."""
 
     ABSENT = "absent"
     REFUSED = "refused"
@@ -71,7 +71,7 @@ class Unread(StrEnum):
 
 
 class Ending(StrEnum):
-    """How a stream ended."""
+    """How a stream ended: by its time, by silence, with the link, or before it began."""
 
     COMPLETE = "complete"
     SILENT = "silent"
@@ -148,7 +148,7 @@ class Inspection(msgspec.Struct, frozen=True, tag_field="op", tag="inspection"):
 async def look_closer(
     link: Link, kind: SensorKind, *, name: str | None = None, stream_s: float = STREAM_S
 ) -> Inspection:
-    """Read what a sensor says of itself, then listen to what it measures; takes 30 s at the very most.
+    """Read what a sensor says of itself, then listen to what it measures; holds the link for 30 s at most.
 
     Whatever the sensor does not say, refuses or garbles is left out and noted.
 
@@ -168,7 +168,7 @@ async def look_closer(
     if has_power:
         location = await reader.read("sensor_location", gatt.SENSOR_LOCATION, decode_sensor_location)
         features = await reader.read("power_features", gatt.CYCLING_POWER_FEATURE, decode_cycling_power_feature)
-    texts = {field: await reader.read(field, uuid, decode_text) for field, uuid in _TEXTS.items()}
+    texts = {field: await reader.read(field, uuid, _text) for field, uuid in _TEXTS.items()}
     async with asyncio.TaskGroup() as tasks:
         heart_rate = tasks.create_task(_heart_rate(link, stream_s)) if has_heart_rate else None
         power = tasks.create_task(_power(link, stream_s)) if has_power else None
@@ -300,6 +300,10 @@ async def _listen(link: Link, uuid: str, stream_s: float, take: Callable[[bytes]
         return (Ending.COMPLETE if now() >= until_s else Ending.SILENT), good, garbled
     except LinkError:
         return (Ending.LOST if good + garbled else Ending.REFUSED), good, garbled
+
+
+def _text(data: bytes) -> str | None:
+    return decode_text(data) or None
 
 
 def _warnings(
