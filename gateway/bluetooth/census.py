@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.bluetooth.evidence import Assignment, Evidence, Trackers
 from gateway.bluetooth.holder import Verdict, judge
-from gateway.bluetooth.identity import SensorKind, advertised_id, clean_name, model_of
+from gateway.bluetooth.identity import SensorKind, advertised_id, clean_name, model_of, sensor_id
 from gateway.bluetooth.inspection import NO_CONTACT, Inspection
 from gateway.bluetooth.links import half_power_warning
 from gateway.bluetooth.radio import Radio
@@ -74,8 +74,8 @@ class Census:
         assigned = self._assigned()
         sensors = self._sightings.sensors
         entries = [
-            self._entry(sensor_id, sensors.get(sensor_id), assigned.get(sensor_id, ()), radio, now_s)
-            for sensor_id in (*assigned, *(sensor_id for sensor_id in sensors if sensor_id not in assigned))
+            self._entry(own_id, sensors.get(own_id), assigned.get(own_id, ()), radio, now_s)
+            for own_id in (*assigned, *(own_id for own_id in sensors if own_id not in assigned))
         ]
         return sorted(entries, key=_rank)
 
@@ -93,14 +93,15 @@ class Census:
         assigned: dict[str, list[Assignment]] = {}
         for assignment in self._trackers.assignments():
             sensor = self._sightings.find(assignment.address, assignment.name)
-            assigned.setdefault(_expected_id(assignment) if sensor is None else sensor.id, []).append(assignment)
-        return {sensor_id: tuple(sorted(group, key=self._claim)) for sensor_id, group in assigned.items()}
+            expected_id = sensor_id(advertised_id(assignment.name), assignment.address)
+            assigned.setdefault(expected_id if sensor is None else sensor.id, []).append(assignment)
+        return {own_id: tuple(sorted(group, key=self._claim)) for own_id, group in assigned.items()}
 
     def _claim(self, assignment: Assignment) -> tuple[bool, bool]:
         return (not assignment.is_applied, not self._trackers.delivers(assignment.serial_number, assignment.kind))
 
     def _entry(
-        self, sensor_id: str, sensor: Sensor | None, assignments: tuple[Assignment, ...], radio: Radio, now_s: float
+        self, own_id: str, sensor: Sensor | None, assignments: tuple[Assignment, ...], radio: Radio, now_s: float
     ) -> Entry:
         kind = SensorKind.UNKNOWN if sensor is None else sensor.kind
         if kind is SensorKind.UNKNOWN and assignments:
@@ -126,7 +127,7 @@ class Census:
             both_for_s=self._both_for_s(sensor, now_s, is_both=where is Presence.SEEN and bool(delivers)),
             has_new_address=_has_new_address(sensor, assignment),
         )
-        return Entry(sensor_id, sensor, assignments, kind, where, judge(evidence), closer.inspection)
+        return Entry(own_id, sensor, assignments, kind, where, judge(evidence), closer.inspection)
 
     def _both_for_s(self, sensor: Sensor | None, now_s: float, *, is_both: bool) -> float:
         if sensor is None:
@@ -184,11 +185,6 @@ def _presence(sensor: Sensor | None, closer: Closer, radio: Radio, now_s: float)
         elif closer.until_s is not None:
             since_s = max(since_s, closer.until_s)
     return presence(sensor.reception.last_seen_s, sensor.reception.interval_s, since_s, now_s)
-
-
-def _expected_id(assignment: Assignment) -> str:
-    """The id that the book will give to a sensor that was never heard."""
-    return advertised_id(assignment.name) or f"sensor-{assignment.address.replace(':', '')}"
 
 
 def _is_worn(sensor: Sensor, at_s: float) -> bool | None:

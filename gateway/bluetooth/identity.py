@@ -96,6 +96,11 @@ def advertised_id(name: str | None) -> str | None:
     return _NO_SLUG.sub("-", name.lower()) if family.unit.fullmatch(name) else None
 
 
+def sensor_id(own_id: str | None, address: str) -> str:
+    """What a sensor is called in URLs, the same after a restart: its advertised ID, its address where it tells none."""
+    return own_id or f"sensor-{address.replace(':', '')}"
+
+
 def model_of(name: str | None) -> Model | None:
     """The model that a name belongs to; None if it is not known."""
     family = _family(clean_name(name))

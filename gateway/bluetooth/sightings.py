@@ -21,6 +21,7 @@ from gateway.bluetooth.identity import (
     clean_name,
     kind_of,
     model_of,
+    sensor_id,
 )
 from gateway.bluetooth.reception import Reception
 
@@ -113,8 +114,8 @@ class Sensor:
         "reception",
     )
 
-    def __init__(self, sensor_id: str, advertisement: Advertisement, now_s: float) -> None:
-        self.id = sensor_id
+    def __init__(self, own_id: str, advertisement: Advertisement, now_s: float) -> None:
+        self.id = own_id
         self.kind = SensorKind.UNKNOWN
         self.name: str | None = None
         self.model: Model | None = None
@@ -180,7 +181,6 @@ class Sightings:
         self._at: dict[str, Sensor] = {}
         self._shared_ids: set[str] = set()
         self._kept: frozenset[str] = frozenset()
-        self._told: frozenset[str] = frozenset()
         # When each was heard last, the longest silent first. A number that leads back to no address.
         self._others: OrderedDict[int, float] = OrderedDict()
 
@@ -189,13 +189,13 @@ class Sightings:
         """By their ids."""
         return MappingProxyType(self._sensors)
 
-    def heard(self, advertisement: Advertisement, now_s: float) -> Sensor | None:
-        """Enter an advertisement; None if it is only counted."""
+    def heard(self, advertisement: Advertisement, now_s: float) -> None:
+        """Enter an advertisement, or only count it."""
         self.counters.advertisements += 1
         sensor = self._at.get(advertisement.address)
         if sensor is not None and not sensor.reception.admits(now_s):
             self.counters.over_rate += 1
-            return None
+            return
         heart_rate = advertised_heart_rate(advertisement)
         description = hash(
             (advertisement.name, advertisement.services, advertisement.appearance, heart_rate is not None)
@@ -203,11 +203,10 @@ class Sightings:
         if sensor is None or sensor.description != description:
             sensor = self._identify(sensor, advertisement, now_s)
             if sensor is None:
-                return None
+                return
             sensor.describe(advertisement, description)
         sensor.reception.heard(advertisement.rssi_dbm, now_s)
         sensor.broadcast.heard(heart_rate, now_s)
-        return sensor
 
     def find(self, address: str, name: str | None) -> Sensor | None:
         """The sensor that somebody knows by an address, in normal form, and a name; the ID in the name counts more.
@@ -227,8 +226,8 @@ class Sightings:
         """These belong to a tracker and are not forgotten, until others are named."""
         self._kept = frozenset(ids)
 
-    def forget(self, now_s: float) -> list[str]:
-        """Forget what is nobody's and has been silent; returns the ids that are no longer valid since the last call."""
+    def forget(self, now_s: float) -> None:
+        """Forget what is nobody's and has been silent for too long; to be called every second or so."""
         for sensor in list(self._sensors.values()):
             if sensor.id not in self._kept and now_s - sensor.reception.last_seen_s >= FORGET_AFTER_S:
                 self._remove(sensor)
@@ -240,9 +239,6 @@ class Sightings:
             if len(bearers) == 1:
                 self._rename(bearers[0], shared_id)
         self._forget_others(now_s)
-        gone = self._told - self._sensors.keys()
-        self._told = frozenset(self._sensors)
-        return sorted(gone)
 
     def others(self, now_s: float) -> int:
         """How many more devices were in the air just now: unknown ones with passing addresses, and those refused."""
@@ -293,9 +289,9 @@ class Sightings:
         return sensor
 
     def _id_for(self, own_id: str | None, address: str) -> str:
-        if own_id is not None and own_id not in self._shared_ids:
-            return own_id
-        return f"{own_id or 'sensor'}-{address.replace(':', '')}"
+        if own_id in self._shared_ids:
+            return f"{own_id}-{address.replace(':', '')}"
+        return sensor_id(own_id, address)
 
     def _rename(self, sensor: Sensor, new_id: str) -> None:
         del self._sensors[sensor.id]
