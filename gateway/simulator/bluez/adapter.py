@@ -28,9 +28,21 @@ class Controller:
     name: str  # "hci0"
     address: str
     is_central: bool = True
-    is_powered: bool = True
+    is_on: bool = True  # what somebody chose
     is_blocked: bool = False  # rfkill
     scans_until_s: float = _NEVER  # a scan that a dead bluetoothd left behind
+
+    @property
+    def is_powered(self) -> bool:
+        """Whether it works."""
+        return self.is_on and not self.is_blocked
+
+    @property
+    def power_state(self) -> str:
+        """BlueZ's word for it."""
+        if self.is_blocked:
+            return "off-blocked"
+        return "on" if self.is_on else "off"
 
 
 class Adapter:
@@ -54,7 +66,8 @@ class Adapter:
             (INTERFACE, "RemoveDevice"): self._remove_device,
         }
         setters = {(INTERFACE, "Powered"): self._set_powered}
-        objects.add(self.path, Exported({INTERFACE: _properties(controller)}, methods, setters))
+        self._properties = _properties(controller)
+        objects.add(self.path, Exported({INTERFACE: self._properties}, methods, setters))
 
     @property
     def is_discovering(self) -> bool:
@@ -76,21 +89,13 @@ class Adapter:
 
     def power(self, *, is_on: bool) -> None:
         """Switch the controller on or off."""
-        if is_on == self.controller.is_powered:
-            return
-        self.controller.is_powered = is_on
-        if not is_on:
-            for device in tuple(self.devices.values()):
-                device.drop_link()
-            self._discoveries.clear()
-            self._filters.clear()
-            self._end_discovery()
-        self._change(Powered=Variant("b", is_on), PowerState=Variant("s", _power_state(self.controller)))
+        self.controller.is_on = is_on
+        self._power_changed()
 
     def block(self, *, is_blocked: bool) -> None:
         """Rfkill forbids the controller to send, or allows it again; it comes back as it was."""
         self.controller.is_blocked = is_blocked
-        self.power(is_on=not is_blocked)
+        self._power_changed()
 
     def forget(self, address: str) -> None:
         """The device goes from the bus, its link included."""
@@ -112,10 +117,10 @@ class Adapter:
         """Bluetoothd is gone: nobody is told, links end. The scan of one that was killed goes on for a while."""
         if is_scan_left and self._discoveries:
             self.controller.scans_until_s = self._loop.time() + SCAN_OUTLIVES_S
-        for timer in self._timers.values():
-            timer.cancel()
         for device in self.devices.values():
             device.died()
+        for timer in self._timers.values():
+            timer.cancel()
 
     def client_gone(self, client: str) -> None:
         """A connection to the bus has ended: so does its discovery."""
@@ -177,6 +182,15 @@ class Adapter:
         self.power(is_on=bool(value))
         call.answer()
 
+    def _power_changed(self) -> None:
+        if not self.controller.is_powered:
+            for device in tuple(self.devices.values()):
+                device.drop_link()
+            self._discoveries.clear()
+            self._filters.clear()
+            self._end_discovery()
+        self._change(**_power(self.controller))
+
     def _end_discovery(self) -> None:
         for device in self.devices.values():
             device.forget_signal()
@@ -212,14 +226,14 @@ class Adapter:
         else:
             self._timers[address] = self._loop.call_at(forget_s, self._silent, address)
 
-    def _change(self, **changed: Variant) -> None:
-        self._objects.change(self.path, INTERFACE, changed)
+    def _change(self, **properties: Variant) -> None:
+        changed = {name: value for name, value in properties.items() if self._properties[name] != value}
+        if changed:
+            self._objects.change(self.path, INTERFACE, changed)
 
 
-def _power_state(controller: Controller) -> str:
-    if controller.is_blocked:
-        return "off-blocked"
-    return "on" if controller.is_powered else "off"
+def _power(controller: Controller) -> Properties:
+    return {"Powered": Variant("b", controller.is_powered), "PowerState": Variant("s", controller.power_state)}
 
 
 def _properties(controller: Controller) -> Properties:
@@ -230,8 +244,7 @@ def _properties(controller: Controller) -> Properties:
         "Name": Variant("s", "gateway"),
         "Alias": Variant("s", "gateway"),
         "Class": Variant("u", 0),
-        "Powered": Variant("b", controller.is_powered),
-        "PowerState": Variant("s", _power_state(controller)),
+        **_power(controller),
         "Discoverable": Variant("b", False),
         "DiscoverableTimeout": Variant("u", 180),
         "Pairable": Variant("b", False),

@@ -260,6 +260,7 @@ async def test_an_adapter_is_pulled_out(bluez: FakeBluez) -> None:
 
 async def test_the_bus_dies(bus: Bus, bluez: FakeBluez) -> None:
     """Bleak notices, the scan is silent, and both bluetoothd and the scan have to be started anew."""
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # for a future that dbus_fast forgot about
     ears = Ears()
     await ears.scanner.start()
     bluez.hear(strap(), -60)
@@ -269,8 +270,11 @@ async def test_the_bus_dies(bus: Bus, bluez: FakeBluez) -> None:
     assert not bluez.is_running
     assert ears.known == []
     bluez.hear(strap(), -60)
-    with pytest.raises((OSError, EOFError)):
-        await ears.scanner.stop()
+    # On a dead connection dbus_fast fails or, where the number of its socket has another owner by now, waits for ever.
+    # Nevertheless it has to be called: otherwise the next scan calls back twice.
+    with pytest.raises((OSError, EOFError, TimeoutError)):
+        async with asyncio.timeout(5):
+            await ears.scanner.stop()
     await bluez.start()
     async with ears:
         bluez.hear(strap(), -61)
