@@ -26,7 +26,7 @@ METER_LINGERS_S = 300.0
 """How long a power meter goes on after the last turn of the crank."""
 
 # Path loss of a body-worn 2.4 GHz device in the open: at one metre, per decade of distance, and how much it varies.
-_AT_ONE_METRE_DBM, _PER_DECADE_DB, _FADING_DB = -58.0, 22.0, 3.5
+_AT_ONE_METRE_DBM, _PER_DECADE_DB, _FADING_DB = -60.0, 24.0, 3.5
 _MISSED_FRACTION = 0.05  # the radio is between two channels, or two advertisements collide
 _ADVERTISING_DELAY_S = 0.01  # Bluetooth Core: each event comes up to so much later, at random
 _MEASUREMENT_S = 1.0
