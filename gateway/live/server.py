@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,9 +88,8 @@ class LiveServer:
         app.router.add_get("/api/v1/gaps", self._gaps)
         app.router.add_get("/api/v1/counters", self._count)
         if self._sensors is not None:
-            view = self._sensors
-            app.router.add_get("/api/v1/sensors", lambda request: self._list_sensors(request, view))
-            app.router.add_post("/api/v1/sensors/{id}/inspect", lambda request: self._inspect(request, view))
+            app.router.add_get("/api/v1/sensors", partial(self._list_sensors, self._sensors))
+            app.router.add_post("/api/v1/sensors/{id}/inspect", partial(self._inspect, self._sensors))
         # Who hangs up wants no answer any more: a look at a sensor ends with its asker.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()
@@ -140,11 +140,11 @@ class LiveServer:
         except RequestError as error:
             raise web.HTTPBadRequest(**self._refusal(error.code, str(error))) from None
 
-    async def _list_sensors(self, request: web.Request, sensors: SensorsView) -> web.Response:
+    async def _list_sensors(self, sensors: SensorsView, request: web.Request) -> web.Response:
         self._check_origin(request)
         return _json(sensors.report())
 
-    async def _inspect(self, request: web.Request, sensors: SensorsView) -> web.Response:
+    async def _inspect(self, sensors: SensorsView, request: web.Request) -> web.Response:
         self._check_origin(request)
         try:
             wanted = parse_inspect(await request.read())
