@@ -10,6 +10,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from gateway.bluetooth.ears import ears
+from gateway.bluetooth.sensors import Sensors
+from gateway.bluetooth.sightings import Sightings
+from gateway.bridges import SensorUsers, ServedSensors
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.endpoints import table
 from gateway.config import Credentials, Settings
@@ -19,6 +23,7 @@ from gateway.fleet.roster import Tracker
 from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
+from gateway.pairing.readings import Readings
 from gateway.problems import Problems
 from gateway.service import Notifier, Watchdog
 from gateway.telemetry.channel import Wearer
@@ -45,6 +50,7 @@ class Gateway:
         claims: Which trackers are ours.
         problems: What is wrong now.
         cloud: The client of the Insiders cloud.
+        sensors: The straps and power meters in the air.
     """
 
     port: int
@@ -52,6 +58,7 @@ class Gateway:
     claims: Claims
     problems: Problems
     cloud: CloudClient
+    sensors: Sensors
 
 
 def roster(settings: Settings) -> tuple[Tracker, ...]:
@@ -115,6 +122,10 @@ async def running(
         )
         del saved  # it keeps the file's pages, as many as the rings have
         history = History(feed.channels, cloud, ring_minutes * _MINUTE_MS)
+        readings = Readings(cloud)
+        sightings = Sightings()
+        radio = ears(sightings.heard, settings.bluetooth.adapter, is_enabled=settings.bluetooth.enabled)
+        sensors = Sensors(radio, sightings, SensorUsers(feed.channels, readings), problems, board, _utc_ms)
         hub = Hub(
             channels=feed.channels,
             board=board,
@@ -126,7 +137,7 @@ async def running(
             is_clock_synced=is_clock_synced,
             reference_ms=cloud.utc_ms,
         )
-        server = LiveServer(hub, lambda: _counters(feed, history, cloud))
+        server = LiveServer(hub, lambda: _counters(feed, history, cloud), ServedSensors(sensors))
         is_orderly = False
         async with (
             server.listening(settings.live.host, settings.live.port, lambda: is_orderly) as port,
@@ -136,7 +147,10 @@ async def running(
                 tasks.create_task(claims.run(), name="claims"),
                 tasks.create_task(feed.run(watchdog.register("feed")), name="feed"),
                 tasks.create_task(history.run(watchdog.register("history")), name="history"),
-                tasks.create_task(_assign(claims, feed), name="claims to feed"),
+                tasks.create_task(readings.run(), name="sensors of trackers"),
+                tasks.create_task(radio.run(), name="radio"),
+                tasks.create_task(sensors.run(watchdog.register("sensors")), name="sensors"),
+                tasks.create_task(_assign(claims, feed, readings), name="claims to feed"),
                 tasks.create_task(
                     _tell_problems(problems, board, watchdog.register("board")), name="problems to board"
                 ),
@@ -144,7 +158,7 @@ async def running(
             ]
             notifier.ready(f"Live stream on port {port}, {len(wearers)} trackers configured")
             try:
-                yield Gateway(port, feed, claims, problems, cloud)
+                yield Gateway(port, feed, claims, problems, cloud, sensors)
                 is_orderly = True
             finally:
                 notifier.stopping()
@@ -162,11 +176,13 @@ def is_clock_synced(timesync: Path = Path("/run/systemd/timesync")) -> bool | No
     return (timesync / "synchronized").exists() if timesync.exists() else None
 
 
-async def _assign(claims: Claims, feed: Feed) -> None:
+async def _assign(claims: Claims, feed: Feed, readings: Readings) -> None:
     revision = 0
     while True:
         revision = await claims.changed(revision)
-        feed.assign(owned(claims.current))
+        ours = owned(claims.current)
+        feed.assign(ours)
+        readings.assign(ours)
 
 
 async def _tell_problems(problems: Problems, board: Board, beat: Callable[[], None]) -> None:

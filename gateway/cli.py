@@ -5,7 +5,8 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from rich.console import Console
 
 from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
-from gateway.live.client import DEFAULT_PORT, StreamError, fetch_gaps, stream_url
+from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
+from gateway.scan.closer import ScanError, closer
+from gateway.scan.screen import scan, scan_json
+from gateway.scan.sources import GatewaySource, Source
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
 from gateway.simulator.faults import Faults, profiles
@@ -43,7 +47,7 @@ def _explain(error: BaseException) -> int:
             return EXIT_CONFIG
         case StreamError():
             return _fail(f"{cause}.")
-        case SimulatorError():
+        case SimulatorError() | ScanError():
             return _fail(str(cause))
         case BrokenPipeError():
             # Our reader is gone, `| head` for example. Python must not try to flush into the pipe once more.
@@ -109,6 +113,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     gaps.add_argument("--all", action="store_true", dest="is_all", help="list every gap, however many there are")
     gaps.add_argument("--json", action="store_true", help="print what the gateway says, as JSON")
+    sensors = command("scan", "Show the straps and power meters in the air.")
+    sensors.add_argument(
+        "url",
+        nargs="?",
+        metavar="URL",
+        help="or host:port, or a port of this machine; default 8770, or this machine's own radio if nothing runs there",
+    )
+    sensors.add_argument("--closer", metavar="ID", help="connect to one and read what it says of itself")
+    sensors.add_argument("--json", action="store_true", help="print what is in the air, as JSON")
     tracker = command("trackers", "List, claim or release trackers in the cloud.")
     verbs = tracker.add_subparsers(dest="verb", required=True, metavar="VERB")
     readers = [run]
@@ -190,6 +203,44 @@ async def _gaps(options: argparse.Namespace) -> int:
     return 0
 
 
+async def _scan(options: argparse.Namespace) -> int:
+    console = Console()
+    if not options.json and options.closer is None and not console.is_terminal:
+        return _fail("The table needs a terminal: add --json for a pipe or a file.")
+    return await _until_stopped(_scanned(options, console))
+
+
+async def _scanned(options: argparse.Namespace, console: Console) -> None:
+    async with _sensor_source(options.url, console) as source:
+        if options.json or options.closer is not None:
+            await source.settle()
+        if options.closer is not None:
+            await closer(source, options.closer, console, is_json=options.json)
+        elif options.json:
+            await scan_json(source)
+        else:
+            await scan(source, console)
+
+
+@asynccontextmanager
+async def _sensor_source(typed: str | None, console: Console) -> AsyncIterator[Source]:
+    """Where to ask for sensors."""
+    url = stream_url(DEFAULT_URL if typed is None else typed)
+    try:
+        await fetch_sensors(url)
+    except NobodyThereError:
+        if typed is not None:
+            raise
+        from gateway.scan.own_radio import own_radio
+
+        if console.is_terminal:
+            console.print("No gateway runs here: listening with this machine's own radio.", style="dim")
+        async with own_radio() as source:
+            yield source
+    else:
+        yield GatewaySource(url)
+
+
 async def _trackers(options: argparse.Namespace) -> int:
     settings = load(_config(options))
     roster, console = app.roster(settings), Console()
@@ -266,6 +317,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, in
     "simulate": _simulate,
     "watch": _watch,
     "gaps": _gaps,
+    "scan": _scan,
     "trackers": _trackers,
     "config": _check,
 }

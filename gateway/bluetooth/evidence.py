@@ -14,7 +14,7 @@ class Assignment:
 
     Attributes:
         serial_number: Of the tracker.
-        athlete: Who wears it.
+        athlete: Who wears it; None if nobody in particular.
         number: Of the athlete's shirt; None if there is none.
         kind: Which of the tracker's two sensors this is: `SensorKind.HEART_RATE` or `SensorKind.POWER`.
         address: Of the sensor, lower case with colons.
@@ -23,7 +23,7 @@ class Assignment:
     """
 
     serial_number: str
-    athlete: str
+    athlete: str | None
     number: int | None
     kind: SensorKind
     address: str

@@ -31,14 +31,14 @@ class TrackerReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         serial_number: Of the tracker.
-        name: Of its athlete.
+        name: Of its athlete; None if nobody in particular wears it.
         number: Of its athlete's shirt; None if there is none.
         slot: Which of the tracker's two sensors it is, ``heart_rate`` or ``power``.
         is_applied: Whether the tracker listens to it; otherwise it shall, and has not taken it over yet.
     """
 
     serial_number: str
-    name: str
+    name: str | None
     number: int | None
     slot: str
     is_applied: bool

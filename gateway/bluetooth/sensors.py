@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Protocol
 
 from gateway.bluetooth.census import Census, Entry, reported
+from gateway.bluetooth.ears import Ears
 from gateway.bluetooth.evidence import Trackers
 from gateway.bluetooth.holder import Holder
-from gateway.bluetooth.inspection import Inspection, Link, LinkError, look_closer
+from gateway.bluetooth.inspection import Inspection, LinkError, look_closer
 from gateway.bluetooth.links import only_link_warning
 from gateway.bluetooth.radio import Radio, RadioError, RadioState
 from gateway.bluetooth.report import RadioReport, SensorReport, SensorsReport
 from gateway.bluetooth.sightings import Presence, Sensor, Sightings
 from gateway.bluetooth.telling import StateBoard, Telling
-from gateway.problems import Problems
 
 CONNECT_TIMEOUT_S = 15.0
 
@@ -24,15 +24,14 @@ TROUBLE_AFTER_S = 3.0
 _TURN_S = 1.0
 
 
-class Ears(Protocol):
-    """The radio, kept listening by somebody else: `gateway.bluetooth.supervisor.Supervisor`."""
+class Problems(Protocol):
+    """Where people are told what is wrong."""
 
-    @property
-    def radio(self) -> Radio:
-        """How it stands."""
+    def report(self, code: str, text: str, action: str, subject: str = "") -> None:
+        """Say that something is wrong."""
 
-    def connected(self, address: str, timeout_s: float) -> AbstractAsyncContextManager[Link]:
-        """A link with a device in the air, for the length of the block; raises `RadioError` and `LinkError`."""
+    def resolve(self, code: str, subject: str = "") -> None:
+        """Say that it is right again."""
 
 
 class InspectionRefused(Exception):  # noqa: N818 - a refusal is mostly no error

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -68,9 +67,6 @@ class Supervisor:
 
     async def run(self) -> None:
         """Listen for ever; ends by cancellation, and leaves neither a scan nor a link behind."""
-        if sys.platform != "linux":
-            self._say(Radio(RadioState.UNSUPPORTED))
-            await asyncio.Event().wait()
         try:
             async with asyncio.TaskGroup() as links:
                 self._links = links

@@ -56,6 +56,10 @@ class StreamError(ConnectionError):
     """The address answers, but is no live stream we can follow; trying again would change nothing."""
 
 
+class NobodyThereError(StreamError):
+    """Nothing listens at the address."""
+
+
 async def fetch_gaps(url: str) -> bytes:
     """The gaps that a gateway remembers: the JSON of `gateway.live.gaps.GapReport`.
 
@@ -129,7 +133,7 @@ async def _ask(
             status, form, body = answer.status, answer.content_type, await answer.read()
     except aiohttp.ClientConnectorError as error:
         reason = _unreachable(error, url)
-        raise StreamError(f"{reason[0].upper()}{reason[1:]}") from None
+        raise NobodyThereError(f"{reason[0].upper()}{reason[1:]}") from None
     except (aiohttp.ClientError, TimeoutError, OSError):
         raise StreamError(f"{asked.authority} did not answer in time or in full: try again") from None
     if status == _NOT_LOOPBACK:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import TextIO
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -47,7 +48,9 @@ class ScanError(Exception):
     """What was asked for cannot be done; a sentence says why and what to do."""
 
 
-async def closer(source: Source, wanted: str, console: Console, answers: TextIO = sys.stdin) -> None:
+async def closer(
+    source: Source, wanted: str, console: Console, answers: TextIO = sys.stdin, *, is_json: bool = False
+) -> None:
     """Look closer at one sensor and print what was found; ask first if a tracker may need its link.
 
     Args:
@@ -55,13 +58,17 @@ async def closer(source: Source, wanted: str, console: Console, answers: TextIO 
         wanted: Its id, address or name, or a part that only it has.
         console: Where to print; if it is a terminal, a question may be asked there.
         answers: Where the answer comes from.
+        is_json: Print what was found as JSON, and ask nothing.
 
     Raises:
         ScanError: If there is no such sensor, or it cannot be looked at.
         StreamError: If nobody answers.
     """
-    sensor = find((await source.report()).sensors, wanted)
-    if console.is_terminal:
+    report = await source.report()
+    if not report.sensors and report.radio.action:
+        raise ScanError(f"{report.radio.text}: {report.radio.action}.")
+    sensor = find(report.sensors, wanted)
+    if console.is_terminal and not is_json:
         console.print(Text(f"Looking closer at {called(sensor)}, which takes up to half a minute.", style="dim"))
     try:
         try:
@@ -69,8 +76,8 @@ async def closer(source: Source, wanted: str, console: Console, answers: TextIO 
         except RequestError as error:
             if error.code is not ErrorCode.LINK_NEEDED:
                 raise
-            if not (console.is_terminal and answers.isatty()):
-                raise ScanError(f"{error} In a terminal you would be asked.") from None
+            if is_json or not (console.is_terminal and answers.isatty()):
+                raise ScanError(f"{error} In a terminal, without --json, you would be asked.") from None
             console.print(Text(f"{error} Take it all the same? [y/N] "), end="")
             if (await _line_of(answers)).strip().lower() not in {"y", "yes"}:
                 console.print("Left alone.")
@@ -78,7 +85,7 @@ async def closer(source: Source, wanted: str, console: Console, answers: TextIO 
             found = await source.inspect(sensor.id, take_link=True)
     except RequestError as error:
         raise ScanError(str(error)) from None
-    console.print(block(sensor, found))
+    console.print(msgspec.json.encode(found).decode() if is_json else block(sensor, found), soft_wrap=is_json)
 
 
 def find(sensors: Sequence[SensorReport], wanted: str) -> SensorReport:

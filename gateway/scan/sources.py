@@ -17,6 +17,9 @@ class Source(Protocol):
     async def report(self) -> SensorsReport:
         """What is in the air; raises `StreamError` if nobody tells."""
 
+    async def settle(self) -> None:
+        """Wait until what is in the air can be told."""
+
     async def inspect(self, sensor_id: str, *, take_link: bool) -> Inspection:
         """Look closer at one; raises `RequestError` if that is refused, `StreamError` if nobody answers."""
 
@@ -31,6 +34,9 @@ class GatewaySource:
     async def report(self) -> SensorsReport:
         """What is in the air; raises `StreamError`."""
         return self._decode(await fetch_sensors(self._url), SensorsReport)
+
+    async def settle(self) -> None:
+        """A gateway has been listening all along."""
 
     async def inspect(self, sensor_id: str, *, take_link: bool) -> Inspection:
         """Look closer at one; raises `RequestError` and `StreamError`."""
