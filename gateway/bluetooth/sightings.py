@@ -33,7 +33,7 @@ ONE_DEVICE_S = 30.0
 battery or new firmware, or every 15 minutes; a device that is in the air is heard several times in it."""
 
 MOST_SENSORS = 1000
-"""What the book holds: more than the start of a marathon. The rest is refused, and those in it stay."""
+"""What the book holds, besides the sensors of trackers. More are refused: those in it stay, and are heard at once."""
 
 _MOST_UNKNOWN = 500
 """From here on, only devices of a known kind are taken in."""
@@ -223,7 +223,7 @@ class Sightings:
         return next((known for known in self._sensors.values() if address in known.former_addresses), None)
 
     def keep(self, ids: Collection[str]) -> None:
-        """These belong to a tracker and are not forgotten, until others are named."""
+        """These belong to a tracker, heard or not: they always find a place and keep it, until others are named."""
         self._kept = frozenset(ids)
 
     def forget(self, now_s: float) -> None:
@@ -274,18 +274,19 @@ class Sightings:
         return None
 
     def _enter(self, own_id: str | None, advertisement: Advertisement, now_s: float) -> Sensor | None:
-        is_unknown = kind_of(advertisement) is SensorKind.UNKNOWN
-        if is_unknown and not advertisement.address_kind.is_stable:
-            self.counters.others += 1
-            self._count_other(advertisement, now_s)
-            return None
-        if len(self._sensors) >= (_MOST_UNKNOWN if is_unknown else MOST_SENSORS):
-            self.counters.refused += 1
-            self._count_other(advertisement, now_s)
-            return None
+        new_id = self._id_for(own_id, advertisement.address)
+        if new_id not in self._kept:
+            is_unknown = kind_of(advertisement) is SensorKind.UNKNOWN
+            is_passing = is_unknown and not advertisement.address_kind.is_stable
+            is_full = len(self._sensors) >= (_MOST_UNKNOWN if is_unknown else MOST_SENSORS)
+            if is_passing or is_full:
+                self.counters.others += is_passing
+                self.counters.refused += not is_passing
+                self._count_other(advertisement, now_s)
+                return None
         self._others.pop(hash(advertisement.address), None)
-        sensor = Sensor(self._id_for(own_id, advertisement.address), advertisement, now_s)
-        self._sensors[sensor.id] = self._at[sensor.address] = sensor
+        sensor = Sensor(new_id, advertisement, now_s)
+        self._sensors[new_id] = self._at[sensor.address] = sensor
         return sensor
 
     def _id_for(self, own_id: str | None, address: str) -> str:

@@ -345,6 +345,24 @@ def test_unknown_devices_leave_room_for_sensors() -> None:
     assert heard(book, advertisement(A, H10, HEART_RATE), 0.0) is not None
 
 
+def test_a_full_book_takes_in_a_trackers_sensor_all_the_same() -> None:
+    book = Sightings()
+    for number in range(MOST_SENSORS + 10):
+        book.heard(advertisement(number, None, POWER), 0.0)
+    assert heard(book, advertisement(A, H10, HEART_RATE), 1.0) is None
+    book.keep([ID])
+    assert heard(book, advertisement(A, H10, HEART_RATE), 2.0) is book.sensors[ID]
+
+
+def test_a_trackers_sensor_that_hides_what_it_is_is_no_stranger() -> None:
+    book = Sightings()
+    band = advertisement(A, "band", address_kind=AddressKind.RESOLVABLE)
+    assert heard(book, band, 0.0) is None
+    book.keep(["sensor-a09e1a000001"])
+    assert heard(book, band, 1.0) is book.sensors["sensor-a09e1a000001"]
+    assert book.others(1.0) == 0
+
+
 def test_a_flood_that_claims_a_straps_id_does_not_take_its_address() -> None:
     book = Sightings()
     for second in range(60):
