@@ -14,6 +14,7 @@ from gateway.bluetooth.radio import Adapter, Backoff, Radio, RadioError, RadioSt
 from gateway.bluetooth.scanner import Scanner
 
 LOOK_S = 2.0
+LEAST_WAIT_S = 0.01
 CONFIRM_S = 2.0
 """How long a scan that was accepted may take to show."""
 
@@ -37,23 +38,16 @@ class Supervisor:
         radio: How the radio stands.
     """
 
-    def __init__(
-        self,
-        on_advertisement: Callable[[Advertisement, float], None],
-        adapter: str | None = None,
-        on_change: Callable[[Radio], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, on_advertisement: Callable[[Advertisement, float], None], adapter: str | None = None) -> None:
         """Creates it without a connection.
 
         Args:
             on_advertisement: Called with each advertisement and the event loop's time.
             adapter: The adapter to use, "hci0"; None for the best one.
-            on_change: Called with each change of `radio`.
         """
         self.radio = Radio(RadioState.STARTING, adapter)
         self._wanted = adapter
         self._on_advertisement = on_advertisement
-        self._on_change = on_change
         self._changed = asyncio.Event()
         self._adapters = Adapters(self._changed)
         self._scanner = Scanner(self._hear)
@@ -216,11 +210,12 @@ class Supervisor:
 
     async def _pause(self) -> None:
         """Wait for a change, the next look, or the next attempt."""
-        until_s = _now_s() + LOOK_S
+        wait_s = LOOK_S
         if self._is_ready and self._scan is None:
-            until_s = min(until_s, self._retry_s)
+            # A timer may be a little early; without a least wait there would be a rush of looks until it is time.
+            wait_s = min(wait_s, max(self._retry_s - _now_s(), LEAST_WAIT_S))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until_s):
+            async with asyncio.timeout(wait_s):
                 await self._changed.wait()
 
     def _hear(self, advertisement: Advertisement, now_s: float) -> None:
@@ -239,9 +234,9 @@ class Supervisor:
             self._say(replace(radio, state=RadioState.LISTENING, listening_since_s=_now_s()))
 
     def _say(self, radio: Radio) -> None:
-        if radio != self.radio:
-            self.radio = radio
-            self._on_change(radio)
+        if radio.state is not self.radio.state:
+            _LOG.debug("%s", radio.text)
+        self.radio = radio
 
 
 @dataclass(slots=True)

@@ -1,0 +1,434 @@
+"""The radio listens whatever happens to it: every failure, what is said of it, and how long until it hears again.
+
+Times are the event loop's, which is virtual: it passes only while the D-Bus is quiet.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.bluetooth.advertisement import UNKNOWN_RSSI_DBM
+from gateway.bluetooth.radio import RadioState
+from gateway.bluetooth.supervisor import LOOK_S, SILENT_S, Supervisor
+from gateway.simulator.bluez.bus import Bus, private_bus
+from gateway.simulator.bluez.calls import IN_PROGRESS, NOT_READY, Refusal
+from gateway.simulator.bluez.service import FakeBluez
+from tests.bluetooth.listening import ADDRESS, ADVERTISING_S, Listening, listening, now_s, on_the_air, running, strap
+
+pytestmark = pytest.mark.looptime
+
+SOON_S = 1.0
+"""After power-on and orderly restarts."""
+KERNEL_S = 12.0
+"""After bluetoothd was killed: its scan outlives it."""
+S = RadioState
+
+
+async def test_it_listens_at_once_and_says_with_what(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        assert await radio.recovery_s() < 0.5
+        assert radio.states == [S.LISTENING]
+        assert radio.radio.adapter == "hci0"
+        assert radio.radio.listening_since_s == pytest.approx(now_s(), abs=0.5)
+        await asyncio.sleep(60)
+        assert radio.states == [S.LISTENING]
+        assert len(radio.heard) == pytest.approx(60 / ADVERTISING_S, rel=0.02)
+
+
+async def test_nothing_is_left_scanning_when_it_ends(bluez: FakeBluez) -> None:
+    async with listening() as radio:
+        await radio.until(S.LISTENING)
+        assert bluez.is_discovering()
+    assert not bluez.is_discovering()
+
+
+async def test_power_off_is_said_at_once_and_power_on_is_heard_within_a_second(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+        bluez.power("hci0", is_on=False)
+        radio.forget()
+        await asyncio.sleep(0.1)
+        assert radio.radio.state is S.POWERED_OFF
+        assert radio.radio.listening_since_s is None
+        await asyncio.sleep(30)
+        assert radio.heard == []  # not even what bleak reports with the RSSI that is no more
+        bluez.power("hci0", is_on=True)
+        assert await radio.recovery_s() <= SOON_S
+        assert radio.states == [S.POWERED_OFF, S.LISTENING]
+
+
+async def test_a_power_cycle_between_two_looks_is_noticed(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await asyncio.sleep(15)
+        bluez.power("hci0", is_on=False)
+        bluez.power("hci0", is_on=True)
+        assert await radio.recovery_s() <= SOON_S
+
+
+async def test_rfkill_is_told_from_a_mere_power_off(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+        bluez.block("hci0")
+        await radio.until(S.BLOCKED, within_s=0.5)
+        assert "rfkill unblock" in radio.radio.action
+        await asyncio.sleep(30)
+        bluez.block("hci0", is_blocked=False)
+        assert await radio.recovery_s() <= SOON_S
+
+
+@pytest.mark.parametrize("away_s", [0.0, 0.3, 10.0, 100.0])
+async def test_an_orderly_restart_of_bluetoothd_costs_a_second(bluez: FakeBluez, away_s: float) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+        await bluez.terminate()
+        await asyncio.sleep(away_s)
+        if away_s:
+            assert radio.radio.state is S.NO_SERVICE
+        await bluez.start()
+        assert await radio.recovery_s() <= SOON_S
+
+
+@pytest.mark.parametrize("away_s", [0.1, 2.0, 30.0])
+async def test_a_killed_bluetoothd_costs_as_long_as_the_kernel_scans_on(bluez: FakeBluez, away_s: float) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+        radio.forget()
+        killed_s = now_s()
+        await bluez.kill()
+        await asyncio.sleep(away_s)
+        assert radio.states == [S.NO_SERVICE]
+        await bluez.start()
+        await radio.recovery_s()
+        assert now_s() - killed_s <= max(KERNEL_S, away_s + SOON_S)
+        assert radio.states == [S.NO_SERVICE, *([S.BUSY] if away_s < 10 else []), S.LISTENING]
+
+
+async def test_an_unplugged_adapter_is_said_and_taken_again_when_it_is_back(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+        radio.forget()
+        bluez.unplug("hci0")
+        await asyncio.sleep(30)
+        assert radio.states == [S.NO_ADAPTER]
+        assert radio.radio.action == "plug in a USB Bluetooth adapter"
+        bluez.plug("hci0")
+        assert await radio.recovery_s() <= SOON_S
+
+
+@pytest.mark.parametrize("away_s", [0.0, 30.0])
+async def test_the_death_of_the_bus_is_survived(bus: Bus, bluez: FakeBluez, away_s: float) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+        radio.forget()
+        lost_s = now_s()
+        await bus.kill()
+        await asyncio.sleep(away_s)
+        if away_s:
+            assert radio.states == [S.NO_BUS]
+        await bus.start()
+        await bluez.start()
+        await radio.recovery_s()
+        assert now_s() - lost_s <= max(KERNEL_S, away_s + LOOK_S + SOON_S)
+
+
+async def test_a_scan_that_ends_without_a_word_is_begun_anew(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await asyncio.sleep(15)
+        bluez._adapters["hci0"]._discoveries.clear()
+        bluez._adapters["hci0"]._end_discovery()
+        assert await radio.recovery_s() <= SOON_S
+
+
+async def test_a_scan_that_is_lost_in_silence_is_noticed_by_looking(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await asyncio.sleep(15)
+        # The property without its signal, as when a message was lost.
+        bluez._adapters["hci0"]._discoveries.clear()
+        bluez._objects._objects["/org/bluez/hci0"].interfaces["org.bluez.Adapter1"]["Discovering"].value = False
+        assert await radio.recovery_s() <= LOOK_S + SOON_S
+
+
+async def test_a_radio_that_is_busy_for_ever_is_said_and_tried_every_second(bluez: FakeBluez) -> None:
+    bluez.refuse("StartDiscovery", IN_PROGRESS)
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await asyncio.sleep(300)
+        assert radio.states == [S.BUSY]
+        assert "systemctl restart bluetooth" in radio.radio.action
+        bluez.obey("StartDiscovery")
+        assert await radio.recovery_s() <= 1.0 + SOON_S
+
+
+@pytest.mark.parametrize(
+    ("refusal", "state"),
+    [
+        (Refusal("org.bluez.Error.Failed", "Operation failed"), S.FAILED),
+        (Refusal("org.bluez.Error.NotAuthorized", "Operation not authorised"), S.DENIED),
+        (NOT_READY, S.POWERED_OFF),
+    ],
+)
+async def test_a_scan_that_is_refused_is_tried_every_three_seconds(
+    bluez: FakeBluez, refusal: Refusal, state: RadioState
+) -> None:
+    bluez.refuse("StartDiscovery", refusal)
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await asyncio.sleep(300)
+        assert radio.radio.state is state
+        bluez.obey("StartDiscovery")
+        assert await radio.recovery_s() <= 3.0 + SOON_S
+
+
+async def test_a_stop_that_is_refused_leaves_no_scan_behind(bluez: FakeBluez) -> None:
+    bluez.refuse("StopDiscovery", Refusal("org.bluez.Error.Failed", "Operation failed"))
+    async with listening() as radio:
+        await radio.until(S.LISTENING)
+    await asyncio.sleep(0.1)
+    assert not bluez.is_discovering()
+
+
+async def test_a_start_that_is_never_answered_is_said_and_leaves_no_scan_behind(bluez: FakeBluez) -> None:
+    bluez.hang("StartDiscovery")
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.until(S.FAILED, within_s=8.0)
+        assert radio.radio.text.endswith("no answer in time")
+        await asyncio.sleep(60)
+        assert radio.radio.state is S.FAILED
+        bluez.obey("StartDiscovery")
+        assert await radio.recovery_s() <= 5.0 + 3.0 + SOON_S
+
+
+async def test_a_service_that_hangs_is_said_and_its_scan_is_kept(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.until(S.LISTENING)
+        since_s = radio.radio.listening_since_s
+        bluez.hang("GetAll")
+        await radio.until(S.FAILED, within_s=LOOK_S + 6.0)
+        bluez.obey("GetAll")
+        await radio.until(S.LISTENING, within_s=LOOK_S + 6.0)
+        assert since_s is not None
+        assert radio.radio.listening_since_s is not None
+        assert radio.radio.listening_since_s > since_s
+        assert radio.states == [S.LISTENING, S.FAILED, S.LISTENING]
+
+
+async def test_a_scan_that_dies_as_soon_as_it_lives_is_not_hurried(bluez: FakeBluez) -> None:
+    """A radio with a loose contact costs a few attempts in ten seconds, not hundreds."""
+    async with listening() as radio:
+        attempts = 0
+        end_s = now_s() + 60
+        while now_s() < end_s:
+            if bluez.is_discovering():
+                attempts += 1
+                bluez._adapters["hci0"]._discoveries.clear()
+                bluez._adapters["hci0"]._end_discovery()
+            await asyncio.sleep(0.01)
+        assert 60 / 3 - 2 < attempts < 60 / 3 + 8
+        assert radio.states.count(S.LISTENING) <= attempts
+
+
+async def test_silence_is_said_and_the_scan_begun_anew_until_something_is_heard(
+    bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = Counted(bluez, "StartDiscovery", monkeypatch)
+    async with listening() as radio:
+        await radio.until(S.LISTENING)
+        await asyncio.sleep(SILENT_S - 1)
+        assert radio.radio.is_listening
+        await asyncio.sleep(1 + LOOK_S)
+        assert radio.states == [S.LISTENING, S.SILENT]
+        assert radio.radio.listening_since_s is None
+        assert bluez.is_discovering()
+        assert starts.calls == 2
+        await asyncio.sleep(3 * (SILENT_S + LOOK_S))
+        assert radio.states == [S.LISTENING, S.SILENT]
+        assert starts.calls == 5
+        bluez.hear(strap(), -60)
+        await radio.until(S.LISTENING, within_s=0.1)
+        assert radio.radio.listening_since_s == pytest.approx(now_s(), abs=0.1)
+
+
+async def test_one_device_every_minute_is_no_silence(bluez: FakeBluez) -> None:
+    async with listening() as radio:
+        await radio.until(S.LISTENING)
+        for _ in range(5):
+            bluez.hear(strap(), -60)
+            await asyncio.sleep(SILENT_S - 5)
+        assert radio.states == [S.LISTENING]
+
+
+async def test_a_silent_radio_that_is_replaced_listens_again_without_proof(bluez: FakeBluez) -> None:
+    async with listening() as radio:
+        await radio.until(S.SILENT, within_s=SILENT_S + 5)
+        bluez.unplug("hci0")
+        await radio.until(S.NO_ADAPTER)
+        bluez.plug("hci0")
+        await radio.until(S.LISTENING, within_s=1.0)
+
+
+async def test_the_service_may_come_long_after_the_gateway(bus: Bus) -> None:
+    async with listening() as radio:
+        await asyncio.sleep(300)
+        assert radio.states == [S.NO_SERVICE]
+        async with FakeBluez(bus.address).running() as bluez, on_the_air(bluez, strap()):
+            assert await radio.recovery_s() <= SOON_S
+
+
+async def test_a_radio_that_can_be_no_central_says_so(bus: Bus) -> None:
+    async with FakeBluez(bus.address, adapters=()).running() as bluez, listening() as radio:
+        await radio.until(S.NO_ADAPTER)
+        bluez.plug("hci0", is_central=False)
+        await radio.until(S.NO_CENTRAL)
+        bluez.plug("hci1")
+        await radio.until(S.LISTENING)
+        assert radio.radio.adapter == "hci1"
+
+
+async def test_without_permission_it_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with private_bus(deny=True) as bus, FakeBluez(bus.address).running():
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+        async with listening() as radio:
+            await _until_for_real(radio, S.DENIED)
+
+
+@pytest.mark.parametrize(
+    "address", ["unix:path=/nonexistent/dbus", "nonsense", "unix:nothing=1", "tcp:host=127.0.0.1,port=1"]
+)
+async def test_without_a_bus_it_runs_on(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+    async with listening() as radio:
+        await asyncio.sleep(300)
+        assert radio.states == [S.NO_BUS]
+
+
+async def test_a_bus_that_turns_us_away_is_a_matter_of_permission(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def reject(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"REJECTED EXTERNAL\r\n")
+        await writer.drain()
+        writer.close()
+
+    path = tmp_path / "bus"
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={path}")
+    async with await asyncio.start_unix_server(reject, path), listening() as radio:
+        await radio.until(S.DENIED)
+
+
+async def test_a_bus_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def stare(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    path = tmp_path / "bus"
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={path}")
+    async with await asyncio.start_unix_server(stare, path), listening() as radio:
+        await radio.until(S.NO_BUS, within_s=6.0)
+
+
+async def test_the_configured_adapter_is_used_and_no_other(bus: Bus) -> None:
+    async with FakeBluez(bus.address, adapters=("hci0", "hci1")).running() as bluez, listening("hci1") as radio:
+        await radio.until(S.LISTENING)
+        assert radio.radio.adapter == "hci1"
+        assert bluez.is_discovering("hci1")
+        assert not bluez.is_discovering("hci0")
+        bluez.unplug("hci1")
+        await radio.until(S.NO_ADAPTER)
+        assert radio.radio.text == "Bluetooth adapter hci1 is missing, there is hci0"
+        assert not bluez.is_discovering("hci0")
+
+
+async def test_another_adapter_takes_over_and_gives_back(bus: Bus) -> None:
+    async with FakeBluez(bus.address, adapters=("hci0", "hci1")).running() as bluez, listening() as radio:
+        await radio.until(S.LISTENING)
+        bluez.power("hci0", is_on=False)
+        await asyncio.sleep(SOON_S)
+        assert radio.radio.adapter == "hci1"
+        assert radio.radio.is_listening
+        bluez.power("hci0", is_on=True)
+        await asyncio.sleep(SOON_S)
+        assert radio.radio.adapter == "hci0"
+        assert bluez.is_discovering("hci0")
+        assert not bluez.is_discovering("hci1")
+
+
+async def test_an_advertisement_is_told_in_full(bluez: FakeBluez) -> None:
+    peripheral = strap()
+    peripheral.is_random = True
+    peripheral.address = "DE:AD:BE:EF:00:01"
+    peripheral.manufacturer_data = {0x006B: b"\x33\x00\x00\x38"}
+    peripheral.appearance, peripheral.tx_power = 833, 4
+    async with listening() as radio:
+        await radio.until(S.LISTENING)
+        bluez.hear(peripheral, -71)
+        await radio.recovery_s() if not radio.heard else None
+    advertisement = radio.heard[0][1]
+    assert advertisement.address == "de:ad:be:ef:00:01"
+    assert advertisement.address_kind == "static"
+    assert advertisement.name == "Polar H10 AE60D42F"
+    assert advertisement.rssi_dbm == -71
+    assert advertisement.services == frozenset(peripheral.services)
+    assert advertisement.manufacturer_data == {0x006B: b"\x33\x00\x00\x38"}
+    assert (advertisement.appearance, advertisement.tx_power_dbm) == (833, 4)
+
+
+async def test_a_device_that_tells_nothing_is_heard_too(bluez: FakeBluez) -> None:
+    """No filter hides a strap that does not advertise its service."""
+    bare = strap("a0:9e:1a:00:00:02")
+    bare.name, bare.services = None, ()
+    async with on_the_air(bluez, bare), listening() as radio:
+        await radio.recovery_s()
+    advertisement = radio.heard[0][1]
+    assert advertisement.name is None
+    assert advertisement.services == frozenset()
+    assert (advertisement.appearance, advertisement.tx_power_dbm) == (None, None)
+
+
+async def test_an_exception_of_the_listener_ends_nothing(bluez: FakeBluez) -> None:
+    heard = []
+
+    def fail(*_: object) -> None:
+        heard.append(now_s())
+        raise ZeroDivisionError
+
+    async with running(Supervisor(fail).run()), on_the_air(bluez, strap()):
+        await asyncio.sleep(5)
+    assert len(heard) > 20
+
+
+async def test_no_address_or_name_reaches_the_log(bluez: FakeBluez, caplog: pytest.LogCaptureFixture) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+        await bluez.kill()
+        await bluez.start()
+        await radio.recovery_s()
+        bluez.power("hci0", is_on=False)
+        await asyncio.sleep(1)
+    text = caplog.text.upper()
+    for secret in (ADDRESS, ADDRESS.replace(":", "_"), "AE60D42F"):
+        assert secret.upper() not in text
+    assert all(advertisement.rssi_dbm > UNKNOWN_RSSI_DBM for _, advertisement in radio.heard)
+
+
+class Counted:
+    """How often clients have called a method so far."""
+
+    def __init__(self, bluez: FakeBluez, member: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls = 0
+        original = bluez._disobedience
+
+        def count(called: str) -> object:
+            self.calls += called == member
+            return original(called)
+
+        monkeypatch.setattr(bluez, "_disobedience", count)
+
+
+async def _until_for_real(radio: Listening, state: RadioState) -> None:
+    """Where nothing waits for the bus, virtual time passes without it."""
+    for _ in range(20_000):
+        if radio.radio.state is state:
+            return
+        await asyncio.sleep(0)
+    pytest.fail(f"it is {radio.radio.state}, after {os.times().elapsed:.0f} s")
