@@ -42,16 +42,20 @@ class Air:
 
     def __init__(self, *sensors: SensorReport, refusal: RequestError | None = None) -> None:
         self.sensors, self.refusal = sensors, refusal
+        self.found = FOUND
         self.asked: list[tuple[str, bool]] = []
 
     async def report(self) -> SensorsReport:
         return report(*self.sensors)
 
+    async def settle(self) -> None:
+        pass
+
     async def inspect(self, sensor_id: str, *, take_link: bool) -> Inspection:
         self.asked.append((sensor_id, take_link))
         if self.refusal is not None and not (take_link and self.refusal.code is ErrorCode.LINK_NEEDED):
             raise self.refusal
-        return FOUND
+        return self.found
 
 
 @contextmanager
@@ -189,6 +193,18 @@ async def test_the_question_can_be_left_with_ctrl_c() -> None:
         async with asyncio.timeout(0.01):
             await closer(air, "AE60", screen, answers)
     assert [taken for _, taken in air.asked] == [False]
+
+
+async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> None:
+    """In a terminal too, with what a device says of itself as it says it."""
+    air, (screen, out) = Air(sensor()), console(is_terminal=True)
+    air.found = inspection(model="[bold]H10[/] :smile:" * 9)
+    await closer(air, "AE60", screen, is_json=True)
+    assert msgspec.json.decode(out.getvalue(), type=Inspection) == air.found
+    assert out.getvalue().count("\n") == 1
+    air.refusal = RequestError(ErrorCode.LINK_NEEDED, WARNING)
+    with terminal(b"y\n") as answers, pytest.raises(ScanError, match="SIM-0001 gets nothing"):
+        await closer(air, "AE60", screen, answers, is_json=True)
 
 
 async def test_a_refusal_is_told_in_the_words_of_who_refuses() -> None:

@@ -246,6 +246,9 @@ class Told:
             raise answer
         return answer
 
+    async def settle(self) -> None:
+        pass
+
     async def inspect(self, sensor_id: str, *, take_link: bool) -> Inspection:
         raise NotImplementedError
 

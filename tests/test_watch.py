@@ -336,6 +336,17 @@ def test_a_name_is_shown_as_it_is_written(name: str) -> None:
     assert name in drawn(board)[0]
 
 
+def test_what_is_said_of_sensors_and_of_the_radio_changes_nothing_about_athletes() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)))
+    before = screen(board)
+    sensor: Message = {"id": "polar-h10-ae60d42f", "name": "Polar H10 AE60D42F", "kind": "heart_rate", "tracker": None}
+    for value in ("seen", "quiet", "gone", "unknown", "forgotten"):
+        board.take({"op": "state", "key": "sensor/polar-h10-ae60d42f", "value": value, **sensor}, [], NOW_MS)
+    board.take({"op": "state", "key": "sensor/x", "value": "forgotten"}, [], NOW_MS)
+    board.take({"op": "state", "key": "bluetooth", "value": "powered_off", "adapter": "hci0"}, [], NOW_MS)
+    assert screen(board) == before
+
+
 def test_another_run_of_the_gateway_knows_nothing_of_the_problems_and_gaps_of_the_last() -> None:
     board = scoreboard(run_of((999_000, 5.0, 151)))
     board.take({"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS}, [], NOW_MS)

@@ -85,7 +85,10 @@ async def closer(
             found = await source.inspect(sensor.id, take_link=True)
     except RequestError as error:
         raise ScanError(str(error)) from None
-    console.print(msgspec.json.encode(found).decode() if is_json else block(sensor, found), soft_wrap=is_json)
+    if is_json:
+        console.file.write(msgspec.json.encode(found).decode() + "\n")
+    else:
+        console.print(block(sensor, found))
 
 
 def find(sensors: Sequence[SensorReport], wanted: str) -> SensorReport:
