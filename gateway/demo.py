@@ -1,10 +1,12 @@
-"""A simulated cloud and the real gateway together on this machine, to be looked at."""
+"""A simulated cloud, simulated sensors in the air and the real gateway together on this machine, to be looked at."""
 
 import asyncio
+import os
 import shlex
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,15 +17,18 @@ from gateway import app
 from gateway.config import Credentials, Settings
 from gateway.gaps import show_gaps
 from gateway.simulator import server as simulator
+from gateway.simulator.bluez.bus import BusError
 from gateway.simulator.clock import steady_epoch_ms
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
+from gateway.simulator.team_sensors import sensors_in_the_air
 from gateway.watch import watch
 
 MOBILE_LINK = Faults(latency_ms=80, latency_jitter_ms=40)
 """A cloud that answers at once is none; what else can go wrong is off until somebody switches it on."""
 
 _NAME = "insiders-gateway"
+_SYSTEM_BUS = "DBUS_SYSTEM_BUS_ADDRESS"
 
 # Invented people; the simulator knows trackers only.
 _ATHLETES = (
@@ -61,17 +66,36 @@ async def demo(
     """
     cloud = SimulatedCloud(trackers, seed, faults, steady_epoch_ms())
     with TemporaryDirectory(prefix="insiders-gateway-demo-") as state_dir:  # no demo goes on where another one ended
-        async with simulator.running(cloud) as served:
-            settings = _settings(cloud, served, port, source, state_dir)
+        async with simulator.running(cloud) as served, _air(cloud) as no_sensors:
+            settings = _settings(cloud, served, port, source, state_dir, has_sensors=not no_sensors)
             credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
             async with app.running(settings, credentials, {}) as gateway:
                 url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
                 opening = _opening(trackers, duration_s, f"127.0.0.1:{gateway.port}", served.control_url)
-                console.print(opening, highlight=False, soft_wrap=True)
+                console.print(opening, *filter(None, [no_sensors]), sep="\n", highlight=False, soft_wrap=True)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(duration_s):
                         await _shown(url, stop, console)
                 await show_gaps(url, console)
+
+
+@asynccontextmanager
+async def _air(cloud: SimulatedCloud) -> AsyncIterator[str]:
+    """Let this process hear simulated sensors instead of the machine's radio; gives a sentence why there are none."""
+    try:
+        async with sensors_in_the_air(cloud) as address:
+            before = os.environ.get(_SYSTEM_BUS)
+            os.environ[_SYSTEM_BUS] = address
+            try:
+                yield ""
+            finally:
+                os.environ.pop(_SYSTEM_BUS)
+                if before is not None:
+                    os.environ[_SYSTEM_BUS] = before
+            return
+    except BusError as error:
+        reason = str(error)
+    yield reason
 
 
 async def _shown(url: str, stop: asyncio.Event, console: Console) -> None:
@@ -92,6 +116,7 @@ def _opening(trackers: int, duration_s: float | None, authority: str, control_ur
         f"  {command} watch {authority}\n"
         f"  {command} watch --json {authority}\n"
         f"  {command} gaps {authority}\n"
+        f"  {command} scan {authority}\n"
         f"  curl http://{authority}/api/v1/counters\n"
         "The simulated cloud, its trackers and what can go wrong:\n"
         f"  {control_url}state\n"
@@ -109,7 +134,13 @@ def _command() -> str:
 
 
 def _settings(
-    cloud: SimulatedCloud, served: simulator.RunningCloud, port: int, source: str, state_dir: str
+    cloud: SimulatedCloud,
+    served: simulator.RunningCloud,
+    port: int,
+    source: str,
+    state_dir: str,
+    *,
+    has_sensors: bool,
 ) -> Settings:
     return Settings.model_validate(
         {
@@ -122,6 +153,7 @@ def _settings(
                 "client_id": simulator.CLIENT_ID,
             },
             "telemetry": {"source": source},
+            "bluetooth": {"enabled": has_sensors},
             "live": {"port": port},
             "trackers": [
                 {
