@@ -135,7 +135,7 @@ class Scanner:
 
     def _take(self, device: BLEDevice, data: AdvertisementData) -> None:
         """Pass on what is an advertisement; bleak calls with every change of what BlueZ knows of a device."""
-        properties = device.details["props"]
+        _, properties = data.platform_data  # what `device` has is of the first time
         now_s = asyncio.get_running_loop().time()
         is_linked = bool(properties.get("Connected") or properties.get("ServicesResolved"))
         address = normal_form(device.address)
