@@ -134,6 +134,16 @@ def test_the_id_is_whole_again_when_one_device_is_left() -> None:
     assert book.sensors[ID].address == address(B)
 
 
+def test_an_id_that_was_shared_once_is_whole_when_all_have_left() -> None:
+    book = Sightings()
+    for second in range(10):
+        book.heard(advertisement(A, H10, HEART_RATE), second)
+        book.heard(advertisement(B, H10, HEART_RATE), second)
+    book.forget(100.0)
+    book.heard(advertisement(C, H10, HEART_RATE), 101.0)
+    assert ids(book) == [ID]
+
+
 def test_a_sensor_that_tells_its_name_late_gets_its_id_then() -> None:
     book = Sightings()
     book.heard(advertisement(A, None, HEART_RATE), 0.0)
