@@ -146,11 +146,9 @@ def test_what_nobody_is_called_is_said_to_be_nobody(wanted: str) -> None:
 
 
 def test_what_several_are_called_names_them() -> None:
-    with pytest.raises(
-        ScanError, match=r"'H10' may be polar-h10-ae60d42f, polar-h10-0b1c2d3e, .*: give one of these\."
-    ):
-        find(AIR, "H10")
-    with pytest.raises(ScanError, match="and others"):
+    with pytest.raises(ScanError, match=r"'AE60' may be S1-ae60 or S2-ae60: give one of these\."):
+        find([sensor("S1", id="S1-ae60"), sensor("S2", id="S2-ae60"), *AIR[1:]], "AE60")
+    with pytest.raises(ScanError, match="may be s0, s1, s2, s3 or others: "):
         find([sensor(f"S{number}") for number in range(5)], "S")
 
 

@@ -108,8 +108,8 @@ def find(sensors: Sequence[SensorReport], wanted: str) -> SensorReport:
     if not sought or not matches:
         raise ScanError(f"No sensor is called {plain(wanted)!r}: `insiders-gateway scan` shows those there are.")
     if len(matches) > 1:
-        some = ", ".join(sensor.id for sensor in matches[:4]) + (" and others" if len(matches) > 4 else "")
-        raise ScanError(f"{plain(wanted)!r} may be {some}: give one of these.")
+        ids = [*(sensor.id for sensor in matches[:4]), *(["others"] if len(matches) > 4 else [])]
+        raise ScanError(f"{plain(wanted)!r} may be {', '.join(ids[:-1])} or {ids[-1]}: give one of these.")
     return matches[0]
 
 
