@@ -81,8 +81,10 @@ class Airspace:
         while self._agenda and self._agenda[0][0] <= now_s:
             due_s, _, station, step = heapq.heappop(self._agenda)
             if self._stations.get(station.device) is station:
+                interval_s = step(station, now_s)
+                next_s = due_s + interval_s
                 # What was slept through is not made up for.
-                self._plan(max(due_s + step(station, now_s), now_s), station, step)
+                self._plan(next_s if next_s > now_s else now_s + interval_s, station, step)
         return self._agenda[0][0] if self._agenda else math.inf
 
     # --- what happens -------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ WHOOP = Model(
 )  # fmt: skip
 ASSIOMA_LEFT = Model(
     "ASSIOMA", "Favero Electronics", "4.98", "ASSIOMA{digits:05d}L", "e8:fe:6e", CrankLocation.LEFT_PEDAL, 0.25,
-    links=2, power=_PEDAL | PowerFeature.DISTRIBUTED,
+    links=2, power=_PEDAL | PowerFeature.NOT_DISTRIBUTED,
 )  # fmt: skip
 ASSIOMA_RIGHT = Model(
     "ASSIOMA", "Favero Electronics", "4.98", "ASSIOMA{digits:05d}R", "e8:fe:6f", CrankLocation.RIGHT_PEDAL, 0.25,

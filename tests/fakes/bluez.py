@@ -62,4 +62,7 @@ if __name__ == "__main__":
     try:
         asyncio.run(main())
     except* (BusError, ScriptError) as errors:
-        sys.exit(str(errors.exceptions[0]))
+        error: BaseException = errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        sys.exit(str(error))

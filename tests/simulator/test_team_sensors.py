@@ -1,0 +1,211 @@
+"""The sensors of a team: who is in the air, and what the trackers record of it."""
+
+import asyncio
+import shutil
+from collections import Counter
+from typing import Any
+
+import pytest
+from bleak import BleakScanner
+
+from gateway.simulator.airspace import Airspace
+from gateway.simulator.bluez.bus import BusError
+from gateway.simulator.cloud import SimulatedCloud
+from gateway.simulator.faults import Faults
+from gateway.simulator.sensor_models import Unit, meter, strap
+from gateway.simulator.team_sensors import FORGOTTEN, SNATCHED, SNATCHED_AT_S, SPARES, Team, sensors_in_the_air
+from tests.bluetooth.conftest import close_bleak
+from tests.fakes.quiet_bus import quiet_bus
+from tests.simulator.bench import LoopClock, ManualClock
+from tests.simulator.test_airspace import Radio
+
+TRACKERS = 12
+
+
+class Ground:
+    """A team of twelve, and one clock for cloud and air."""
+
+    def __init__(self, trackers: int = TRACKERS) -> None:
+        self.clock = ManualClock()
+        self.cloud = SimulatedCloud(trackers, 7, Faults(initially_owned=trackers), self.clock)
+        self.radio = Radio()
+        self.air = Airspace(self.radio, self.now_s)
+        self.team = Team(self.cloud, self.air, self.now_s)
+        self.ids = [device.device_id for device in self.cloud.devices]
+
+    def now_s(self) -> float:
+        return self.clock() / 1000
+
+    def wait(self, seconds: int) -> Counter[str]:
+        """Let time pass; how often each name was heard."""
+        before = len(self.radio.heard)
+        for _ in range(seconds):
+            self.team.look()
+            for _ in range(20):
+                self.clock.advance(0.05)
+                self.air.advance(self.now_s())
+        return Counter(peripheral.name or "" for peripheral, _ in self.radio.heard[before:])
+
+    def recorded(self, place: int) -> dict[str, Any]:
+        """What was in the rows of a second, three seconds ago."""
+        now_ms = self.clock()
+        rows = self.cloud.truth(self.ids[place], now_ms - 4000, now_ms - 3000)
+        assert rows
+        return {key: value for row in rows for key, value in row.items()}
+
+    def pair(self, place: int, unit: Unit) -> None:
+        """Assign a strap to a tracker, and start it anew."""
+        pairing = {"mac_address": unit.address, "name": unit.name}
+        self.cloud.bluetooth(self.ids[place]).change({"pairing_1": pairing}, self.cloud.faults)
+        self.cloud.restart(self.ids[place])
+
+
+@pytest.fixture(scope="module")
+def later() -> Ground:
+    """The beginning is over, and the phone has taken the strap."""
+    ground = Ground()
+    ground.wait(40)
+    return ground
+
+
+@pytest.fixture
+def ground() -> Ground:
+    ground = Ground()
+    ground.wait(5)
+    return ground
+
+
+def test_the_cloud_has_the_sensors_that_are_in_the_air_paired() -> None:
+    ground = Ground()
+    for place, device_id in enumerate(ground.ids):
+        pairings = ground.cloud.bluetooth(device_id).current(ground.clock())
+        units = [unit for unit in (strap(place), meter(place)) if unit is not None]
+        assert list(pairings.values()) == [{"mac_address": unit.address, "name": unit.name} for unit in units]
+
+
+def test_what_a_tracker_holds_is_not_in_the_air_unless_it_has_links_to_spare(later: Ground) -> None:
+    heard = later.wait(10)
+    for place in range(TRACKERS):
+        for unit in filter(None, (strap(place), meter(place))):
+            is_heard = unit.model.links > 1
+            assert bool(heard[unit.name]) is is_heard, unit.name
+    assert heard[strap(0).name], "the dual-link strap"
+    assert all(heard[spare.name] for spare in SPARES)
+    assert heard[""], "phones"
+
+
+def test_every_tracker_records_its_athlete_but_for_two(later: Ground) -> None:
+    lacking = [place for place in range(TRACKERS) if "ecg.hr" not in later.recorded(place)]
+    assert lacking == [SNATCHED, FORGOTTEN]
+    riders = [place for place in range(TRACKERS) if "pwr.pwr_instantpower" in later.recorded(place)]
+    assert riders == [1, 3, 5, 7, 9, 11]
+
+
+def test_the_snatched_strap_is_in_the_air_until_the_phone_has_it() -> None:
+    ground = Ground()
+    name = strap(SNATCHED).name
+    assert ground.wait(int(SNATCHED_AT_S))[name] > 15
+    assert ground.wait(2)[name] <= 1
+    assert ground.wait(10)[name] == 0
+
+
+def test_the_forgotten_strap_is_never_heard() -> None:
+    assert Ground().wait(60)[strap(FORGOTTEN).name] == 0
+
+
+@pytest.mark.parametrize("place", [4, 9])
+def test_what_a_tracker_held_is_back_within_seconds_after_it_was_switched_off(ground: Ground, place: int) -> None:
+    units = [unit for unit in (strap(place), meter(place)) if unit is not None]
+    ground.cloud.set_power(ground.ids[place], on=False)
+    heard = ground.wait(4)
+    assert all(heard[unit.name] >= 2 for unit in units)
+    ground.cloud.set_power(ground.ids[place], on=True)
+    ground.wait(2)
+    heard = ground.wait(10)
+    assert all(heard[unit.name] == 0 for unit in units if unit.model.links == 1)
+    assert "ecg.hr" in ground.recorded(place)
+
+
+def test_a_tracker_that_is_paired_anew_lets_go_of_one_strap_and_takes_the_other(ground: Ground) -> None:
+    spare = SPARES[0]
+    assert ground.wait(10)[spare.name]
+    ground.pair(4, spare)
+    ground.wait(2)
+    heard = ground.wait(10)
+    assert heard[spare.name] == 0
+    assert heard[strap(4).name] >= 8
+    assert ground.recorded(4)["ecg.hr"] == pytest.approx(ground.cloud.athlete(4).heart_rate, abs=8), "she wears it now"
+
+
+def test_a_tracker_paired_with_the_strap_of_another_athlete_records_that_ones_heart(ground: Ground) -> None:
+    """And the other's tracker, switched on later, does not get it any more."""
+    ground.cloud.set_power(ground.ids[4], on=False)
+    ground.pair(8, strap(4))
+    ground.wait(10)
+    ground.cloud.set_power(ground.ids[4], on=True)
+    ground.wait(10)
+    first_ms = ground.cloud.delivery(ground.ids[8]).first_ms
+    of: dict[int, list[int | None]] = {4: [], 8: []}
+    recorded = []
+    for _ in range(20):
+        ground.wait(3)
+        row = ground.recorded(8)
+        recorded.append(row["ecg.hr"])
+        for place, rates in of.items():
+            rates.append(ground.cloud._world.second(place, (row["ecg.timestamp"] - first_ms) // 1000).heart_rate)
+    assert recorded == of[4] != of[8]
+    assert "ecg.hr" not in ground.recorded(4)
+
+
+def test_a_strap_in_the_place_of_a_power_meter_is_no_power_meter(ground: Ground) -> None:
+    pairing = {"mac_address": SPARES[0].address.upper(), "name": SPARES[0].name}
+    ground.cloud.bluetooth(ground.ids[5]).change({"pairing_2": pairing}, ground.cloud.faults)
+    ground.cloud.restart(ground.ids[5])
+    assert ground.wait(10)[SPARES[0].name] >= 7
+    assert "pwr.pwr_instantpower" not in ground.recorded(5)
+
+
+def test_a_team_of_one_has_no_story_and_spare_straps_all_the_same() -> None:
+    ground = Ground(trackers=1)
+    heard = ground.wait(30)
+    assert "ecg.hr" in ground.recorded(0)
+    assert heard.keys() >= {strap(0).name, SPARES[0].name, SPARES[1].name}
+
+
+# --- on a bus ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.looptime
+async def test_a_scanner_on_the_address_hears_the_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real bleak, in virtual time; the bus is gone afterwards."""
+    cloud = SimulatedCloud(TRACKERS, 7, Faults(), LoopClock())
+    names: Counter[str | None] = Counter()
+    async with sensors_in_the_air(cloud) as address:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+        with quiet_bus(address):
+            async with BleakScanner(lambda device, _: names.update([device.name])):
+                await asyncio.sleep(SNATCHED_AT_S - 2)
+                assert names[strap(SNATCHED).name] > 10
+                assert names[strap(0).name] > 10
+                assert names[strap(4).name] <= 1
+                await asyncio.sleep(3)
+                names.clear()
+                await asyncio.sleep(5)
+                assert names[strap(SNATCHED).name] == 0
+            await close_bleak()
+    with pytest.raises(OSError):
+        await asyncio.open_unix_connection(address.removeprefix("unix:path="))
+
+
+async def test_what_the_block_raises_comes_out_as_it_is() -> None:
+    cloud = SimulatedCloud(1, 7, Faults(), ManualClock())
+    with pytest.raises(OSError, match="the port is taken"):
+        async with sensors_in_the_air(cloud):
+            raise OSError("the port is taken")
+
+
+async def test_without_a_dbus_daemon_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(BusError, match="dbus"):
+        async with sensors_in_the_air(SimulatedCloud(1, 7, Faults(), ManualClock())):
+            pass
