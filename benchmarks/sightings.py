@@ -44,9 +44,9 @@ def air() -> list[Heard]:
                 service_uuids=[HEART_RATE_SERVICE, uuid16(0x180F)],
                 tx_power=None,
                 rssi=chance.randint(-80, -60),
-                platform_data=(),
+                platform_data=(f"/org/bluez/hci0/dev_{address.replace(':', '_')}", properties),
             )
-            device = BLEDevice(address, data.local_name, {"props": properties})
+            device = BLEDevice(address, data.local_name, {})
             heard.append((event / PER_S + strap / STRAPS / PER_S, device, data))
     return heard
 
