@@ -94,7 +94,7 @@ def test_what_was_found_is_a_short_block() -> None:
     [
         (PowerStream(Ending.COMPLETE, 10, 0, 243, 92), "243 W, 10 measurements, 92 rpm"),
         (PowerStream(Ending.SILENT, 3, 2, -5, None), "-5 W, 3 measurements, 2 not readable, then silence"),
-        (PowerStream(Ending.LOST, 0, 0, None, None), "0 measurements, then the link was lost"),
+        (PowerStream(Ending.LOST, 1, 0, None, None), "1 measurement, then the link was lost"),
         (PowerStream(Ending.REFUSED, 0, 0, None, None), "0 measurements, it sends none"),
     ],
 )

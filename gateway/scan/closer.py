@@ -14,7 +14,7 @@ from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, Po
 from gateway.bluetooth.report import SensorReport
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.scan.sources import Source
-from gateway.scan.words import NOT_KNOWN, WIDTH, called, plain
+from gateway.scan.words import NOT_KNOWN, WIDTH, called, counted, plain
 
 _FOUND = {
     "battery_percent": "Battery",
@@ -143,17 +143,17 @@ def block(sensor: SensorReport, found: Inspection) -> Text:
 
 
 def _heart_rate(stream: HeartRateStream) -> str:
-    parts = [f"{stream.measurements} measurements"]
+    parts = [counted(stream.measurements, "measurement")]
     if stream.median_bpm is not None:
         parts.insert(0, f"{stream.median_bpm} bpm ({stream.lowest_bpm} to {stream.highest_bpm})")
     if stream.is_contact is not None:
         parts.append("skin contact" if stream.is_contact else "no skin contact")
-    parts.append(f"{stream.rr_intervals} beats timed")
+    parts.append(f"{counted(stream.rr_intervals, 'beat')} timed")
     return _stream(parts, stream.garbled, stream.ending)
 
 
 def _power(stream: PowerStream) -> str:
-    parts = [f"{stream.measurements} measurements"]
+    parts = [counted(stream.measurements, "measurement")]
     if stream.mean_w is not None:
         parts.insert(0, f"{stream.mean_w} W")
     if stream.cadence_rpm is not None:

@@ -9,7 +9,7 @@ from textwrap import wrap
 from rich.text import Text
 
 from gateway.bluetooth.report import SensorReport, SensorsReport
-from gateway.scan.words import KINDS, NOT_KNOWN, WIDTH, name_of, plain, wrapped
+from gateway.scan.words import KINDS, NOT_KNOWN, WIDTH, counted, name_of, plain, wrapped
 
 _HEADS = ("Sensor", "Kind", "Signal", "Batt", "bpm", "Athlete", "State", "Seen")
 _WIDTHS = (22, 5, 9, 4, 3, 14, 10, 6)
@@ -81,9 +81,8 @@ def _above(report: SensorsReport, groups: Mapping[str, Sequence[SensorReport]], 
     if radio.state == _LISTENING:
         known = sum(len(sensors) for heading, sensors in groups.items() if heading != _OTHERS)
         needing = known - len(groups.get(_WELL, ()))
-        count = f"{known} sensor{'' if known == 1 else 's'}"
         need = f"{needing} need{'s' if needing == 1 else ''} you" if needing else "nothing to do"
-        yield from wrapped(f"{radio.text}. {count}, {need}.", "")
+        yield from wrapped(f"{radio.text}. {counted(known, 'sensor')}, {need}.", "")
     else:
         yield from wrapped(_sentences(radio.text, radio.action), "bold yellow")
     for note in radio.notes:
@@ -157,9 +156,9 @@ def _left_out(known: int, others: int, shown: int, bystanders: int) -> str:
     sensors, devices = max(0, known - shown), others - max(0, shown - known) + bystanders
     parts = []
     if sensors:
-        parts.append(f"{sensors} more sensor{'' if sensors == 1 else 's'}: make the window taller")
+        parts.append(f"{counted(sensors, 'more sensor')}: make the window taller")
     if devices:
-        parts.append(f"{devices} other device{'' if devices == 1 else 's'}")
+        parts.append(counted(devices, "other device"))
     return f"and {', and '.join(parts)}" if parts else ""
 
 

@@ -24,6 +24,11 @@ def called(sensor: SensorReport) -> str:
     return f"{name_of(sensor)} ({KINDS.get(sensor.kind, sensor.kind)}, {sensor.address})"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def wrapped(sentence: str, style: str) -> list[Text]:
     """A sentence in as many lines as it takes."""
     return [Text(line, style=style) for line in wrap(plain(sentence), WIDTH)]
