@@ -12,6 +12,9 @@ from gateway.bluetooth.radio import Radio
 from gateway.bluetooth.report import SensorReport, TrackerReport
 from gateway.bluetooth.sightings import Presence, Sensor, Sightings, presence
 
+_RETURN_S = 15.0
+"""How soon a sensor that we let go is heard again: the longest advertising interval is 10.24 s."""
+
 
 @dataclass(slots=True)
 class Closer:
@@ -81,7 +84,7 @@ class Census:
 
     def forget(self, now_s: float) -> None:
         """Forget what is nobody's and has left; the sensors of trackers stay, heard or not."""
-        self._sightings.keep(self._assigned().keys())
+        self._sightings.keep(self._assigned().keys() | self._just_looked_at(now_s))
         self._sightings.forget(now_s)
         present = frozenset(self._sightings.sensors.values())
         for known in (self._closer, self._both_since_s):
@@ -96,6 +99,14 @@ class Census:
             expected_id = sensor_id(advertised_id(assignment.name), assignment.address)
             assigned.setdefault(expected_id if sensor is None else sensor.id, []).append(assignment)
         return {own_id: tuple(sorted(group, key=self._claim)) for own_id, group in assigned.items()}
+
+    def _just_looked_at(self, now_s: float) -> set[str]:
+        """Whose silence is our doing."""
+        return {
+            sensor.id
+            for sensor, closer in self._closer.items()
+            if closer.is_linked or (closer.until_s is not None and now_s - closer.until_s < _RETURN_S)
+        }
 
     def _claim(self, assignment: Assignment) -> tuple[bool, bool]:
         return (not assignment.is_applied, not self._trackers.delivers(assignment.serial_number, assignment.kind))

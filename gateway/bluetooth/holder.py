@@ -177,9 +177,12 @@ def _held(evidence: Evidence, tracker: str) -> Verdict:
 
 
 def _never_heard(evidence: Evidence) -> Verdict:
-    silent = f", and {evidence.tracker} is silent" if evidence.tracker and evidence.delivers is None else ""
     likely = {SensorKind.HEART_RATE: "not worn", SensorKind.POWER: "asleep"}.get(evidence.kind, "switched off")
-    return Verdict(Holder.NOT_WORN, f"Not seen yet{silent}: probably {likely}", _wake(evidence))
+    if evidence.tracker is not None and evidence.delivers is None:
+        text = f"Not seen yet, and {evidence.tracker} is silent: {likely}, or held by it"
+    else:
+        text = f"Not seen yet: probably {likely}"
+    return Verdict(Holder.NOT_WORN, text, _wake(evidence))
 
 
 def _elsewhere(evidence: Evidence) -> Verdict:

@@ -1,6 +1,7 @@
 """The sensors around the gateway: listens, keeps the book, judges, tells, and looks closer when asked to."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -22,6 +23,8 @@ TROUBLE_AFTER_S = 3.0
 """A radio that was restarted listens again sooner, and nobody needs to act."""
 
 _TURN_S = 1.0
+
+_LOG = logging.getLogger(__name__)
 
 
 class Problems(Protocol):
@@ -81,8 +84,15 @@ class Sensors:
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Tell what changes, once a second, until cancelled; `beat` is called with each turn."""
+        is_failing = False
         while True:
-            self._turn()
+            try:
+                self._turn()
+                is_failing = False
+            except Exception:  # noqa: BLE001 - the edge of a task: what strangers advertise must not end the session
+                if not is_failing:
+                    _LOG.exception("Unexpected failure while sensors were told, it goes on")
+                is_failing = True
             beat()
             await asyncio.sleep(_TURN_S)
 

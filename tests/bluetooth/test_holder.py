@@ -80,7 +80,7 @@ SITUATIONS = {
     "tracker and strap in the bag": (
         never(replace(OURS, delivers=None)),
         Holder.NOT_WORN,
-        f"{TRACKER} is silent: probably not worn",
+        f"{TRACKER} is silent: not worn, or held by it",
         "wet",
     ),
     "bicycle in the stand": (never(METER), Holder.NOT_WORN, "probably asleep", "turn the cranks"),

@@ -71,6 +71,7 @@ class Ears:
         default_factory=lambda: StrapLink({BATTERY_LEVEL: b"\x50", HEART_RATE_MEASUREMENT: b"\x06\x4b"})
     )
     error: Exception | None = None
+    delay_s: float = 0.5
     linked: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
@@ -78,7 +79,7 @@ class Ears:
 
     @asynccontextmanager
     async def connected(self, address: str, timeout_s: float) -> AsyncIterator[StrapLink]:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(self.delay_s)
         if self.error is not None:
             raise self.error
         self.linked.append(address)
@@ -397,6 +398,18 @@ async def test_it_beats_every_second_whatever_the_radio_does() -> None:
         assert world.beats == before + 10
 
 
+async def test_a_surprise_is_logged_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with played() as world:
+        before = world.beats
+        world.fleet.all = [None]  # type: ignore[list-item]
+        await asyncio.sleep(10.0)
+        assert world.beats == before + 10
+        assert len(caplog.records) == 1
+        world.fleet.all = [OURS]
+        await asyncio.sleep(20.0)
+        assert world.told()[f"sensor/{ID}"] == "gone"
+
+
 async def test_no_name_and_no_address_reaches_a_problem_or_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async with played() as world:
         caplog.set_level(0)
@@ -557,6 +570,16 @@ async def test_whoever_gives_up_waiting_lets_the_sensor_go() -> None:
         await world.advertise(1)
         assert world.one().holder == "free"
         assert (await inspected(world)).battery_percent == 80
+
+
+async def test_a_stranger_that_takes_long_to_look_at_is_not_forgotten_meanwhile() -> None:
+    async with played() as world:
+        await world.advertise(3)
+        world.ears.delay_s = FORGET_AFTER_S + 10.0
+        inspection = await inspected(world)
+        await asyncio.sleep(10.0)
+        await world.advertise(1)
+        assert world.one().inspection == inspection
 
 
 async def test_a_low_battery_is_warned_of_for_as_long_as_it_is_known_and_dry_skin_is_not() -> None:
