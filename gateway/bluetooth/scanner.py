@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from bleak import BleakClient, BleakScanner
+from bleak.backends.bluezdbus import manager
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
@@ -76,8 +77,9 @@ class Scanner:
     async def stop(self) -> None:
         """End the scan, if there is one, for certain."""
         scan, self._scan = self._scan, None
-        if scan is None:
-            return
+        known = _bluez()
+        if scan is None or known is None or known._bus is None or not known._bus.connected:  # noqa: SLF001
+            return  # BlueZ has ended the scan of a connection that is gone
         try:
             async with _within(CALL_TIMEOUT_S):
                 await scan.stop()
@@ -95,9 +97,7 @@ class Scanner:
         that is gone. The next start opens another one.
         """
         self._scan = None
-        from bleak.backends.bluezdbus import manager
-
-        known = manager._global_instances.get(asyncio.get_running_loop())  # noqa: SLF001 - bleak has no way to close it
+        known = _bluez()
         if known is not None and known._bus is not None:  # noqa: SLF001
             known._bus.disconnect()  # noqa: SLF001
 
@@ -254,6 +254,11 @@ class _Stream(AsyncIterator[bytes]):
             self._news.clear()
             await self._news.wait()
         return self._values.popleft()
+
+
+def _bluez() -> manager.BlueZManager | None:
+    """Who holds bleak's connection with D-Bus in this event loop; bleak gives no other access to it."""
+    return manager._global_instances.get(asyncio.get_running_loop())  # noqa: SLF001
 
 
 @contextlib.asynccontextmanager

@@ -36,8 +36,8 @@ class Listening:
     """
 
     def __init__(self, adapter: str | None = None) -> None:
-        self.heard: list[tuple[float, Advertisement]] = []
-        self.said: list[tuple[float, Radio]] = []
+        self.heard = list[tuple[float, Advertisement]]()
+        self.said = list[tuple[float, Radio]]()
         self.supervisor = _Recorded(self, adapter)
 
     @property
