@@ -137,6 +137,7 @@ class Airspace:
     def released(self, sensor: Sensor, holder: str) -> None:
         """That one no longer has a link to it."""
         self._stations[sensor].holders.discard(holder)
+        self._settle(self._stations[sensor], self._now_s())
 
     def holders(self, sensor: Sensor) -> frozenset[str]:
         """Who has a link to it now, the gateway not counted."""

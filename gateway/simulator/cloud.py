@@ -208,7 +208,7 @@ class SimulatedCloud:
     def athlete(self, place: int) -> Second:
         """What there is to measure about an athlete now, whether or not somebody does."""
         batch = (self.now_ms() - self._deliveries[place].first_ms) // BATCH_MS
-        return self._world.second(place, batch)
+        return self._world.second(place, max(0, batch))
 
     def _second(self, place: int, batch: int) -> Second:
         at_ms = self._deliveries[place].first_ms + batch * BATCH_MS

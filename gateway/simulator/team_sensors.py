@@ -81,7 +81,7 @@ class Team:
         self._held: dict[str, Sensor] = {}
         for place in range(len(cloud.devices)):
             for unit in filter(None, (strap(place), meter(place))):
-                self._add(Sensor(unit, 40 + 7 * place % 60), place)
+                self._add(Sensor(unit, 40 + (7 * place) % 60), place)
         for number, (unit, percent) in enumerate(zip(SPARES, _SPARE_BATTERIES_PERCENT, strict=True)):
             airspace.appear(self._known(Sensor(unit, percent)), 2.0 + number, self._coach)
         for number, bystander in enumerate(bystanders(seed=0)):
@@ -127,7 +127,9 @@ class Team:
     def _add(self, sensor: Sensor, place: int) -> None:
         is_forgotten = place == FORGOTTEN and not sensor.is_meter
         self._wearers[sensor] = place
-        self._airspace.appear(self._known(sensor), 2.0 + 1.7 * place % 11, None if is_forgotten else self._signs(place))
+        self._airspace.appear(
+            self._known(sensor), 2.0 + (1.7 * place) % 11, None if is_forgotten else self._signs(place)
+        )
 
     def _known(self, sensor: Sensor) -> Sensor:
         self._sensors[sensor.unit.address] = sensor
