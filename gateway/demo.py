@@ -72,7 +72,7 @@ async def demo(
             async with app.running(settings, credentials, {}) as gateway:
                 url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
                 opening = _opening(trackers, duration_s, f"127.0.0.1:{gateway.port}", served.control_url)
-                console.print(opening, *filter(None, [no_sensors]), sep="\n", highlight=False, soft_wrap=True)
+                console.print(*filter(None, [no_sensors, opening]), sep="\n", highlight=False, soft_wrap=True)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(duration_s):
                         await _shown(url, stop, console)
@@ -94,7 +94,7 @@ async def _air(cloud: SimulatedCloud) -> AsyncIterator[str]:
                     os.environ[_SYSTEM_BUS] = before
             return
     except BusError as error:
-        reason = str(error)
+        reason = f"No straps and power meters in the air. {error}"
     yield reason
 
 

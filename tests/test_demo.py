@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from pathlib import Path
 
 import aiohttp
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from gateway.demo import _command, _opening, demo
+from gateway.simulator.bluez.bus import is_available
 from gateway.simulator.faults import Faults
 from tests.test_watch import quiet_log
 
@@ -75,6 +77,39 @@ async def test_the_faults_that_are_named_are_those_of_the_cloud() -> None:
         stop.set()
 
 
+@pytest.mark.skipif(not is_available(), reason="needs a dbus-daemon: install the package dbus")
+async def test_the_straps_of_the_athletes_are_in_the_air_and_the_machines_own_bus_is_left_alone() -> None:
+    system_bus = os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
+    screen, stop = Screen(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(demo(trackers=3, seed=7, port=0, stop=stop, console=Console(file=screen)))
+        await screen.shows("/simulator/faults")
+        asked = screen.counters_url().replace("counters", "sensors")
+        kinds: dict[str, set[str]] = {}
+        async with aiohttp.ClientSession() as http, asyncio.timeout(15):
+            while not kinds.get("free") or "heart_rate" not in kinds.get("tracker", set()) | kinds.get("shared", set()):
+                async with http.get(asked) as answer:
+                    report = await answer.json()
+                kinds = {}
+                for sensor in report["sensors"]:
+                    kinds.setdefault(sensor["holder"], set()).add(sensor["kind"])
+        assert report["radio"]["state"] == "listening"
+        stop.set()
+    assert "No straps" not in screen.getvalue()
+    assert os.environ["DBUS_SYSTEM_BUS_ADDRESS"] == system_bus
+
+
+async def test_without_a_dbus_daemon_the_demo_goes_on_without_sensors_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    screen = Screen()
+    async with asyncio.timeout(20):
+        await demo(trackers=1, seed=7, port=0, stop=asyncio.Event(), console=Console(file=screen), duration_s=0.1)
+    first = " ".join(screen.getvalue().split())
+    assert first.startswith("No straps and power meters in the air. There is no dbus-daemon"), first
+
+
 async def test_a_demo_leaves_no_state_for_the_next_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -111,6 +146,7 @@ def test_what_to_type_next_fits_80_columns_and_can_be_copied_line_by_line(
         ".venv/bin/insiders-gateway watch 127.0.0.1:65535",
         ".venv/bin/insiders-gateway watch --json 127.0.0.1:65535",
         ".venv/bin/insiders-gateway gaps 127.0.0.1:65535",
+        ".venv/bin/insiders-gateway scan 127.0.0.1:65535",
         "curl http://127.0.0.1:65535/api/v1/counters",
         "http://127.0.0.1:65534/simulator/state",
         "http://127.0.0.1:65534/simulator/faults",

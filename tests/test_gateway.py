@@ -60,6 +60,7 @@ def settings(cloud: SimulatedCloud, served: simulator.RunningCloud, state_dir: P
                 "username": simulator.USERNAME,
                 "client_id": simulator.CLIENT_ID,
             },
+            "bluetooth": {"enabled": False},
             "live": {"port": 0},
             "trackers": [
                 {"serial_number": device.serial_number, "device_name": device.device_name, "number": number}

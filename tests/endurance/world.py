@@ -238,6 +238,7 @@ async def world(
                     "client_id": simulator.CLIENT_ID,
                 },
                 "telemetry": {"source": source, "ring_minutes": ring_minutes, "refill_minutes": refill_minutes},
+                "bluetooth": {"enabled": False},
                 "live": {"port": _free_port()},
                 "trackers": [
                     {"serial_number": device.serial_number, "device_name": device.device_name}
