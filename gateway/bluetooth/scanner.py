@@ -165,10 +165,10 @@ class _BleakLink:
         self._streams: set[_Stream] = set()
 
     def began(self, client: BleakClient) -> None:
-        """Take what the device offers. Of several characteristics alike the first counts."""
+        """Take what the device offers. Of several characteristics alike the first one on the device counts."""
         if not client.is_connected:
             raise LinkError("the link was lost")
-        for characteristic in client.services.characteristics.values():
+        for _, characteristic in sorted(client.services.characteristics.items()):  # by handle; bleak has them anyhow
             self._characteristics.setdefault(characteristic.uuid, characteristic)
         self._client = client
 
