@@ -39,16 +39,17 @@ class Barrier:
     def __init__(self, bus_path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(_TIMEOUT_S)
+        self._reader = self._socket.makefile("rb")
         try:
             self._socket.connect(bus_path)
+            self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+            if not self._reader.readline().startswith(b"OK"):
+                raise ConnectionResetError("the dbus-daemon is about to go")
+            self._socket.sendall(b"BEGIN\r\n" + _HELLO)
+            self._await_return()
         except OSError:
-            self._socket.close()
+            self.close()
             raise
-        self._reader = self._socket.makefile("rb")
-        self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
-        assert self._reader.readline().startswith(b"OK")
-        self._socket.sendall(b"BEGIN\r\n" + _HELLO)
-        self._await_return()
 
     def round_trip(self) -> None:
         """The daemon goes once around its loop: when this returns, whatever it had read before is delivered."""
