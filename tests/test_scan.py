@@ -232,6 +232,22 @@ def test_how_long_ago_is_told_in_one_unit(age_ms: int, shown: str) -> None:
     assert row(report(sensor(last_seen_ms=NOW_MS - age_ms))).endswith(f" {shown}")
 
 
+@pytest.mark.parametrize(
+    ("more", "style"),
+    [
+        ({}, ""),
+        ({"presence": "gone", "holder": "tracker"}, ""),
+        ({"presence": "gone", "holder": "elsewhere"}, "dim"),
+        ({"presence": "quiet"}, "dim"),
+        ({"kind": "unknown"}, "dim"),
+    ],
+)
+def test_what_is_not_there_is_dim_but_not_what_is_in_use(more: dict[str, Any], style: str) -> None:
+    told = table(report(sensor(**more)), 24)
+    at = told.plain.index("Polar H10 AE60D42F")
+    assert {str(span.style) for span in told.spans if span.start <= at < span.end} - {""} == ({style} - {""})
+
+
 class Told:
     """A source that tells a list of reports, then goes away."""
 

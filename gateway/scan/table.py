@@ -29,6 +29,7 @@ _STATES = {
 }
 _LISTENING = "listening"
 _IS_HEARD = {"seen", "quiet"}
+_IN_USE = {"tracker", "shared"}
 _UNKNOWN_KIND = "unknown"
 
 _WARNED, _WELL, _UNTOLD, _OTHERS = "With a warning:", "Nothing to do:", "Not known now:", "Perhaps no sensors:"
@@ -102,7 +103,8 @@ def _parts(report: SensorsReport, groups: Mapping[str, Sequence[SensorReport]]) 
 
 
 def _sensor(report: SensorsReport, sensor: SensorReport, names: Counter[str]) -> Iterator[Text]:
-    is_dim = sensor.presence != "seen" or sensor.kind == _UNKNOWN_KIND
+    is_present = sensor.presence == "seen" or sensor.holder in _IN_USE
+    is_dim = not is_present or sensor.kind == _UNKNOWN_KIND
     yield _line(_cells(report, sensor, names), "dim" if is_dim else "")
     for warning in sensor.warnings:
         for line in wrap(plain(warning) + ".", WIDTH, initial_indent="  ! ", subsequent_indent="    "):
