@@ -9,7 +9,7 @@ WITHOUT_A_TEST = {"5"}
 
 
 def test_every_fault_has_a_test_that_exists_or_a_reason_why_not() -> None:
-    assert [row.split("|")[1].strip() for row in ROWS] == [str(number) for number in range(1, 28)]
+    assert [row.split("|")[1].strip() for row in ROWS] == [str(number) for number in range(1, len(ROWS) + 1)]
     for row in ROWS:
         named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
         assert named or row.split("|")[1].strip() in WITHOUT_A_TEST, row
