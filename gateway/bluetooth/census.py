@@ -82,9 +82,9 @@ class Census:
         ]
         return sorted(entries, key=_rank)
 
-    def forget(self, now_s: float) -> None:
-        """Forget what is nobody's and has left; the sensors of trackers stay, heard or not."""
-        self._sightings.keep(self._assigned().keys() | self._just_looked_at(now_s))
+    def forget(self, entries: Iterable[Entry], now_s: float) -> None:
+        """Forget what has left, but for the sensors of trackers: those stay, heard or not; `entries` are all."""
+        self._sightings.keep({entry.id for entry in entries if entry.assignments} | self._just_looked_at(now_s))
         self._sightings.forget(now_s)
         present = frozenset(self._sightings.sensors.values())
         for known in (self._closer, self._both_since_s):
@@ -98,7 +98,10 @@ class Census:
             sensor = self._sightings.find(assignment.address, assignment.name)
             expected_id = sensor_id(advertised_id(assignment.name), assignment.address)
             assigned.setdefault(expected_id if sensor is None else sensor.id, []).append(assignment)
-        return {own_id: tuple(sorted(group, key=self._claim)) for own_id, group in assigned.items()}
+        return {
+            own_id: tuple(sorted(group, key=self._claim)) if len(group) > 1 else tuple(group)
+            for own_id, group in assigned.items()
+        }
 
     def _just_looked_at(self, now_s: float) -> set[str]:
         """Whose silence is our doing."""
@@ -153,10 +156,10 @@ def reported(entry: Entry, now_s: float, utc_ms: int) -> SensorReport:
     """What is told of a sensor."""
     sensor = entry.sensor
     assignment = entry.assignments[0] if entry.assignments else None
-    name = None if assignment is None else clean_name(assignment.name)
-    if sensor is not None:
-        name = sensor.name or name
-    model = model_of(name)
+    name = None if sensor is None else sensor.name
+    if name is None and assignment is not None:
+        name = clean_name(assignment.name)
+    model = sensor.model if sensor is not None and sensor.name is not None else model_of(name)
     reception = None if sensor is None else sensor.reception
     is_heard = entry.presence in {Presence.SEEN, Presence.QUIET}
     heart_rate = None if sensor is None else sensor.broadcast.value(now_s)

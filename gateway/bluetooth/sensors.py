@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -98,12 +98,12 @@ class Sensors:
 
     def report(self) -> SensorsReport:
         """All that is known now."""
-        now_s = self._now()
+        now_s, radio = self._now(), self._ears.radio
         return SensorsReport(
             utc_ms=self._utc_ms(),
-            radio=_radio_report(self._ears.radio),
+            radio=_radio_report(radio),
             others=self._sightings.others(now_s),
-            sensors=tuple(self._reports(now_s)),
+            sensors=tuple(self._reported(self._census.entries(radio, now_s), now_s)),
         )
 
     async def inspect(self, sensor_id: str, *, is_link_taken_knowingly: bool) -> Inspection:
@@ -141,14 +141,15 @@ class Sensors:
 
     def _turn(self) -> None:
         now_s, radio = self._now(), self._ears.radio
-        self._census.forget(now_s)
+        entries = self._census.entries(radio, now_s)
         self._telling.tell_radio(_radio_report(radio))
-        self._telling.tell(self._reports(now_s), now_s)
+        self._telling.tell(self._reported(entries, now_s), now_s)
+        self._census.forget(entries, now_s)
         self._report_trouble(radio, now_s)
 
-    def _reports(self, now_s: float) -> list[SensorReport]:
+    def _reported(self, entries: Iterable[Entry], now_s: float) -> Iterator[SensorReport]:
         utc_ms = self._utc_ms()
-        return [reported(entry, now_s, utc_ms) for entry in self._census.entries(self._ears.radio, now_s)]
+        return (reported(entry, now_s, utc_ms) for entry in entries)
 
     def _admitted(self, entry: Entry, *, is_link_taken_knowingly: bool) -> Sensor:
         """The sensor of an entry, if it may be looked at."""
