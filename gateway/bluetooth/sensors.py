@@ -141,11 +141,11 @@ class Sensors:
 
     def _turn(self) -> None:
         now_s, radio = self._now(), self._ears.radio
-        entries = self._census.entries(radio, now_s)
+        self._report_trouble(radio, now_s)
         self._telling.tell_radio(_radio_report(radio))
+        entries = self._census.entries(radio, now_s)
         self._telling.tell(self._reported(entries, now_s), now_s)
         self._census.forget(entries, now_s)
-        self._report_trouble(radio, now_s)
 
     def _reported(self, entries: Iterable[Entry], now_s: float) -> Iterator[SensorReport]:
         utc_ms = self._utc_ms()
