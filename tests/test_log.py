@@ -70,7 +70,9 @@ def test_a_terminal_that_inherited_the_journal_is_still_a_terminal(monkeypatch: 
 
 
 def test_a_person_at_a_terminal_is_told_of_trouble_only() -> None:
-    assert [line.split()[-1] for line in said("--person")][:2] == ["warning", "error"]
+    told = said("--person")
+    assert [line.split()[-1] for line in told][:3] == ["warning", "error", "error"]
+    assert [line for line in told if "bleak" in line] == [told[2]], "of a library only what is an error"
 
 
 ADDRESSES = """
