@@ -69,7 +69,7 @@ TICKR = Model(
 )  # fmt: skip
 HRM_DUAL = Model(
     "HRM-Dual", "Garmin", "2.10", "HRM-Dual:{digits:06d}", "e7:51:0c", BodyLocation.CHEST, 0.98,
-    is_random=True, links=2,
+    is_random=True,
 )  # fmt: skip
 WHOOP = Model(
     "WHOOP", "WHOOP Inc.", "50.36", "WHOOP 5AG{digits:07d}", "f1:66:9b", BodyLocation.WRIST, 1.285,
@@ -85,7 +85,7 @@ ASSIOMA_RIGHT = Model(
 )  # fmt: skip
 STAGES = Model(
     "Stages Power L", "Stages Cycling", "2.1.24", "Stages {digits:05d}", "de:07:55", CrankLocation.LEFT_CRANK, 1.0,
-    is_random=True, links=2, power=_CRANK | PowerFeature.NOT_DISTRIBUTED,
+    is_random=True, power=_CRANK | PowerFeature.NOT_DISTRIBUTED,
 )  # fmt: skip
 POWRLINK = Model(
     "POWRLINK ZERO", "Wahoo Fitness", "1.2.9", "POWRLINK {id4}", "c9:b4:18", CrankLocation.LEFT_PEDAL, 0.1,
@@ -108,7 +108,7 @@ MODELS: Mapping[str, Model] = {
 """By the key under which a script names them."""
 
 _STRAPS = (
-    POLAR_H10_DUAL, POLAR_H9, TICKR, POLAR_H10, POLAR_H10,
+    POLAR_H10, POLAR_H9, TICKR, POLAR_H10, POLAR_H10,
     VERITY_SENSE, POLAR_H10, HRM_DUAL, POLAR_H10, WHOOP,
 )  # fmt: skip
 _METERS = (ASSIOMA_LEFT, STAGES, ASSIOMA_RIGHT, POWRLINK)
@@ -143,8 +143,8 @@ class Unit:
 
 
 def strap(place: int) -> Unit:
-    """The heart-rate strap of the athlete at a place of the simulated team."""
-    return Unit(_STRAPS[place % len(_STRAPS)], place)
+    """The heart-rate strap of the athlete at a place of the team; only the first has a second link allowed."""
+    return Unit(_STRAPS[place % len(_STRAPS)] if place else POLAR_H10_DUAL, place)
 
 
 def meter(place: int) -> Unit | None:
