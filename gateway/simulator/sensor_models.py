@@ -65,8 +65,9 @@ VERITY_SENSE = Model(
 )  # fmt: skip
 TICKR = Model(
     "TICKR", "Wahoo Fitness", "4.2.0", "TICKR {id4}", "d4:3a:2e", BodyLocation.CHEST, 1.022,
-    is_random=True, links=3,
+    is_random=True,
 )  # fmt: skip
+"""One of before 2020; those since then have three links."""
 HRM_DUAL = Model(
     "HRM-Dual", "Garmin", "2.10", "HRM-Dual:{digits:06d}", "e7:51:0c", BodyLocation.CHEST, 0.98,
     is_random=True,
