@@ -160,7 +160,7 @@ def test_what_is_not_used_any_more_falls_asleep_after_a_while(field: Field, mode
 
 
 def test_a_sleeping_strap_lets_go_of_everybody(field: Field) -> None:
-    sensor = field.sensor("tickr")
+    sensor = field.sensor("polar_h10_dual")
     assert field.air.taken_by(sensor, TRACKER)
     field.radio.links.add(sensor.peripheral)
     field.air.take_off(sensor)
@@ -183,7 +183,7 @@ def test_a_meter_sleeps_while_the_cranks_stand(field: Field) -> None:
 
 
 def test_a_dead_battery_is_a_silent_sensor_that_drops_its_links(field: Field) -> None:
-    sensor = field.sensor("tickr")
+    sensor = field.sensor("polar_h10_dual")
     field.radio.links.add(sensor.peripheral)
     assert field.wait(5)
     field.air.set_battery(sensor, 1)
