@@ -48,7 +48,9 @@ KEYS = {
 }
 
 
-def settings(cloud: SimulatedCloud, served: simulator.RunningCloud, state_dir: Path, **telemetry: Any) -> Settings:
+def settings(
+    cloud: SimulatedCloud, served: simulator.RunningCloud, state_dir: Path, *, has_radio: bool = False, **telemetry: Any
+) -> Settings:
     return Settings.model_validate(
         {
             "gateway": {"site": "Test", "state_dir": state_dir},
@@ -60,7 +62,7 @@ def settings(cloud: SimulatedCloud, served: simulator.RunningCloud, state_dir: P
                 "username": simulator.USERNAME,
                 "client_id": simulator.CLIENT_ID,
             },
-            "bluetooth": {"enabled": False},
+            "bluetooth": {"enabled": has_radio},
             "live": {"port": 0},
             "trackers": [
                 {"serial_number": device.serial_number, "device_name": device.device_name, "number": number}
