@@ -6,6 +6,7 @@ Times are the event loop's, which is virtual: it passes only while the D-Bus is 
 import asyncio
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,7 +14,7 @@ from gateway.bluetooth.advertisement import UNKNOWN_RSSI_DBM
 from gateway.bluetooth.radio import RadioState
 from gateway.bluetooth.supervisor import LOOK_S, SILENT_S, Supervisor
 from gateway.simulator.bluez.bus import Bus, private_bus
-from gateway.simulator.bluez.calls import IN_PROGRESS, NOT_READY, Refusal
+from gateway.simulator.bluez.calls import IN_PROGRESS, NOT_READY, NOT_SUPPORTED, Handler, Refusal
 from gateway.simulator.bluez.service import FakeBluez
 from tests.bluetooth.listening import ADDRESS, ADVERTISING_S, Listening, listening, now_s, on_the_air, running, strap
 
@@ -173,18 +174,41 @@ async def test_a_scan_that_is_refused_is_tried_every_three_seconds(
 ) -> None:
     bluez.refuse("StartDiscovery", refusal)
     async with on_the_air(bluez, strap()), listening() as radio:
-        await asyncio.sleep(30)
+        await asyncio.sleep(40)
         assert radio.radio.state is state
         bluez.obey("StartDiscovery")
         assert await radio.recovery_s() <= 3.0 + SOON_S
 
 
 async def test_a_stop_that_is_refused_leaves_no_scan_behind(bluez: FakeBluez) -> None:
-    bluez.refuse("StopDiscovery", Refusal("org.bluez.Error.Failed", "Operation failed"))
+    _methods(bluez)["org.bluez.Adapter1", "StopDiscovery"] = lambda call: call.refuse(NOT_SUPPORTED)
     async with listening() as radio:
         await radio.until(S.LISTENING)
     await asyncio.sleep(0.1)
     assert not bluez.is_discovering()
+
+
+async def test_a_start_whose_answer_got_lost_stands_in_nobodys_way(bluez: FakeBluez) -> None:
+    methods = _methods(bluez)
+    start = methods["org.bluez.Adapter1", "StartDiscovery"]
+    methods["org.bluez.Adapter1", "StartDiscovery"] = lambda call: bluez._adapters["hci0"]._discoveries.add(call.sender)
+    async with listening() as radio:
+        await radio.until(S.FAILED, within_s=8.0)
+        methods["org.bluez.Adapter1", "StartDiscovery"] = start
+        await radio.until(S.LISTENING, within_s=3.0)
+
+
+async def test_another_program_that_scans_is_not_taken_for_our_scan(bluez: FakeBluez) -> None:
+    async with listening() as radio:
+        await asyncio.sleep(15)
+        assert radio.radio.is_listening
+        bluez.power("hci0", is_on=False)
+        bluez.power("hci0", is_on=True)
+        clients = bluez._adapters["hci0"]._discoveries
+        clients.add(":1.99")
+        bluez._adapters["hci0"]._tell_discovering()
+        await asyncio.sleep(SOON_S)
+        assert len(clients) == 2
 
 
 async def test_a_start_that_is_never_answered_is_said_and_leaves_no_scan_behind(bluez: FakeBluez) -> None:
@@ -409,6 +433,11 @@ async def test_no_address_or_name_reaches_the_log(bluez: FakeBluez, caplog: pyte
     for secret in (ADDRESS, ADDRESS.replace(":", "_"), "AE60D42F"):
         assert secret.upper() not in text
     assert all(advertisement.rssi_dbm > UNKNOWN_RSSI_DBM for _, advertisement in radio.heard)
+
+
+def _methods(bluez: FakeBluez) -> dict[tuple[str, str], Handler]:
+    """What the adapter's methods do."""
+    return cast("dict[tuple[str, str], Handler]", bluez._objects._objects["/org/bluez/hci0"].methods)
 
 
 class Counted:
