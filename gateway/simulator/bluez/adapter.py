@@ -1,6 +1,7 @@
 """One Bluetooth adapter: the controller that is plugged in, and bluetoothd's view of it (`org.bluez.Adapter1`)."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,8 +19,6 @@ FORGET_AFTER_S = 30.1
 # So long after the death of bluetoothd the kernel still scanned for it.
 SCAN_OUTLIVES_S = 10.4
 
-_NEVER = float("-inf")
-
 
 @dataclass(slots=True)
 class Controller:
@@ -30,7 +29,7 @@ class Controller:
     is_central: bool = True
     is_on: bool = True  # what somebody chose
     is_blocked: bool = False  # rfkill
-    scans_until_s: float = _NEVER  # a scan that a dead bluetoothd left behind
+    scans_until_s: float = -math.inf  # a scan that a dead bluetoothd left behind
 
     @property
     def is_powered(self) -> bool:
@@ -87,15 +86,15 @@ class Adapter:
         device.heard(peripheral, rssi_dbm)
         self._heard(device)
 
-    def power(self, *, is_on: bool) -> None:
-        """Switch the controller on or off."""
-        self.controller.is_on = is_on
-        self._power_changed()
-
-    def block(self, *, is_blocked: bool) -> None:
-        """Rfkill forbids the controller to send, or allows it again; it comes back as it was."""
-        self.controller.is_blocked = is_blocked
-        self._power_changed()
+    def power_changed(self) -> None:
+        """The controller was switched on or off, or blocked or freed."""
+        if not self.controller.is_powered:
+            for device in tuple(self.devices.values()):
+                device.drop_link()
+            self._discoveries.clear()
+            self._filters.clear()
+            self._end_discovery()
+        self._change(**_power(self.controller))
 
     def forget(self, address: str) -> None:
         """The device goes from the bus, its link included."""
@@ -179,17 +178,9 @@ class Adapter:
         if value and self.controller.is_blocked:
             call.refuse(BLOCKED)
             return
-        self.power(is_on=bool(value))
+        self.controller.is_on = bool(value)
+        self.power_changed()
         call.answer()
-
-    def _power_changed(self) -> None:
-        if not self.controller.is_powered:
-            for device in tuple(self.devices.values()):
-                device.drop_link()
-            self._discoveries.clear()
-            self._filters.clear()
-            self._end_discovery()
-        self._change(**_power(self.controller))
 
     def _end_discovery(self) -> None:
         for device in self.devices.values():

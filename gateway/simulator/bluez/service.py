@@ -66,7 +66,7 @@ class FakeBluez:
 
     @property
     def is_running(self) -> bool:
-        """Whether bluetoothd is there; it is not when its bus has died."""
+        """Whether bluetoothd is there; it is not when its bus has died, and has to be started anew then."""
         return self._bus is not None and self._bus.connected
 
     # --- in the air ---
@@ -103,11 +103,13 @@ class FakeBluez:
 
     def power(self, adapter: str, *, is_on: bool) -> None:
         """Somebody switches the adapter off or on."""
-        self._adapters[adapter].power(is_on=is_on)
+        self._controllers[adapter].is_on = is_on
+        self._power_changed(adapter)
 
     def block(self, adapter: str, *, is_blocked: bool = True) -> None:
-        """Rfkill (flight mode) switches the adapter off and keeps it off; then on again."""
-        self._adapters[adapter].block(is_blocked=is_blocked)
+        """Rfkill (flight mode) keeps the adapter off; freed again, it is as it was."""
+        self._controllers[adapter].is_blocked = is_blocked
+        self._power_changed(adapter)
 
     def unplug(self, adapter: str) -> None:
         """Somebody pulls the adapter out."""
@@ -226,6 +228,10 @@ class FakeBluez:
         sent = self._bus.send(message)
         if not sent.done() or message.unix_fds:
             sent.add_done_callback(functools.partial(_sent, message.unix_fds))
+
+    def _power_changed(self, adapter: str) -> None:
+        if adapter in self._adapters:
+            self._adapters[adapter].power_changed()
 
     def _link_changed(self, device: Device) -> None:
         (self.on_connect if device.is_connected else self.on_disconnect)(device.peripheral)

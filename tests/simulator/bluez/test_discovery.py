@@ -53,6 +53,7 @@ async def test_a_device_without_a_name_has_none(bluez: FakeBluez) -> None:
 
 async def test_every_advertisement_calls_back_whether_anything_changed_or_not(bluez: FakeBluez) -> None:
     sensor = strap()
+    sensor.manufacturer_data = {}
     async with Ears() as ears:
         for rssi_dbm in (-60, -60, -60, -61, -61):
             bluez.hear(sensor, rssi_dbm)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psutil
 import pytest
 from bleak import BleakClient
 from bleak.backends.device import BLEDevice
@@ -54,7 +55,9 @@ async def test_notifications(bluez: FakeBluez, is_acquired: bool) -> None:
     """Over the bus (StartNotify) and over a socket (AcquireNotify), as long as somebody is subscribed."""
     sensor = strap()
     received = []
-    async with BleakClient(await found(bluez, sensor)) as client:
+    device = await found(bluez, sensor)
+    open_files = psutil.Process().num_fds()
+    async with BleakClient(device) as client:
         bluez.notify(sensor, HEART_RATE_MEASUREMENT, b"\x00\x46")
         for _ in range(2):
             await client.start_notify(
@@ -71,6 +74,7 @@ async def test_notifications(bluez: FakeBluez, is_acquired: bool) -> None:
     bluez.notify(sensor, HEART_RATE_MEASUREMENT, b"\x00\x4a")
     await asyncio.sleep(0.1)
     assert received == [b"\x00\x47", b"\x00\x48"] * 2
+    assert psutil.Process().num_fds() == open_files
 
 
 async def test_a_read_comes_as_a_notification_too(bluez: FakeBluez) -> None:
@@ -128,12 +132,15 @@ async def test_who_listens_on_the_other_side_learns_of_the_link(bluez: FakeBluez
     assert events == [("connect", sensor), ("disconnect", sensor)]
 
 
-async def test_the_link_breaks(bluez: FakeBluez) -> None:
+@pytest.mark.parametrize("is_acquired", [False, True])
+async def test_the_link_breaks(bluez: FakeBluez, is_acquired: bool) -> None:
     sensor = strap()
     broken: list[BleakClient] = []
-    client = BleakClient(await found(bluez, sensor), disconnected_callback=broken.append)
+    device = await found(bluez, sensor)
+    open_files = psutil.Process().num_fds()
+    client = BleakClient(device, disconnected_callback=broken.append)
     await client.connect()
-    await client.start_notify(HEART_RATE_MEASUREMENT, lambda *_: None)
+    await client.start_notify(HEART_RATE_MEASUREMENT, lambda *_: None, bluez={"use_start_notify": not is_acquired})
     bluez.drop_link(sensor)
     await asyncio.sleep(0.1)
     assert broken == [client]
@@ -141,6 +148,7 @@ async def test_the_link_breaks(bluez: FakeBluez) -> None:
     with pytest.raises(BleakError):
         await client.read_gatt_char(BATTERY_LEVEL)
     await client.disconnect()
+    assert psutil.Process().num_fds() == open_files
 
 
 async def test_the_link_breaks_when_the_adapter_is_switched_off(bluez: FakeBluez) -> None:
