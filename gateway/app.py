@@ -137,7 +137,7 @@ async def running(
             is_clock_synced=is_clock_synced,
             reference_ms=cloud.utc_ms,
         )
-        server = LiveServer(hub, lambda: _counters(feed, history, cloud), ServedSensors(sensors))
+        server = LiveServer(hub, lambda: _counters(feed, history, cloud, sightings), ServedSensors(sensors))
         is_orderly = False
         async with (
             server.listening(settings.live.host, settings.live.port, lambda: is_orderly) as port,
@@ -202,7 +202,7 @@ async def _tell_problems(problems: Problems, board: Board, beat: Callable[[], No
         await asyncio.sleep(_TURN_S)
 
 
-def _counters(feed: Feed, history: History, cloud: CloudClient) -> dict[str, object]:
+def _counters(feed: Feed, history: History, cloud: CloudClient, sightings: Sightings) -> dict[str, object]:
     traffic = cloud.traffic
     gaps_pending, rows_pending = history.repairs.pending()
     return {
@@ -223,6 +223,7 @@ def _counters(feed: Feed, history: History, cloud: CloudClient) -> dict[str, obj
             "gaps_pending": gaps_pending,
             "rows_pending": rows_pending,
         },
+        "bluetooth": asdict(sightings.counters),
         "channels": [
             {
                 "ch": channel.ch,

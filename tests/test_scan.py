@@ -58,6 +58,7 @@ def sensor(
         "holder": "free",
         "warnings": (),
         "inspection": None,
+        "inspected_ms": None,
     }
     return SensorReport(**(known | more), text=text, action=action)
 

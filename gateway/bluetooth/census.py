@@ -24,11 +24,13 @@ class Closer:
         is_linked: Whether we look at it now.
         until_s: When its last link ended: it could not be heard before, and its silence counts from then on.
         inspection: What was found the last time.
+        inspected_s: When that was.
     """
 
     is_linked: bool = False
     until_s: float | None = None
     inspection: Inspection | None = None
+    inspected_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Entry:
         presence: Whether it is in the air.
         verdict: Who has it.
         inspection: What the last closer look has found.
+        inspected_s: When that was.
     """
 
     id: str
@@ -52,6 +55,7 @@ class Entry:
     presence: Presence
     verdict: Verdict
     inspection: Inspection | None
+    inspected_s: float | None
 
     @property
     def tracker(self) -> str | None:
@@ -141,7 +145,8 @@ class Census:
             both_for_s=self._both_for_s(sensor, now_s, is_both=where is Presence.SEEN and bool(delivers)),
             has_new_address=_has_new_address(sensor, assignment),
         )
-        return Entry(own_id, sensor, assignments, kind, where, judge(evidence), closer.inspection)
+        verdict = judge(evidence)
+        return Entry(own_id, sensor, assignments, kind, where, verdict, closer.inspection, closer.inspected_s)
 
     def _both_for_s(self, sensor: Sensor | None, now_s: float, *, is_both: bool) -> float:
         if sensor is None:
@@ -186,6 +191,7 @@ def reported(entry: Entry, now_s: float, utc_ms: int) -> SensorReport:
         action=entry.verdict.action,
         warnings=tuple(_warnings(entry, name)),
         inspection=entry.inspection,
+        inspected_ms=None if entry.inspected_s is None else utc_ms - round((now_s - entry.inspected_s) * 1000),
     )
 
 

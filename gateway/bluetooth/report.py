@@ -69,6 +69,7 @@ class SensorReport(msgspec.Struct, frozen=True, kw_only=True):
         action: What a technician does next, one clause; "" if nothing is to be done.
         warnings: What a person should know before using it, one clause each.
         inspection: What the last closer look has found.
+        inspected_ms: When that was, epoch ms.
     """
 
     id: str
@@ -92,6 +93,7 @@ class SensorReport(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     warnings: tuple[str, ...]
     inspection: Inspection | None
+    inspected_ms: int | None
 
 
 class SensorsReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag="sensors"):

@@ -136,7 +136,8 @@ class Sensors:
             raise InspectionRefused(
                 "inspection_failed", "The link broke before it said anything; move closer to it and try again."
             )
-        self._census.closer(sensor).inspection = inspection
+        closer = self._census.closer(sensor)
+        closer.inspection, closer.inspected_s = inspection, self._now()
         return inspection
 
     def _turn(self) -> None:

@@ -72,13 +72,20 @@ def _is_news(told: SensorReport, sensor: SensorReport) -> bool:
 def _essence(sensor: SensorReport) -> SensorReport:
     """Without what changes all the time by itself."""
     return msgspec.structs.replace(
-        sensor, rssi_dbm=None, bars=0, interval_ms=None, first_seen_ms=None, last_seen_ms=None, inspection=None
+        sensor,
+        rssi_dbm=None,
+        bars=0,
+        interval_ms=None,
+        first_seen_ms=None,
+        last_seen_ms=None,
+        inspection=None,
+        inspected_ms=None,
     )
 
 
 def _details(sensor: SensorReport) -> dict[str, Any]:
     details: dict[str, Any] = msgspec.to_builtins(sensor)
-    del details["inspection"], details["presence"]
+    del details["inspection"], details["inspected_ms"], details["presence"]
     return details
 
 

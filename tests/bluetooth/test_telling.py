@@ -32,6 +32,7 @@ SENSOR = SensorReport(
     action="",
     warnings=(),
     inspection=None,
+    inspected_ms=None,
 )
 KEY = "sensor/polar-h10-ae60d42f"
 
@@ -53,7 +54,7 @@ def _telling(board: Board) -> Telling:
 def test_a_state_holds_all_that_is_reported_but_the_inspection(board: Board, telling: Telling) -> None:
     telling.tell([SENSOR], 0.0)
     fields = msgspec.to_builtins(SENSOR)
-    del fields["inspection"], fields["presence"]
+    del fields["inspection"], fields["inspected_ms"], fields["presence"]
     assert board.since(0) == [{"op": "state", "key": KEY, "value": "seen", **fields}]
 
 

@@ -3,6 +3,7 @@
 A world has `[[sensors]]` and `[[events]]`; the fields of each are those of the classes below.
 """
 
+import asyncio
 import re
 import tomllib
 from pathlib import Path
@@ -16,6 +17,8 @@ from gateway.simulator.bluez.service import FakeBluez
 from gateway.simulator.bystanders import bystanders
 from gateway.simulator.sensor_models import MODELS, Unit
 from gateway.simulator.sensors import Sensor, Vitals
+
+_PATIENCE_S, _RETRY_S = 60.0, 1.0
 
 
 class ScriptError(Exception):
@@ -124,10 +127,14 @@ class Taken(_ToSensor):
     by: str
 
     async def happen(self, world: World) -> None:
-        if not world.airspace.taken_by(world.sensors[self.sensor], self.by):
+        try:
+            async with asyncio.timeout(_PATIENCE_S):  # somebody may be looking at it
+                while not world.airspace.taken_by(world.sensors[self.sensor], self.by):
+                    await asyncio.sleep(_RETRY_S)
+        except TimeoutError:
             raise ScriptError(
                 f"{self.by} cannot take {self.sensor} at {self.at_s:g} s: it sleeps, or has no link left."
-            )
+            ) from None
 
 
 class Released(_ToSensor):
