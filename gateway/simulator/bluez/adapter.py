@@ -56,7 +56,7 @@ class Adapter:
         self._loop = asyncio.get_running_loop()
         self._filters: dict[str, frozenset[str]] = {}  # by client: the service UUIDs that it wants
         self._discoveries: set[str] = set()  # clients
-        self._last_heard_s: dict[str, float] = {}  # by address
+        self._forget_s: dict[str, float] = {}  # by address
         self._timers: dict[str, asyncio.TimerHandle] = {}  # by address
         methods = {
             (INTERFACE, "SetDiscoveryFilter"): self._set_discovery_filter,
@@ -79,7 +79,9 @@ class Adapter:
             return
         device = self.devices.get(peripheral.address)
         if device is None:
-            device = Device(peripheral, self.path, self._objects, self._link_changed)
+            device = Device(
+                peripheral, self.path, self._objects, lambda: self.controller.is_powered, self._link_changed
+            )
             self.devices[peripheral.address] = device
         elif device.is_connected:
             return
@@ -101,7 +103,7 @@ class Adapter:
         device = self.devices.pop(address, None)
         if device is not None:
             device.remove()
-        self._last_heard_s.pop(address, None)
+        self._forget_s.pop(address, None)
         timer = self._timers.pop(address, None)
         if timer is not None:
             timer.cancel()
@@ -202,20 +204,20 @@ class Adapter:
 
     def _heard(self, device: Device) -> None:
         address = device.peripheral.address
-        self._last_heard_s[address] = self._loop.time()
+        self._forget_s[address] = forget_s = self._loop.time() + FORGET_AFTER_S
         if address not in self._timers:
-            self._timers[address] = self._loop.call_later(FORGET_AFTER_S, self._silent, address)
+            self._timers[address] = self._loop.call_at(forget_s, self._silent, address)
 
     def _silent(self, address: str) -> None:
         """One timer for each device, set anew only when it fires: advertisements are too many to move it each time."""
-        del self._timers[address]
+        due_s = self._timers.pop(address).when()
+        forget_s = self._forget_s[address]
         if self.devices[address].is_connected:
             return
-        forget_s = self._last_heard_s[address] + FORGET_AFTER_S
-        if self._loop.time() >= forget_s:
-            self.forget(address)
-        else:
+        if forget_s > due_s:
             self._timers[address] = self._loop.call_at(forget_s, self._silent, address)
+        else:
+            self.forget(address)
 
     def _change(self, **properties: Variant) -> None:
         changed = {name: value for name, value in properties.items() if self._properties[name] != value}

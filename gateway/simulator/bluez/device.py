@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dbus_fast import Variant
 
-from gateway.simulator.bluez.calls import ALREADY_CONNECTED, CONNECTION_ABORTED, IN_PROGRESS, Call
+from gateway.simulator.bluez.calls import ALREADY_CONNECTED, CONNECTION_ABORTED, IN_PROGRESS, NOT_READY, Call
 from gateway.simulator.bluez.gatt import Gatt
 from gateway.simulator.bluez.objects import Exported, Objects, Properties
 from gateway.simulator.bluez.peripheral import Peripheral
@@ -20,6 +20,7 @@ class Device:
         peripheral: Peripheral,
         adapter_path: str,
         objects: Objects,
+        is_powered: Callable[[], bool],
         on_link: Callable[["Device"], None],
     ) -> None:
         """`on_link` is told when the link stands and when it has ended."""
@@ -28,6 +29,7 @@ class Device:
         self.is_connected = False
         self._adapter_path = adapter_path
         self._objects = objects
+        self._is_powered = is_powered
         self._on_link = on_link
         self._properties: Properties = {}
         self._connecting: Call | None = None
@@ -92,7 +94,9 @@ class Device:
             self._gatt.client_gone(client)
 
     def _connect(self, call: Call) -> None:
-        if self.is_connected:
+        if not self._is_powered():
+            call.refuse(NOT_READY)
+        elif self.is_connected:
             call.refuse(ALREADY_CONNECTED)
         elif self._connecting is not None:
             call.refuse(IN_PROGRESS)

@@ -151,12 +151,18 @@ async def test_the_link_breaks(bluez: FakeBluez, is_acquired: bool) -> None:
     assert psutil.Process().num_fds() == open_files
 
 
-async def test_the_link_breaks_when_the_adapter_is_switched_off(bluez: FakeBluez) -> None:
+async def test_there_is_no_link_while_the_adapter_is_off(bluez: FakeBluez) -> None:
     sensor = strap()
-    async with BleakClient(await found(bluez, sensor)) as client:
+    device = await found(bluez, sensor)
+    async with BleakClient(device) as client:
         bluez.power("hci0", is_on=False)
         await asyncio.sleep(0.1)
         assert not client.is_connected
+    with pytest.raises(BleakDBusError, match="NotReady"):
+        await BleakClient(device).connect()
+    bluez.power("hci0", is_on=True)
+    async with BleakClient(device):
+        assert bluez.connected(sensor)
 
 
 async def test_a_device_is_known_for_30_1_s_after_its_link_ended(bluez: FakeBluez) -> None:
