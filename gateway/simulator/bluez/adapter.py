@@ -192,6 +192,9 @@ class Adapter:
     def _tell_discovering(self) -> None:
         self._change(Discovering=Variant("b", bool(self._discoveries)))
 
+    def _is_powered(self) -> bool:
+        return self.controller.is_powered
+
     def _is_wanted(self, peripheral: Peripheral) -> bool:
         """BlueZ merges the filters of all clients: the widest one decides."""
         filters = [self._filters.get(client) for client in self._discoveries]
