@@ -30,6 +30,8 @@ _DENIAL = """  <policy context="mandatory">
     <deny send_destination="org.bluez"/>
   </policy>
 """
+# Ends the daemon when the pipe to it is closed: on request, and when this process is killed.
+_GUARD = '"$@" & exec >&-; read -r _; kill -9 $!; wait'
 
 
 class BusError(Exception):
@@ -48,12 +50,9 @@ class Bus:
         self.address = f"unix:path={folder / 'bus'}"
         self._config = folder / "bus.conf"
         self._config.write_text(_CONFIG.format(address=self.address, denial=_DENIAL if deny else ""), encoding="utf-8")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The daemon's process; None while there is none."""
-        return self._process.pid if self._process else None
+        self.pid: int | None = None  # of the daemon; None while there is none
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._leash: int | None = None  # the guard ends the daemon when this is closed
 
     async def start(self) -> None:
         """Start the daemon; it takes connections when this returns.
@@ -61,44 +60,53 @@ class Bus:
         Raises:
             BusError: it does not start.
         """
-        self._process = await asyncio.to_thread(self._spawn)
+        await asyncio.to_thread(self._spawn)
 
     async def kill(self) -> None:
         """The daemon dies, and with it every connection."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            await asyncio.to_thread(process.wait)
+        await asyncio.to_thread(self._end)
 
     async def restart(self) -> None:
         """The daemon dies and another takes its place, at the same address."""
         await self.kill()
         await self.start()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> None:
         program = shutil.which(_PROGRAM)
         if program is None:
             raise BusError("There is no dbus-daemon on this machine: install the package dbus.")
+        daemon = [program, f"--config-file={self._config}", "--nofork", "--nopidfile", "--nosyslog"]
+        leash, self._leash = os.pipe()
         reader, writer = os.pipe()
-        arguments = [f"--config-file={self._config}", "--nofork", "--nopidfile", "--nosyslog"]
-        with os.fdopen(reader, "rb") as told:
+        with os.fdopen(reader) as told:
             try:
                 # Nothing here comes from outside.
-                process = subprocess.Popen(  # noqa: S603
-                    [program, *arguments, f"--print-address={writer}"],
-                    stdin=subprocess.DEVNULL,
+                self._guard = subprocess.Popen(  # noqa: S603
+                    ["/bin/sh", "-c", _GUARD, "guard", *daemon, "--print-address=1", "--print-pid=1"],
+                    stdin=leash,
+                    stdout=writer,
                     stderr=subprocess.DEVNULL,
-                    pass_fds=[writer],
+                    start_new_session=True,  # Ctrl-C is for us, who end it in good order
                 )
             finally:
+                os.close(leash)
                 os.close(writer)
-            # It tells its address when it listens; the pipe is closed when it ends.
+            # It says this when it listens; the pipe is closed when it ends.
             is_told, _, _ = select.select([told], [], [], _START_TIMEOUT_S)
-            if is_told and told.readline():
-                return process
-        process.kill()
-        process.wait()
-        raise BusError("The dbus-daemon of this machine did not start: run `dbus-daemon --session` to see why.")
+            address_and_pid = [told.readline(), told.readline()] if is_told else ["", ""]
+        if not address_and_pid[1]:
+            self._end()
+            raise BusError("The dbus-daemon of this machine did not start: run `dbus-daemon --session` to see why.")
+        self.pid = int(address_and_pid[1])
+
+    def _end(self) -> None:
+        if self._leash is not None:
+            os.close(self._leash)
+            self._leash = None
+        if self._guard is not None:
+            self._guard.wait()
+            self._guard = None
+        self.pid = None
 
 
 @contextlib.asynccontextmanager

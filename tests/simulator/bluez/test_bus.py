@@ -1,6 +1,8 @@
 """A private bus: there while it is used, ours alone, and nothing of it left afterwards."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -41,6 +43,30 @@ async def test_nothing_is_left_of_a_bus_whose_user_fails() -> None:
             raise ZeroDivisionError
     assert psutil.Process().children(recursive=True) == []
     assert not folder(bus).exists()
+
+
+_HOLDER = """
+import asyncio
+from gateway.simulator.bluez.bus import private_bus
+
+async def hold():
+    async with private_bus() as bus:
+        print(bus.pid, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(hold())
+"""
+
+
+def test_a_bus_does_not_outlive_a_user_that_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as holder:
+        assert holder.stdout is not None
+        daemon = psutil.Process(int(holder.stdout.readline()))
+        assert daemon.is_running()
+        holder.kill()
+    daemon.wait(timeout=20)
 
 
 async def test_each_bus_is_another() -> None:
