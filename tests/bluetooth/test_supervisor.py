@@ -238,7 +238,7 @@ async def test_a_service_that_hangs_is_said_and_its_scan_is_kept(bluez: FakeBlue
 
 async def test_a_scan_that_dies_as_soon_as_it_lives_is_not_hurried(bluez: FakeBluez) -> None:
     """A radio with a loose contact costs a few attempts in ten seconds, not hundreds."""
-    async with listening() as radio:
+    async with listening():
         attempts = 0
         end_s = now_s() + 60
         while now_s() < end_s:
@@ -248,7 +248,6 @@ async def test_a_scan_that_dies_as_soon_as_it_lives_is_not_hurried(bluez: FakeBl
                 bluez._adapters["hci0"]._end_discovery()
             await asyncio.sleep(0.1)
         assert 60 / 3 - 2 < attempts < 60 / 3 + 8
-        assert radio.states.count(S.LISTENING) <= attempts
 
 
 async def test_silence_is_said_and_the_scan_begun_anew_until_something_is_heard(
