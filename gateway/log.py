@@ -24,13 +24,13 @@ def configure(*, verbose: bool, is_daemon: bool = True) -> None:
 
     Args:
         verbose: Also what our own modules say at DEBUG.
-        is_daemon: What goes as it should is worth a line too; a person at a terminal sees that anyway, and is told of
-            trouble in our words and not in a library's.
+        is_daemon: What goes as it should is worth a line too; a person at a terminal sees that anyway.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JournalFormatter() if _stderr_is_journal() else TerminalFormatter())
-    level = logging.WARNING if is_daemon or verbose else logging.ERROR
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # What bleak warns of, a bus that is lost for example, is told as the radio's state, with what to do.
+    logging.getLogger("bleak").setLevel(logging.ERROR)
     for name in OUR_LOGGERS:
         usual = logging.INFO if is_daemon else logging.WARNING
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else usual)
