@@ -106,10 +106,12 @@ class _QuietSelect:
         try:
             if self._barrier is None:
                 self._barrier = Barrier(self._path)
-            # The last round trip has to begin when the daemon has read everything: what it reads in one turn of its
-            # loop it delivers in the same turn, but the answer to a ping of that turn may come first.
+            # What the daemon reads in one turn of its loop it delivers in the same turn, but the answer to a ping of
+            # that turn may come first. So a round trip has to begin when everything was read; and one more, since
+            # nothing tells us whether it has seen that a connection was closed.
             while self._is_unread():
                 self._barrier.round_trip()
+            self._barrier.round_trip()
             self._barrier.round_trip()
         except OSError:
             self.close()  # the daemon is gone, and everybody's connection with it

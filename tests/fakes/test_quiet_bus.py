@@ -65,6 +65,37 @@ async def test_no_time_passes_while_a_message_is_on_its_way() -> None:
 
 
 @pytest.mark.usefixtures("bus")
+async def test_no_time_passes_before_the_end_of_a_connection_is_known() -> None:
+    loop = asyncio.get_running_loop()
+    seen_s: list[float] = []
+
+    def saw(message: Message) -> None:
+        if message.member == "NameOwnerChanged" and not message.body[2]:
+            seen_s.append(loop.time())
+
+    observer = await MessageBus(bus_type=BusType.SYSTEM).connect()
+    observer.add_message_handler(saw)
+    rule = Message(
+        "org.freedesktop.DBus",
+        "/org/freedesktop/DBus",
+        "org.freedesktop.DBus",
+        "AddMatch",
+        signature="s",
+        body=["member='NameOwnerChanged'"],
+    )
+    await observer.call(rule)
+    closed_s = []
+    for _ in range(100):
+        connection = await MessageBus(bus_type=BusType.SYSTEM).connect()
+        connection.disconnect()
+        closed_s.append(loop.time())
+        await asyncio.sleep(0.001)
+    assert seen_s == closed_s
+    observer.disconnect()
+    await observer.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.usefixtures("bus")
 async def test_an_hour_passes_in_no_time() -> None:
     loop = asyncio.get_running_loop()
     before_s = loop.time()
