@@ -77,9 +77,12 @@ class Scanner:
     async def stop(self) -> None:
         """End the scan, if there is one, for certain."""
         scan, self._scan = self._scan, None
-        known = _bluez()
-        if scan is None or known is None or known._bus is None or not known._bus.connected:  # noqa: SLF001
-            return  # BlueZ has ended the scan of a connection that is gone
+        if scan is None:
+            return
+        known = manager._global_instances.get(asyncio.get_running_loop())  # noqa: SLF001
+        if known is None or known._bus is None or not known._bus.connected:  # noqa: SLF001
+            self.abandon()  # BlueZ has ended the scan of a connection that is gone, and bleak has not noticed
+            return
         try:
             async with _within(CALL_TIMEOUT_S):
                 await scan.stop()
@@ -94,10 +97,11 @@ class Scanner:
         """Give up bleak's connection with D-Bus, and with it the scan and what bleak remembers; links count as lost.
 
         For when nobody is there to be asked to stop, or the answer did not come: BlueZ ends the scan of a connection
-        that is gone. The next start opens another one.
+        that is gone, but not its links. The next start opens another one.
         """
         self._scan = None
-        known = _bluez()
+        # bleak itself would keep the callbacks of this scan for the next connection, and call all of them.
+        known = manager._global_instances.pop(asyncio.get_running_loop(), None)  # noqa: SLF001
         if known is not None and known._bus is not None:  # noqa: SLF001
             known._bus.disconnect()  # noqa: SLF001
 
@@ -254,11 +258,6 @@ class _Stream(AsyncIterator[bytes]):
             self._news.clear()
             await self._news.wait()
         return self._values.popleft()
-
-
-def _bluez() -> manager.BlueZManager | None:
-    """Who holds bleak's connection with D-Bus in this event loop; bleak gives no other access to it."""
-    return manager._global_instances.get(asyncio.get_running_loop())  # noqa: SLF001
 
 
 @contextlib.asynccontextmanager

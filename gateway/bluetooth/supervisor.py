@@ -57,6 +57,7 @@ class Supervisor:
         self._is_deaf = False
         self._scan: _Scan | None = None
         self._links: asyncio.TaskGroup | None = None
+        self._held: set[asyncio.Task[None]] = set()
         self._one_link = asyncio.Lock()
 
     async def run(self) -> None:
@@ -93,6 +94,8 @@ class Supervisor:
         opened = asyncio.get_running_loop().create_future()
         released = asyncio.Event()
         task = self._links.create_task(self._hold(address, timeout_s, opened, released))
+        self._held.add(task)
+        task.add_done_callback(self._held.discard)
         try:
             yield await opened
         finally:
@@ -114,13 +117,22 @@ class Supervisor:
                 opened.set_exception(error)
         finally:
             if not opened.done():
-                opened.set_exception(LinkError("the gateway stops"))
+                opened.set_exception(LinkError("the radio stopped"))
+
+    async def _end_links(self) -> None:
+        """Let every device go in order, while there is somebody who can be asked to."""
+        held = tuple(self._held)
+        for task in held:
+            task.cancel()
+        if held:
+            await asyncio.wait(held)
 
     async def _look_safely(self) -> None:
         try:
             await self._look()
         except Exception:  # noqa: BLE001 - the edge of a task: without Bluetooth the gateway goes on
             _LOG.exception("Unexpected failure of Bluetooth, it goes on")
+            await self._end_links()
             self._scanner.abandon()
             self._rest(Radio(RadioState.FAILED, self._wanted))
 
@@ -153,7 +165,7 @@ class Supervisor:
                     self._say_listening(radio)
                     return
                 self._is_deaf = True
-            self._give_up(self._scan, radio)
+            await self._give_up(self._scan, radio)
         if _now_s() >= self._retry_s:
             await self._begin_scan(radio, name)
 
@@ -175,8 +187,8 @@ class Supervisor:
         is_there = adapter is not None and adapter.is_discovering
         return not is_there or scan.adapter != name or scan.losses != self._adapters.losses
 
-    def _give_up(self, scan: "_Scan", radio: Radio) -> None:
-        """A scan has ended, or is of no use."""
+    async def _give_up(self, scan: "_Scan", radio: Radio) -> None:
+        """A scan has ended, or is of no use; links are not to be lost with what is left of it."""
         now_s = _now_s()
         if now_s - scan.since_s >= STEADY_S:
             self._backoff.succeeded()
@@ -184,6 +196,7 @@ class Supervisor:
             self._retry_s = now_s + self._backoff.failed(RadioState.FAILED)
         self._scan = None
         self._say(replace(radio, state=RadioState.SILENT) if self._is_deaf else radio)
+        await self._end_links()
 
     async def _begin_scan(self, radio: Radio, name: str) -> None:
         await self._scanner.stop()  # ours may have ended without our knowing, or not at all

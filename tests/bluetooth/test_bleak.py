@@ -131,10 +131,11 @@ async def test_one_scanner_for_each_event_loop(bluez: FakeBluez) -> None:
 
 
 @LOOP
-async def test_its_connection_can_be_closed_under_it_and_comes_back_with_the_next_scan(bluez: FakeBluez) -> None:
-    scanner = BleakScanner(bluez=ADAPTER)
+async def test_its_connection_can_be_closed_under_it_and_the_next_scan_gets_another(bluez: FakeBluez) -> None:
+    heard = Heard()
+    scanner = BleakScanner(heard, bluez=ADAPTER)
     await scanner.start()
-    known = manager._global_instances[asyncio.get_running_loop()]
+    known = manager._global_instances.pop(asyncio.get_running_loop())
     connection = known._bus
     assert connection is not None
     was_connected = connection.connected
@@ -143,9 +144,11 @@ async def test_its_connection_can_be_closed_under_it_and_comes_back_with_the_nex
     await settle()
     assert not bluez.is_discovering()
     await BleakScanner(bluez=ADAPTER).start()
-    assert manager._global_instances[asyncio.get_running_loop()] is known
-    assert known._bus is not connection
+    assert manager._global_instances[asyncio.get_running_loop()] is not known
     assert bluez.is_discovering()
+    bluez.hear(strap(), -60)
+    await settle()
+    assert heard.data == []
 
 
 @LOOP

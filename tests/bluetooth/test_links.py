@@ -399,7 +399,28 @@ async def test_the_end_of_the_gateway_ends_an_attempt_to_connect(bluez: FakeBlue
     async with asyncio.TaskGroup() as tasks, near(bluez, sensor) as radio:
         tasks.create_task(use())
         await asyncio.sleep(1)
-    assert errors == ["the gateway stops"]
+    assert errors == ["the radio stopped"]
+
+
+@pytest.mark.parametrize("is_hanging", [False, True])
+async def test_a_scan_that_ends_lets_the_sensor_go(bluez: FakeBluez, is_hanging: bool) -> None:
+    """The next scan may need another connection to the bus, and BlueZ keeps the links of one that is gone."""
+    sensor = strap()
+    async with near(bluez, sensor) as radio:
+        async with radio.supervisor.connected(ADDRESS, CONNECT_S) as link:
+            if is_hanging:
+                bluez.hang("StartDiscovery")
+            bluez._adapters["hci0"]._discoveries.clear()
+            bluez._adapters["hci0"]._end_discovery()
+            await asyncio.sleep(0.5)
+            assert not bluez.connected(sensor)
+            with pytest.raises(LinkError):
+                await link.read(gatt.BATTERY_LEVEL)
+        bluez.obey("StartDiscovery")
+        await radio.until(RadioState.LISTENING)
+        await radio.recovery_s()
+        async with radio.supervisor.connected(ADDRESS, CONNECT_S):
+            assert bluez.connected(sensor)
 
 
 async def test_without_a_radio_that_listens_there_is_no_link(bluez: FakeBluez) -> None:

@@ -134,6 +134,26 @@ async def test_the_death_of_the_bus_is_survived(bus: Bus, bluez: FakeBluez, away
         assert now_s() - lost_s <= max(KERNEL_S, away_s + LOOK_S + SOON_S)
 
 
+@pytest.mark.parametrize("is_bus_lost", [False, True])
+async def test_each_advertisement_is_told_once_however_many_scans_were_lost(
+    bus: Bus, bluez: FakeBluez, is_bus_lost: bool
+) -> None:
+    """bleak keeps the callbacks of scans whose connection is gone, and would call all of them with the next."""
+    async with on_the_air(bluez, strap()), listening() as radio:
+        for _ in range(3):
+            if is_bus_lost:
+                await bus.kill()
+                await bus.start()
+            else:
+                await bluez.terminate()
+                await asyncio.sleep(1.0)
+            await bluez.start()
+            await radio.recovery_s()
+        radio.forget()
+        await asyncio.sleep(30)
+        assert len(radio.heard) == pytest.approx(30 / ADVERTISING_S, rel=0.02)
+
+
 async def test_a_scan_that_ends_without_a_word_is_begun_anew(bluez: FakeBluez) -> None:
     async with on_the_air(bluez, strap()), listening() as radio:
         await asyncio.sleep(15)
