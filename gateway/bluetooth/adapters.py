@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,6 @@ class Adapters:
     """The adapters, as the Bluetooth service describes them.
 
     Nothing here starts the Bluetooth service: somebody who stopped it meant to.
-
-    Attributes:
-        losses: Grows with every event that ends a scan which ran until then: the service went away, an adapter did,
-            was switched off, or stopped to scan.
     """
 
     def __init__(self, changed: asyncio.Event, sysfs: Path = Path("/sys/class/bluetooth")) -> None:
@@ -45,12 +42,21 @@ class Adapters:
             changed: Set when `read` would say something new.
             sysfs: Where the kernel describes Bluetooth adapters.
         """
-        self.losses = 0
         self._changed = changed
         self._sysfs = sysfs
         self._bus: MessageBus | None = None
         self._is_served = False
         self._paths: tuple[str, ...] | None = None
+        self._restarts = 0
+        self._losses = Counter[str]()
+
+    def losses(self, name: str) -> int:
+        """Grows with every event that ends a scan of an adapter which ran until then.
+
+        The service went away, or the adapter did, was switched off, or stopped to scan. What becomes of another
+        adapter, which somebody else may use, is no such event.
+        """
+        return self._restarts + self._losses[name]
 
     async def read(self) -> tuple[Adapter, ...]:
         """The adapters now.
@@ -120,21 +126,21 @@ class Adapters:
             case "NameOwnerChanged", [str(name), str(), str(owner)] if name == _BLUEZ:
                 self._is_served = bool(owner)
                 self._paths = None
-                self.losses += 1
+                self._restarts += 1
             case "InterfacesAdded", [str(), dict(interfaces)] if _ADAPTER in interfaces:
                 self._paths = None
-            case "InterfacesRemoved", [str(), list(interfaces)] if _ADAPTER in interfaces:
+            case "InterfacesRemoved", [str(path), list(interfaces)] if _ADAPTER in interfaces:
                 self._paths = None
-                self.losses += 1
+                self._losses[_name(path)] += 1
             case "PropertiesChanged", [str(interface), dict(changed), list()] if interface == _ADAPTER:
                 if any(name in changed and not changed[name].value for name in ("Powered", "Discovering")):
-                    self.losses += 1
+                    self._losses[_name(message.path or "")] += 1
             case _:
                 return
         self._changed.set()
 
     def _adapter(self, path: str, properties: Mapping[str, Any]) -> Adapter:
-        name = path.rpartition("/")[2]
+        name = _name(path)
         return Adapter(
             name,
             is_powered=bool(properties.get("Powered")),
@@ -144,6 +150,11 @@ class Adapters:
             is_discovering=bool(properties.get("Discovering")),
             is_on_board=_is_on_board(self._sysfs / name),
         )
+
+
+def _name(path: str) -> str:
+    """What people call the adapter of an object path: "hci0"."""
+    return path.rpartition("/")[2]
 
 
 async def _call(

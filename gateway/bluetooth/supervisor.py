@@ -152,8 +152,8 @@ class Supervisor:
         radio = outlook(adapters, self._wanted)
         name = radio.adapter
         if radio.state is not RadioState.STARTING or name is None:
+            self._rest(radio)  # said first: the end of a scan may take long where nobody answers
             await self._scanner.stop()
-            self._rest(radio)
             return
         if not self._is_ready:
             self._is_ready = True
@@ -185,7 +185,7 @@ class Supervisor:
         """Whether a scan has ended, or runs on another adapter than it shall."""
         adapter = _named(adapters, scan.adapter)
         is_there = adapter is not None and adapter.is_discovering
-        return not is_there or scan.adapter != name or scan.losses != self._adapters.losses
+        return not is_there or scan.adapter != name or scan.losses != self._adapters.losses(name)
 
     async def _give_up(self, scan: "_Scan", radio: Radio) -> None:
         """A scan has ended, or is of no use; links are not to be lost with what is left of it."""
@@ -209,7 +209,7 @@ class Supervisor:
             self._say(_failed(radio, error))
             return
         now_s = _now_s()
-        self._scan = _Scan(name, self._adapters.losses, now_s, now_s)
+        self._scan = _Scan(name, self._adapters.losses(name), now_s, now_s)
         self._say_listening(radio)
 
     async def _confirm(self, name: str) -> None:
@@ -258,7 +258,7 @@ class _Scan:
 
     Attributes:
         adapter: The adapter that does it.
-        losses: Of `Adapters`, when it was seen.
+        losses: Of that adapter, when it was seen.
         since_s: When that was.
         heard_s: When something was last heard, or else when it began.
     """

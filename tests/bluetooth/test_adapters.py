@@ -84,23 +84,24 @@ async def test_what_ends_scans_is_counted_and_what_makes_them_possible_is_not(
     bluez: FakeBluez, adapters: Watch
 ) -> None:
     await adapters.read()
-    before = adapters.losses
+    other = adapters.losses("hci0")
+    before = adapters.losses("hci1")
     async with change(adapters):
         bluez.plug("hci1")
     async with change(adapters):
         bluez.power("hci1", is_on=False)
-    assert adapters.losses > before
-    before = adapters.losses
+    assert adapters.losses("hci1") > before
+    before = adapters.losses("hci1")
     async with change(adapters):
         bluez.power("hci1", is_on=True)
-    assert adapters.losses == before
+    assert adapters.losses("hci1") == before
     async with change(adapters):
         bluez.unplug("hci1")
-    assert adapters.losses > before
-    before = adapters.losses
+    assert adapters.losses("hci1") > before
+    assert adapters.losses("hci0") == other
     async with change(adapters):
         await bluez.kill()
-    assert adapters.losses > before
+    assert adapters.losses("hci0") > other
 
 
 async def test_devices_in_the_air_are_none_of_its_business(bluez: FakeBluez, adapters: Watch) -> None:

@@ -208,6 +208,14 @@ async def test_a_stop_that_is_refused_leaves_no_scan_behind(bluez: FakeBluez) ->
     assert not bluez.is_discovering()
 
 
+async def test_a_radio_that_is_switched_off_is_said_before_its_scan_is_stopped_in_vain(bluez: FakeBluez) -> None:
+    async with listening() as radio:
+        await radio.until(S.LISTENING)
+        bluez.hang("StopDiscovery")
+        bluez.power("hci0", is_on=False)
+        await radio.until(S.POWERED_OFF, within_s=0.1)
+
+
 async def test_a_start_whose_answer_got_lost_stands_in_nobodys_way(bluez: FakeBluez) -> None:
     methods = _methods(bluez)
     start = methods["org.bluez.Adapter1", "StartDiscovery"]
@@ -394,6 +402,24 @@ async def test_another_adapter_takes_over_and_gives_back(bus: Bus) -> None:
         assert radio.radio.adapter == "hci0"
         assert bluez.is_discovering("hci0")
         assert not bluez.is_discovering("hci1")
+
+
+async def test_what_becomes_of_an_adapter_that_is_not_used_disturbs_nothing(bus: Bus) -> None:
+    async with FakeBluez(bus.address, adapters=("hci0", "hci1")).running() as bluez, listening("hci0") as radio:
+        await radio.until(S.LISTENING)
+        other = bluez._adapters["hci1"]
+        for _ in range(3):  # another program scans with it, now and then
+            other._discoveries.add(":1.99")
+            other._tell_discovering()
+            await asyncio.sleep(3)
+            other._discoveries.clear()
+            other._end_discovery()
+            await asyncio.sleep(3)
+        bluez.power("hci1", is_on=False)
+        await asyncio.sleep(3)
+        bluez.unplug("hci1")
+        await asyncio.sleep(3)
+        assert radio.states == [S.LISTENING]
 
 
 async def test_an_advertisement_is_told_in_full(bluez: FakeBluez) -> None:
