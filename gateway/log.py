@@ -9,14 +9,23 @@ import logging
 import os
 import re
 import sys
+import traceback
 
 OUR_LOGGERS = ("gateway", "insiders_codecs")
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
 
-# With colons, or as in the paths of BlueZ's objects: /org/bluez/hci0/dev_A0_9E_1A_00_11_22.
-_ADDRESS = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}([:_-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Fa-f])")
+# With colons; as in the paths of BlueZ's objects, /org/bluez/hci0/dev_A0_9E_1A_00_11_22; and as at the end of a sensor's
+# id, where it has a letter in it (a number of twelve digits may be a tracker's).
+_ADDRESS = re.compile(
+    r"(?<![0-9a-z])[0-9a-f]{2}([:_-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}(?![0-9a-z])"
+    r"|(?<![0-9a-z])(?=[0-9]*[a-f])[0-9a-f]{12}(?![0-9a-z])",
+    re.IGNORECASE,
+)
+
+_NEAR_PEOPLE = "gateway.bluetooth"
+"""Exceptions of this part may quote the name of a device, and people name devices after themselves."""
 
 
 def configure(*, verbose: bool, is_daemon: bool = True) -> None:
@@ -51,7 +60,8 @@ class TerminalFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Leave Bluetooth addresses out."""
+        """Leave out what says who was near."""
+        _leave_out_words(record)
         return _without_addresses(super().format(record))
 
 
@@ -64,8 +74,16 @@ class JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Prefix each line: the journal makes an entry of each, and a traceback has many."""
         priority = next((number for level, number in _PRIORITIES if record.levelno >= level), _DEBUG_PRIORITY)
+        _leave_out_words(record)
         text = _without_addresses(super().format(record))
         return "\n".join(f"<{priority}>{line}" for line in text.splitlines())
+
+
+def _leave_out_words(record: logging.LogRecord) -> None:
+    """Of an exception near people, where it happened and what it was, and not what it says."""
+    if record.exc_info and record.exc_info[0] is not None and record.name.startswith(_NEAR_PEOPLE):
+        kind, _, where = record.exc_info
+        record.exc_text = "".join(traceback.format_tb(where)) + kind.__name__
 
 
 def _without_addresses(text: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gateway.simulator.bluez.bus import is_available
+
 # No test may depend on how fast the machine is; the first text that hypothesis draws on a fresh clone takes seconds.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
@@ -27,8 +29,21 @@ _INHERITED = (
     "WATCHDOG_USEC",
 )
 
+_WITH_A_BUS = ("tests/simulator/bluez/", "tests/fakes/")
+"""Folders in which every test needs a D-Bus daemon; elsewhere those do that ask for one or are marked."""
+
 # Closing a connection takes its task a few turns of the loop.
 _TURNS_TO_END = 20
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if is_available():
+        return
+    skip = pytest.mark.skip(reason="needs a D-Bus daemon: install the package dbus")
+    for item in items:
+        is_asked = "bus" in getattr(item, "fixturenames", ()) or item.get_closest_marker("dbus") is not None
+        if is_asked or item.nodeid.startswith(_WITH_A_BUS):
+            item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from gateway.demo import _command, _opening, demo
-from gateway.simulator.bluez.bus import is_available
 from gateway.simulator.faults import Faults
 from tests.test_watch import quiet_log
 
@@ -77,7 +76,7 @@ async def test_the_faults_that_are_named_are_those_of_the_cloud() -> None:
         stop.set()
 
 
-@pytest.mark.skipif(not is_available(), reason="needs a dbus-daemon: install the package dbus")
+@pytest.mark.dbus
 async def test_the_straps_of_the_athletes_are_in_the_air_and_the_machines_own_bus_is_left_alone() -> None:
     system_bus = os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
     screen, stop = Screen(), asyncio.Event()

@@ -85,6 +85,14 @@ try:
     raise ValueError("device 'dev_E8_FE_6E_00_11_22' not found")
 except ValueError:
     logger.exception("failed")
+try:
+    raise KeyError("sensor-a09e1a001122")
+except KeyError:
+    logger.exception("no such sensor; tracker 012345678901")
+try:
+    raise ValueError("Bob Miller's iPhone")
+except ValueError:
+    logging.getLogger("gateway.bluetooth.sightings").exception("a surprise")
 """
 
 
@@ -96,3 +104,8 @@ def test_a_bluetooth_address_of_a_library_does_not_reach_the_log() -> None:
     assert "/org/bluez/hci0/dev_(address)/service0010): why" in result.stderr
     assert "(address), (address); at 12:34:56 of 2026-11-22 ::1 stays" in result.stderr
     assert "device 'dev_(address)' not found" in result.stderr
+    assert "KeyError: 'sensor-(address)'" in result.stderr
+    assert "tracker 012345678901" in result.stderr
+    assert "Bob" not in result.stderr
+    assert "a surprise" in result.stderr
+    assert result.stderr.endswith("in <module>\nValueError\n")

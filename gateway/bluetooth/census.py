@@ -8,7 +8,7 @@ from gateway.bluetooth.holder import Verdict, judge
 from gateway.bluetooth.identity import SensorKind, advertised_id, clean_name, model_of, sensor_id
 from gateway.bluetooth.inspection import NO_CONTACT, Inspection
 from gateway.bluetooth.links import half_power_warning
-from gateway.bluetooth.radio import Radio
+from gateway.bluetooth.radio import Radio, RadioState
 from gateway.bluetooth.report import SensorReport, TrackerReport
 from gateway.bluetooth.sightings import Presence, Sensor, Sightings, presence
 
@@ -129,8 +129,9 @@ class Census:
         assignment = assignments[0] if assignments else None
         delivers = None if assignment is None else self._trackers.delivers(assignment.serial_number, assignment.kind)
         evidence = Evidence(
-            is_listening=radio.is_listening,
-            radio_text=radio.text,
+            # A radio that only happens to hear nothing refutes nobody who knows better.
+            is_listening=radio.is_listening or radio.state is RadioState.SILENT,
+            radio_text="" if radio.is_listening else radio.text,
             radio_action=radio.action,
             presence=where,
             kind=kind if assignment is None else assignment.kind,
@@ -167,7 +168,7 @@ def reported(entry: Entry, now_s: float, utc_ms: int) -> SensorReport:
     model = sensor.model if sensor is not None and sensor.name is not None else model_of(name)
     reception = None if sensor is None else sensor.reception
     is_heard = entry.presence in {Presence.SEEN, Presence.QUIET}
-    heart_rate = None if sensor is None else sensor.broadcast.value(now_s)
+    heart_rate = sensor.broadcast.value(now_s) if sensor is not None and is_heard else None
     interval_s = None if reception is None else reception.interval_s
     return SensorReport(
         id=entry.id,

@@ -46,7 +46,7 @@ class Evidence:
     """All that tells who has a sensor.
 
     Attributes:
-        is_listening: Whether the radio hears what is in the air.
+        is_listening: Whether the radio hears what is in the air, or at least cannot be told from one that does.
         radio_text: What is wrong with it otherwise, one clause.
         radio_action: What to do about that, one clause.
         presence: Whether the sensor is in the air.

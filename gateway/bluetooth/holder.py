@@ -71,11 +71,20 @@ def judge(evidence: Evidence) -> Verdict:
         return Verdict(Holder.GATEWAY, "The gateway is looking at it now")
     match evidence.presence:
         case Presence.UNKNOWN:
-            return Verdict(Holder.UNKNOWN, "Unknown: the radio has only just begun to listen", "wait half a minute")
+            return _not_known_yet(evidence)
         case Presence.SEEN:
             return _in_the_air(evidence)
         case Presence.QUIET | Presence.GONE:
             return _missing(evidence)
+
+
+def _not_known_yet(evidence: Evidence) -> Verdict:
+    """Nothing can be concluded from what the radio did not hear; what a tracker gets needs no radio."""
+    if evidence.tracker is not None and evidence.delivers and evidence.is_applied:
+        return _held(evidence, evidence.tracker)
+    if evidence.radio_text:
+        return Verdict(Holder.UNKNOWN, f"Unknown: {evidence.radio_text}", evidence.radio_action)
+    return Verdict(Holder.UNKNOWN, "Unknown: the radio has only just begun to listen", "wait half a minute")
 
 
 _WAKE = {
@@ -91,7 +100,7 @@ def _in_the_air(evidence: Evidence) -> Verdict:
     """It advertises: anybody could take it, unless it has a link to spare."""
     tracker, value = evidence.tracker, _value(evidence)
     if tracker is None:
-        return Verdict(Holder.FREE, "Visible and free" + (", not worn" if evidence.is_worn is False else ""))
+        return _nobodys(evidence)
     if not evidence.is_applied:
         return Verdict(
             Holder.FREE,
@@ -119,6 +128,15 @@ def _in_the_air(evidence: Evidence) -> Verdict:
         f"In the air, though {tracker} is on and gets no {value}",
         f"hold the two together, then switch {tracker} off and on",
     )
+
+
+def _nobodys(evidence: Evidence) -> Verdict:
+    """In the air, and no tracker's."""
+    if evidence.kind is SensorKind.UNKNOWN:
+        return Verdict(Holder.UNKNOWN, "In the air; perhaps it is no sensor")
+    if evidence.rssi_dbm is not None and evidence.rssi_dbm <= FAINT_DBM:
+        return Verdict(Holder.FREE, "Visible and free, but faint", "bring it closer to the gateway before you use it")
+    return Verdict(Holder.FREE, "Visible and free" + (", not worn" if evidence.is_worn is False else ""))
 
 
 def _delivering(evidence: Evidence, tracker: str) -> Verdict:

@@ -156,7 +156,7 @@ _ACTIONS = {
     RadioState.NO_CENTRAL: "plug in a USB adapter for Bluetooth 4.0 or newer",
     RadioState.BLOCKED: "run `sudo rfkill unblock bluetooth`",
     RadioState.POWERED_OFF: "run `bluetoothctl power on`",
-    RadioState.DENIED: "add the gateway's user to the group bluetooth and restart the gateway",
+    RadioState.DENIED: "give the service SupplementaryGroups=bluetooth, or your user the group bluetooth",
     RadioState.BUSY: "wait ten seconds; if it stays, run `sudo systemctl restart bluetooth`",
     RadioState.FAILED: "run `sudo systemctl restart bluetooth`",
 }

@@ -184,8 +184,11 @@ class Sensors:
             self._looked_at, closer.is_linked, closer.until_s = None, False, self._now()
 
     def _report_trouble(self, radio: Radio, now_s: float) -> None:
-        """A radio that is starting has not recovered yet, and has no new trouble either."""
-        if radio.is_listening or radio.state is RadioState.DISABLED:
+        """A radio that is starting has not recovered yet, and has no new trouble either.
+
+        That nothing at all is heard is no trouble: there may be nobody, as in every night.
+        """
+        if radio.is_listening or radio.state in {RadioState.DISABLED, RadioState.SILENT}:
             self._deaf_since_s = None
             self._resolve_trouble()
             return

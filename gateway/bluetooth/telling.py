@@ -11,8 +11,9 @@ from gateway.bluetooth.report import RadioReport, SensorReport
 RSSI_STEP_DB = 3
 """A strength that moved by less is not told: nobody acts on it."""
 
-FORGOTTEN_FOR_S = 10.0
-"""How long it is said of a sensor that it is forgotten, until nothing is said of it at all."""
+FORGOTTEN_FOR_S = 8.0
+"""How long it is said of a sensor that it is forgotten, until nothing is said of it at all: with the time until it is
+forgotten and two turns, no more than a minute."""
 
 
 class StateBoard(Protocol):

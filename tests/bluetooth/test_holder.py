@@ -104,6 +104,20 @@ SITUATIONS = {
         "just begun to listen",
         "wait",
     ),
+    "the radio has only begun, and the tracker knows better": (
+        replace(OURS, presence=Presence.UNKNOWN, delivers=True),
+        Holder.TRACKER,
+        f"In use by {TRACKER}",
+        "",
+    ),
+    "nobody is on the pitch": (
+        replace(OURS, presence=Presence.UNKNOWN, radio_text="Nothing was heard", radio_action="hold a phone near"),
+        Holder.UNKNOWN,
+        "Nothing was heard",
+        "hold a phone near",
+    ),
+    "a spare strap far away": (replace(STRAP, rssi_dbm=FAINT_DBM), Holder.FREE, "free, but faint", "closer"),
+    "who knows what": (replace(STRAP, kind=SensorKind.UNKNOWN), Holder.UNKNOWN, "perhaps it is no sensor", ""),
 }
 
 
@@ -175,10 +189,13 @@ def test_a_deaf_radio_knows_nothing_whatever_else_is_known(judged: list[tuple[Ev
             assert verdict.action == evidence.radio_action
 
 
-def test_a_radio_that_has_only_begun_knows_nothing_either(judged: list[tuple[Evidence, Verdict]]) -> None:
+def test_where_nothing_follows_from_silence_only_a_tracker_knows_better(
+    judged: list[tuple[Evidence, Verdict]],
+) -> None:
     for evidence, verdict in judged:
-        if evidence.presence is Presence.UNKNOWN and not evidence.is_linked:
-            assert verdict.holder is Holder.UNKNOWN
+        if evidence.is_listening and evidence.presence is Presence.UNKNOWN and not evidence.is_linked:
+            is_delivered = evidence.delivers and evidence.is_applied
+            assert verdict.holder is (Holder.TRACKER if is_delivered else Holder.UNKNOWN)
 
 
 def test_a_tracker_has_a_sensor_only_if_it_delivers_and_has_taken_it_over(
@@ -207,8 +224,9 @@ def test_only_we_ourselves_hold_what_we_look_at(judged: list[tuple[Evidence, Ver
 
 def test_whatever_is_in_the_way_has_an_action(judged: list[tuple[Evidence, Verdict]]) -> None:
     fine = {Holder.TRACKER, Holder.SHARED, Holder.GATEWAY, Holder.FREE}
-    for _, verdict in judged:
-        assert verdict.action or verdict.holder in fine, verdict
+    for evidence, verdict in judged:
+        is_strangers = evidence.kind is SensorKind.UNKNOWN and evidence.tracker is None
+        assert verdict.action or verdict.holder in fine or is_strangers, verdict
 
 
 def test_what_is_guessed_does_not_sound_certain(judged: list[tuple[Evidence, Verdict]]) -> None:

@@ -335,6 +335,7 @@ async def test_a_radio_that_can_be_no_central_says_so(bus: Bus) -> None:
         assert radio.radio.adapter == "hci1"
 
 
+@pytest.mark.dbus
 async def test_without_permission_it_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
     async with private_bus(deny=True) as bus, FakeBluez(bus.address).running():
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)

@@ -176,6 +176,7 @@ def test_a_team_of_one_has_no_story_and_spare_straps_all_the_same() -> None:
 
 
 @pytest.mark.looptime
+@pytest.mark.dbus
 async def test_a_scanner_on_the_address_hears_the_team(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real bleak, in virtual time; the bus is gone afterwards."""
     cloud = SimulatedCloud(TRACKERS, 7, Faults(), LoopClock())
@@ -197,6 +198,7 @@ async def test_a_scanner_on_the_address_hears_the_team(monkeypatch: pytest.Monke
         await asyncio.open_unix_connection(address.removeprefix("unix:path="))
 
 
+@pytest.mark.dbus
 async def test_what_the_block_raises_comes_out_as_it_is() -> None:
     cloud = SimulatedCloud(1, 7, Faults(), ManualClock())
     with pytest.raises(OSError, match="the port is taken"):
