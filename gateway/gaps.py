@@ -1,6 +1,5 @@
 """What a gateway is missing, as a table for the technician: what is not repaired first, and one line that sums up."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from gateway.live.client import StreamError, fetch_gaps
 from gateway.live.gaps import ChannelGaps, Gap, GapReport, GapState
+from gateway.terminal import columns
 
 SHOWN_PER_GROUP = 20
 """Gaps listed of each group unless all are asked for: an outage gives every tracker one."""
@@ -96,10 +96,12 @@ def table(report: GapReport, now: datetime, width: int, most: int | None) -> Tex
     told = [_HEADS, *(line for group in cells.values() for line in group)]
     widths = [max(map(len, column)) for column in zip(*told, strict=True)]
     widths[0] = max(_NARROWEST_NAME, width - sum(widths[1:]) - len(widths) + 1)
-    lines = [_line(_HEADS, widths, "bold")] if groups else []
+    lines = [columns(_HEADS, widths, _IS_NUMBER, "bold")] if groups else []
     for standing, entries in groups.items():
         lines.append(Text(f"{standing}: {len(entries)}", style=_STYLES[standing]))
-        lines += [_line(line, widths, "dim" if standing is Standing.SILENT else "") for line in cells[standing]]
+        lines += [
+            columns(line, widths, _IS_NUMBER, "dim" if standing is Standing.SILENT else "") for line in cells[standing]
+        ]
         left_out = len(entries) - len(cells[standing])
         if left_out:
             lines.append(Text(f"and {left_out} more: --all lists them", style="dim"))
@@ -174,19 +176,6 @@ def _cells(entry: _Entry, standing: Standing, now: datetime, utc_ms: int) -> tup
 
 def _rows(count: int) -> str:
     return f"{count:,} {'row' if count == 1 else 'rows'}"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:
-    """One line, names and reasons to the left, numbers to the right; a name that is too long is cut."""
-    parts = []
-    for cell, width, is_number in zip(cells, widths, _IS_NUMBER, strict=True):
-        part = Text(cell)
-        part.truncate(width, overflow="ellipsis")
-        part.align("right" if is_number else "left", width)
-        parts.append(part)
-    line = Text(" ", style=style).join(parts)
-    line.rstrip()
-    return line
 
 
 def _span(from_ms: int, to_ms: int | None, now: datetime) -> str:

@@ -148,7 +148,7 @@ class Inspection(msgspec.Struct, frozen=True, tag_field="op", tag="inspection"):
 async def look_closer(
     link: Link, kind: SensorKind, *, name: str | None = None, stream_s: float = STREAM_S
 ) -> Inspection:
-    """Read what a sensor says of itself, then listen to what it measures; holds the link for 30 s at most once it stands.
+    """Read what a sensor says of itself, then listen to what it measures; holds the link for 30 s at most.
 
     Whatever the sensor does not say, refuses or garbles is left out and noted.
 

@@ -69,10 +69,7 @@ async def fetch_gaps(url: str) -> bytes:
     Raises:
         StreamError: If it cannot be had.
     """
-    status, body = await _ask(url, "GET", "gaps")
-    if status != _OK:
-        raise _other_version(url, "gaps", status)
-    return body
+    return await _fetch(url, "gaps")
 
 
 async def fetch_sensors(url: str) -> bytes:
@@ -84,10 +81,7 @@ async def fetch_sensors(url: str) -> bytes:
     Raises:
         StreamError: If it cannot be had.
     """
-    status, body = await _ask(url, "GET", "sensors")
-    if status != _OK:
-        raise _other_version(url, "sensors", status)
-    return body
+    return await _fetch(url, "sensors")
 
 
 async def inspect_sensor(url: str, sensor_id: str, *, take_link: bool) -> bytes:
@@ -116,6 +110,13 @@ async def inspect_sensor(url: str, sensor_id: str, *, take_link: bool) -> bytes:
 class _Refusal(msgspec.Struct):
     code: ErrorCode
     text: str
+
+
+async def _fetch(url: str, what: str) -> bytes:
+    status, body = await _ask(url, "GET", what)
+    if status != _OK:
+        raise _other_version(url, what, status)
+    return body
 
 
 async def _ask(

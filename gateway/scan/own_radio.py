@@ -10,10 +10,10 @@ from gateway.bluetooth.evidence import Assignment
 from gateway.bluetooth.identity import SensorKind
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import SensorsReport
-from gateway.bluetooth.sensors import InspectionRefused, Sensors
+from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
+from gateway.bridges import ServedSensors
 from gateway.live.board import Board
-from gateway.live.requests import ErrorCode, RequestError
 from gateway.scan.sources import Source
 
 SETTLE_S = 10.0
@@ -26,7 +26,7 @@ START_S = 3.0
 class OwnRadio:
     """The sensors that this process hears by itself."""
 
-    def __init__(self, sensors: Sensors, radio: Ears) -> None:
+    def __init__(self, sensors: ServedSensors, radio: Ears) -> None:
         self._sensors = sensors
         self._radio = radio
 
@@ -42,10 +42,7 @@ class OwnRadio:
 
     async def inspect(self, sensor_id: str, *, take_link: bool) -> Inspection:
         """Look closer at one; raises `RequestError`."""
-        try:
-            return await self._sensors.inspect(sensor_id, is_link_taken_knowingly=take_link)
-        except InspectionRefused as refused:
-            raise RequestError(ErrorCode(refused.code), str(refused)) from None
+        return await self._sensors.inspect(sensor_id, take_link=take_link)
 
 
 @asynccontextmanager
@@ -57,7 +54,7 @@ async def own_radio() -> AsyncIterator[Source]:
     async with asyncio.TaskGroup() as tasks:
         listening = [tasks.create_task(radio.run()), tasks.create_task(sensors.run(lambda: None))]
         try:
-            yield OwnRadio(sensors, radio)
+            yield OwnRadio(ServedSensors(sensors), radio)
         finally:
             for task in listening:
                 task.cancel()

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from textwrap import wrap
 
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gateway.bluetooth.report import SensorReport, SensorsReport
 from gateway.scan.words import KINDS, NOT_KNOWN, WIDTH, counted, name_of, plain, wrapped
+from gateway.terminal import columns
 
 _HEADS = ("Sensor", "Kind", "Signal", "Batt", "bpm", "Athlete", "State", "Seen")
 _WIDTHS = (22, 5, 9, 4, 3, 14, 10, 6)
@@ -53,7 +54,7 @@ def table(report: SensorsReport, height: int, trouble: str = "") -> Text:
     groups: dict[str, list[SensorReport]] = {}
     for sensor in report.sensors:
         groups.setdefault(_heading(report, sensor), []).append(sensor)
-    lines = [*_above(report, groups, trouble), _line(_HEADS, "bold")]
+    lines = [*_above(report, groups, trouble), columns(_HEADS, _WIDTHS, _IS_NUMBER, "bold")]
     room = max(3, height - len(lines) - 1)
     parts = list(_parts(report, groups))
     shown = bisect_right(list(accumulate(map(len, parts))), room)
@@ -105,7 +106,7 @@ def _parts(report: SensorsReport, groups: Mapping[str, Sequence[SensorReport]]) 
 def _sensor(report: SensorsReport, sensor: SensorReport, names: Counter[str]) -> Iterator[Text]:
     is_present = sensor.presence == "seen" or sensor.holder in _IN_USE
     is_dim = not is_present or sensor.kind == _UNKNOWN_KIND
-    yield _line(_cells(report, sensor, names), "dim" if is_dim else "")
+    yield columns(_cells(report, sensor, names), _WIDTHS, _IS_NUMBER, "dim" if is_dim else "")
     for warning in sensor.warnings:
         for line in wrap(plain(warning) + ".", WIDTH, initial_indent="  ! ", subsequent_indent="    "):
             yield Text(line, style="yellow")
@@ -132,19 +133,6 @@ def _cells(report: SensorsReport, sensor: SensorReport, names: Counter[str]) -> 
         _STATES.get(sensor.holder, sensor.holder) if sensor.kind != _UNKNOWN_KIND else "",
         "never" if sensor.last_seen_ms is None else _age(report.utc_ms - sensor.last_seen_ms),
     )
-
-
-def _line(cells: Iterable[str], style: str) -> Text:
-    """One line of the table; what is too wide for its column is cut."""
-    parts = []
-    for cell, width, is_number in zip(cells, _WIDTHS, _IS_NUMBER, strict=True):
-        part = Text(cell)
-        part.truncate(width, overflow="ellipsis")
-        part.align("right" if is_number else "left", width)
-        parts.append(part)
-    line = Text(" ", style=style).join(parts)
-    line.rstrip()
-    return line
 
 
 def _sentences(text: str, action: str) -> str:
