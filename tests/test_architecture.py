@@ -30,6 +30,7 @@ IMPORTERS = {
         "gateway.demo",
         "gateway.gaps",
         "gateway.scan",
+        "gateway.terminal",
         "gateway.trackers",
         "gateway.watch",
     ),
