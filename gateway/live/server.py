@@ -152,6 +152,8 @@ class LiveServer:
         except web.HTTPRequestEntityTooLarge:
             text = f"The body may have {MAX_INBOUND_BYTES} bytes."
             return web.Response(status=413, **self._refusal("message_too_big", text))
+        except web.RequestPayloadError:  # compressed, and not as it says
+            return web.Response(status=400, **self._refusal("bad_message", "The body cannot be read."))
         except RequestError as error:
             return web.Response(status=_STATUSES.get(error.code, 400), **self._refusal(error.code, str(error)))
 

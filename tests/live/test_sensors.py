@@ -146,6 +146,13 @@ async def test_a_body_that_cannot_be_understood_looks_at_nothing(served: Served,
     assert served.air.asked == []
 
 
+async def test_a_body_that_is_not_compressed_as_it_says_is_refused(served: Served) -> None:
+    status, answer = await served.post(b"{}", **{"Content-Encoding": "gzip"})
+    assert (status, answer["code"]) == (400, "bad_message")
+    assert served.air.asked == []
+    assert served.refusals == {"bad_message": 1}
+
+
 async def test_a_body_is_bounded(served: Served) -> None:
     padding = b" " * (MAX_INBOUND_BYTES - 2)
     assert (await served.post(b"{}" + padding))[0] == 200
