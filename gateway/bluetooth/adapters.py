@@ -1,7 +1,11 @@
-"""The adapters that there are, read over a D-Bus connection of our own, which also tells at once when one changes."""
+"""The adapters that there are, read over a D-Bus connection of our own, which also tells at once when one changes.
+
+Links that nobody else can end any more are ended over it.
+"""
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,15 +15,23 @@ from dbus_fast import AuthError, BusType, DBusFastError, Message, MessageFlag, M
 from dbus_fast.aio import MessageBus
 
 from gateway.bluetooth.radio import Adapter, RadioError, RadioState, state_of_error
+from gateway.bluetooth.strays import stray_links
 
 CALL_TIMEOUT_S = 5.0
 
+_LOG = logging.getLogger(__name__)
+
 _BLUEZ = "org.bluez"
 _ADAPTER = "org.bluez.Adapter1"
+_DEVICE = "org.bluez.Device1"
 _OBJECTS = "org.freedesktop.DBus.ObjectManager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _DBUS = "org.freedesktop.DBus"
 _DBUS_PATH = "/org/freedesktop/DBus"
+_NOT_CONNECTED = "org.bluez.Error.NotConnected"
+
+# Where these are missing, there is no link either.
+_LINKLESS = frozenset({RadioState.NO_BUS, RadioState.NO_SERVICE, RadioState.NO_ADAPTER, RadioState.POWERED_OFF})
 
 # Changes of devices, hundreds in a second, are none of ours.
 _RULES = (
@@ -46,6 +58,7 @@ class Adapters:
         self._sysfs = sysfs
         self._bus: MessageBus | None = None
         self._is_served = False
+        self._is_tidy = False
         self._paths: tuple[str, ...] | None = None
         self._restarts = 0
         self._losses = Counter[str]()
@@ -59,7 +72,7 @@ class Adapters:
         return self._restarts + self._losses[name]
 
     async def read(self) -> tuple[Adapter, ...]:
-        """The adapters now.
+        """The adapters now. Links that a gateway has left behind are ended first, once for each connection and service.
 
         Raises:
             RadioError: There is no bus, no Bluetooth service on it, or they do not let us ask.
@@ -67,11 +80,15 @@ class Adapters:
         bus = await self._connected()
         if not self._is_served:
             raise RadioError(RadioState.NO_SERVICE)
-        if self._paths is None:
+        paths = self._paths
+        if paths is None:
             (objects,) = await _call(bus, _BLUEZ, "/", _OBJECTS, "GetManagedObjects")
-            self._paths = tuple(path for path, interfaces in objects.items() if _ADAPTER in interfaces)
+            self._paths = paths = tuple(path for path, interfaces in objects.items() if _ADAPTER in interfaces)
+            if not self._is_tidy:
+                self._is_tidy = True
+                await self._tidy(unpack_variants(objects))
         adapters = []
-        for path in self._paths:
+        for path in paths:
             try:
                 (properties,) = await _call(bus, _BLUEZ, path, _PROPERTIES, "GetAll", "s", [_ADAPTER])
             except RadioError as error:
@@ -82,14 +99,32 @@ class Adapters:
                 adapters.append(self._adapter(path, unpack_variants(properties)))
         return tuple(adapters)
 
+    async def let_go(self, path: str) -> None:
+        """End the link with the device of an object path, if there is one.
+
+        Without a connection nothing is done: the next one begins with the search for links that were left behind.
+        """
+        if self._bus is None or not self._bus.connected:
+            return
+        try:
+            await _call(self._bus, _BLUEZ, path, _DEVICE, "Disconnect")
+        except RadioError as error:
+            if error.state not in _LINKLESS and error.detail != _NOT_CONNECTED:
+                _LOG.warning("A sensor may still be connected, it could not be let go: %s", error.detail)
+
     async def close(self) -> None:
         """Close the connection; `read` opens another one."""
-        bus, self._bus, self._paths, self._is_served = self._bus, None, None, False
+        bus, self._bus, self._paths, self._is_served, self._is_tidy = self._bus, None, None, False, False
         if bus is not None:
             bus.disconnect()
             with contextlib.suppress(Exception):  # whatever ended it before
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+    async def _tidy(self, objects: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+        for path in stray_links(objects):
+            _LOG.warning("A sensor was still connected and nobody listened to it: it is let go")
+            await self.let_go(path)
 
     async def _connected(self) -> MessageBus:
         if self._bus is not None and self._bus.connected:
@@ -125,6 +160,7 @@ class Adapters:
         match message.member, message.body:
             case "NameOwnerChanged", [str(name), str(), str(owner)] if name == _BLUEZ:
                 self._is_served = bool(owner)
+                self._is_tidy = False
                 self._paths = None
                 self._restarts += 1
             case "InterfacesAdded", [str(), dict(interfaces)] if _ADAPTER in interfaces:

@@ -12,6 +12,9 @@ UNKNOWN_RSSI_DBM = -127
 AFTER_LINK_S = 1.0
 """How long after a link has ended nothing counts as heard: its end alone changes several properties."""
 
+KEPT_LINKS = 64
+"""Devices of which it is remembered that they had a link; more than a radio can have links at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Advertisement:
@@ -47,7 +50,8 @@ class EchoFilter:
     """
 
     def __init__(self) -> None:
-        # When a device that had a link counts again, infinite while it has one. Others are not remembered.
+        # When a device that had a link counts again, infinite while it has one. Others are not remembered, and of those
+        # that are never heard again the one that told of a link longest ago gives way.
         self._counts_from_s: dict[str, float] = {}
 
     def is_heard(self, address: str, rssi_dbm: int, *, is_linked: bool, now_s: float) -> bool:
@@ -60,7 +64,10 @@ class EchoFilter:
             now_s: The monotonic time.
         """
         if is_linked:
+            self._counts_from_s.pop(address, None)
             self._counts_from_s[address] = math.inf
+            if len(self._counts_from_s) > KEPT_LINKS:
+                del self._counts_from_s[next(iter(self._counts_from_s))]
             return False
         counts_from_s = self._counts_from_s.get(address)
         if counts_from_s is not None:

@@ -7,8 +7,7 @@ some straps do not advertise theirs.
 import asyncio
 import contextlib
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from bleak import BleakClient, BleakScanner
 from bleak.backends.bluezdbus import manager
@@ -25,15 +24,13 @@ from bleak.exc import (
 
 from gateway.bluetooth.advertisement import Advertisement, EchoFilter
 from gateway.bluetooth.inspection import Link, LinkError
+from gateway.bluetooth.notifications import Notifications
 from gateway.bluetooth.radio import RadioError, RadioState, state_of_error
 from insiders_codecs.address import address_kind, normal_form
 
 CALL_TIMEOUT_S = 5.0
 GRACE_S = 2.0
 """How long bleak may clean up after it was interrupted, until that is interrupted too."""
-
-KEPT_NOTIFICATIONS = 256
-"""Of a characteristic, until they are fetched; a sensor sends one or a few in a second."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,13 +42,19 @@ class Scanner:
     a second scanner in the process.
     """
 
-    def __init__(self, on_advertisement: Callable[[Advertisement, float], None]) -> None:
+    def __init__(
+        self,
+        on_advertisement: Callable[[Advertisement, float], None],
+        let_go: Callable[[str], Awaitable[None]],
+    ) -> None:
         """Creates it without scanning.
 
         Args:
             on_advertisement: Called with each advertisement and the event loop's time.
+            let_go: Makes BlueZ end its link with the device of an object path, if there is one; does not fail.
         """
         self._on_advertisement = on_advertisement
+        self._let_go = let_go
         self._echoes = EchoFilter()
         self._scan: BleakScanner | None = None
 
@@ -116,8 +119,9 @@ class Scanner:
         Raises:
             LinkError: There is no link.
         """
+        device = self._device(address)
         link = _BleakLink()
-        client = BleakClient(self._device(address), lambda _: link.ended(), timeout=timeout_s)
+        client = BleakClient(device, lambda _: link.ended(), timeout=timeout_s)
         try:
             try:
                 async with _within(timeout_s):
@@ -128,7 +132,11 @@ class Scanner:
             yield link
         finally:
             link.ended()
-            await _disconnect(client)
+            try:
+                await _disconnect(client)
+            finally:
+                # bleak takes a link for lost with its connection to D-Bus, and does not ask BlueZ to end it.
+                await self._let_go(device.details["path"])
 
     def _device(self, address: str) -> BLEDevice:
         heard = self._scan.discovered_devices_and_advertisement_data if self._scan else {}
@@ -166,7 +174,7 @@ class _BleakLink:
     def __init__(self) -> None:
         self._client: BleakClient | None = None
         self._characteristics = dict[str, BleakGATTCharacteristic]()
-        self._streams: set[_Stream] = set()
+        self._streams = set[Notifications]()
 
     def began(self, client: BleakClient) -> None:
         """Take what the device offers. Of several characteristics alike the first one on the device counts."""
@@ -210,7 +218,7 @@ class _BleakLink:
         characteristic = self._characteristics.get(uuid)
         if characteristic is None:
             raise LinkError("not offered")
-        stream = _Stream()
+        stream = Notifications()
         self._streams.add(stream)
         try:
             with _as_link_error():
@@ -229,35 +237,6 @@ class _BleakLink:
         if self._client is None:
             raise LinkError("the link was lost")
         return self._client
-
-
-class _Stream(AsyncIterator[bytes]):
-    """Values until the end; the oldest give way when nobody fetches them."""
-
-    def __init__(self) -> None:
-        self._values = deque[bytes](maxlen=KEPT_NOTIFICATIONS)
-        self._news = asyncio.Event()
-        self._is_over = False
-        self._dropped = 0
-
-    def put(self, value: bytes) -> None:
-        self._dropped += len(self._values) == KEPT_NOTIFICATIONS
-        self._values.append(value)
-        self._news.set()
-
-    def end(self) -> None:
-        if not self._is_over and self._dropped:
-            _LOG.warning("%d notifications of a sensor were dropped, because they were not fetched", self._dropped)
-        self._is_over = True
-        self._news.set()
-
-    async def __anext__(self) -> bytes:
-        while not self._values:
-            if self._is_over:
-                raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        return self._values.popleft()
 
 
 @contextlib.asynccontextmanager
@@ -281,8 +260,8 @@ async def _disconnect(client: BleakClient) -> None:
     try:
         async with _within(CALL_TIMEOUT_S):
             await client.disconnect()
-    except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing else to try
-        _LOG.warning("A sensor may still be connected, it could not be told: %s", _words(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the device is let go without bleak too
+        _LOG.debug("bleak could not let a sensor go: %s", _words(error))
 
 
 def _radio_error(error: Exception) -> RadioError:

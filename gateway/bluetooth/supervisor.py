@@ -50,7 +50,7 @@ class Supervisor:
         self._on_advertisement = on_advertisement
         self._changed = asyncio.Event()
         self._adapters = Adapters(self._changed)
-        self._scanner = Scanner(self._hear)
+        self._scanner = Scanner(self._hear, self._adapters.let_go)
         self._backoff = Backoff()
         self._retry_s = -math.inf
         self._is_ready = False

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bluetooth.advertisement import AFTER_LINK_S, UNKNOWN_RSSI_DBM, EchoFilter
+from gateway.bluetooth.advertisement import AFTER_LINK_S, KEPT_LINKS, UNKNOWN_RSSI_DBM, EchoFilter
 
 STRAP, OTHER = "a0:9e:1a:00:00:01", "a0:9e:1a:00:00:02"
 
@@ -42,6 +42,17 @@ def test_a_link_soon_after_another_begins_anew() -> None:
     heard(echoes, 1.5, is_linked=True)
     assert not heard(echoes, 2.0 + AFTER_LINK_S)
     assert heard(echoes, 2.0 + 2 * AFTER_LINK_S)
+
+
+def test_linked_devices_that_are_never_heard_again_are_forgotten_for_new_ones() -> None:
+    echoes = EchoFilter()
+    heard(echoes, 0.0, is_linked=True)
+    for number in range(10 * KEPT_LINKS):
+        heard(echoes, 1.0, is_linked=True, address=f"passer-by {number}")
+        heard(echoes, 1.0, is_linked=True)
+    assert len(echoes._counts_from_s) == KEPT_LINKS
+    assert not heard(echoes, 2.0)
+    assert not heard(echoes, 2.0, address=f"passer-by {number}")
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.integers(-127, 20)), max_size=60))
