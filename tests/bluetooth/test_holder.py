@@ -7,8 +7,10 @@ import pytest
 from gateway.bluetooth.evidence import Evidence
 from gateway.bluetooth.holder import FAINT_DBM, FLAT_PERCENT, OVERLAP_S, Holder, Verdict, judge
 from gateway.bluetooth.identity import SensorKind
+from gateway.bluetooth.inspection import LOW_BATTERY_PERCENT
 from gateway.bluetooth.radio import Radio, RadioState
 from gateway.bluetooth.sightings import Presence
+from gateway.telemetry.delivery import WITHIN_MS
 
 TRACKER = "TRK-2026-00147"
 LONGEST_SENTENCE = 80
@@ -262,3 +264,13 @@ def test_each_trouble_of_the_radio_is_named(state: RadioState) -> None:
     radio = Radio(state, "hci0")
     verdict = judge(replace(OURS, is_listening=radio.is_listening, radio_text=radio.text, radio_action=radio.action))
     assert verdict == Verdict(Holder.UNKNOWN, f"Unknown: {radio.text}", radio.action)
+
+
+def test_a_tracker_that_has_lost_the_sensor_counts_as_delivering_for_less_long_than_makes_it_shared() -> None:
+    assert OVERLAP_S * 1000 > WITHIN_MS
+
+
+def test_what_is_faint_or_flat_is_no_matter_of_taste() -> None:
+    """A strap that is heard with two bars was not carried away, and one with a fifth of its battery is not empty."""
+    assert -90 <= FAINT_DBM < -80
+    assert FLAT_PERCENT < LOW_BATTERY_PERCENT

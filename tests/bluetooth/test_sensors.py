@@ -325,6 +325,17 @@ async def test_one_strap_of_two_trackers_is_warned_of_and_belongs_to_the_one_tha
         assert sensor.warnings == ("It is assigned to SIM-0001 and SIM-0002: take it from all but one",)
 
 
+async def test_a_strap_belongs_to_the_tracker_that_listens_to_it_before_one_that_shall() -> None:
+    """What the other delivers may come from the strap that it had before."""
+    async with played() as world:
+        other = Assignment("SIM-0002", "Bo", None, SensorKind.HEART_RATE, address(1), NAME, is_applied=False)
+        world.fleet.all, world.fleet.delivering = [other, OURS], {"SIM-0001": False, "SIM-0002": True}
+        await world.advertise(3)
+        sensor = world.one()
+        assert sensor.tracker is not None
+        assert (sensor.tracker.serial_number, sensor.holder) == ("SIM-0001", "not_used")
+
+
 async def test_a_strap_in_the_place_of_a_power_meter_and_a_right_pedal_are_warned_of() -> None:
     async with played() as world:
         world.fleet.all = [Assignment("SIM-0001", ATHLETE, 10, SensorKind.POWER, address(1), NAME, is_applied=True)]
@@ -580,6 +591,17 @@ async def test_a_stranger_that_takes_long_to_look_at_is_not_forgotten_meanwhile(
         await asyncio.sleep(10.0)
         await world.advertise(1)
         assert world.one().inspection == inspection
+
+
+async def test_what_was_found_out_about_a_stranger_is_forgotten_with_it() -> None:
+    async with played() as world:
+        await world.advertise(3)
+        await world.sensors.inspect(ID, is_link_taken_knowingly=False)
+        await asyncio.sleep(FORGET_AFTER_S + 20.0)
+        assert world.report().sensors == ()
+        assert not world.sensors._census._closer
+        world.hear()
+        assert (world.one().battery_percent, world.one().inspected_ms) == (None, None)
 
 
 async def test_a_low_battery_is_warned_of_for_as_long_as_it_is_known_and_dry_skin_is_not() -> None:

@@ -396,6 +396,10 @@ def test_a_flood_that_claims_a_straps_id_does_not_take_its_address() -> None:
         (89.0, 5.0, 0.0, Presence.SEEN),  # a slow one is not missed at once
         (70.0, 5.0, 0.0, Presence.QUIET),
         (52.0, 5.0, 0.0, Presence.GONE),
+        (79.0, 10.24, 0.0, Presence.SEEN),  # the slowest there may be, and one advertisement was missed
+        (74.0, 10.24, 0.0, Presence.QUIET),
+        (56.0, 10.24, 0.0, Presence.QUIET),
+        (54.0, 10.24, 0.0, Presence.GONE),
         (98.0, None, 0.0, Presence.SEEN),
         (None, None, 0.0, Presence.GONE),
         (None, None, 95.0, Presence.UNKNOWN),
@@ -439,6 +443,13 @@ def test_a_sensor_in_the_air_goes_from_seen_over_quiet_to_gone_and_never_back(in
 
 def test_what_is_nobodys_was_called_gone_before_it_is_forgotten() -> None:
     assert presence(0.0, 1000.0, 0.0, FORGET_AFTER_S) is Presence.GONE
+
+
+def test_two_devices_with_one_id_are_two_as_soon_as_the_slowest_has_been_heard_twice() -> None:
+    book = Sightings()
+    for number, now_s in ((A, 0.0), (B, 5.0), (A, 10.24)):
+        book.heard(advertisement(number, H10, HEART_RATE), now_s)
+    assert len(book.sensors) == 2
 
 
 def test_two_changes_of_address_in_the_window_are_the_border() -> None:

@@ -10,8 +10,9 @@ from typing import cast
 
 import pytest
 
+from gateway.bluetooth import supervisor
 from gateway.bluetooth.advertisement import UNKNOWN_RSSI_DBM
-from gateway.bluetooth.radio import RadioState
+from gateway.bluetooth.radio import RadioError, RadioState
 from gateway.bluetooth.supervisor import LOOK_S, SILENT_S, Supervisor
 from gateway.simulator.bluez.bus import Bus, private_bus
 from gateway.simulator.bluez.calls import IN_PROGRESS, NOT_READY, NOT_SUPPORTED, Handler, Refusal
@@ -250,7 +251,10 @@ async def test_a_start_that_is_never_answered_is_said_and_leaves_no_scan_behind(
         assert await radio.recovery_s() <= 5.0 + 3.0 + SOON_S
 
 
-async def test_a_service_that_hangs_is_said_and_its_scan_is_kept(bluez: FakeBluez) -> None:
+async def test_a_service_that_hangs_is_said_and_its_scan_is_kept(
+    bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = Counted(bluez, "StartDiscovery", monkeypatch)
     async with on_the_air(bluez, strap()), listening() as radio:
         await radio.until(S.LISTENING)
         since_s = radio.radio.listening_since_s
@@ -258,6 +262,7 @@ async def test_a_service_that_hangs_is_said_and_its_scan_is_kept(bluez: FakeBlue
         await radio.until(S.FAILED, within_s=LOOK_S + 6.0)
         bluez.obey("GetAll")
         await radio.until(S.LISTENING, within_s=LOOK_S + 6.0)
+        assert starts.calls == 1
         assert since_s is not None
         assert radio.radio.listening_since_s is not None
         assert radio.radio.listening_since_s > since_s
@@ -276,6 +281,113 @@ async def test_a_scan_that_dies_as_soon_as_it_lives_is_not_hurried(bluez: FakeBl
                 bluez._adapters["hci0"]._end_discovery()
             await asyncio.sleep(0.1)
         assert 60 / 3 - 2 < attempts < 60 / 3 + 8
+
+
+async def test_losses_far_apart_do_not_add_up(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        for _ in range(6):
+            await asyncio.sleep(15)
+            bluez._adapters["hci0"]._discoveries.clear()
+            bluez._adapters["hci0"]._end_discovery()
+            assert await radio.recovery_s() <= 0.2
+
+
+async def test_power_on_ends_the_wait_after_a_refusal(bluez: FakeBluez) -> None:
+    bluez.refuse("StartDiscovery", Refusal("org.bluez.Error.Failed", "Operation failed"))
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await asyncio.sleep(20)
+        for _ in range(3):
+            bluez.refuse("StartDiscovery", Refusal("org.bluez.Error.Failed", "Operation failed"))
+            await asyncio.sleep(3)
+            bluez.power("hci0", is_on=False)
+            await radio.until(S.POWERED_OFF, within_s=0.1)
+            bluez.obey("StartDiscovery")
+            bluez.power("hci0", is_on=True)
+            assert await radio.recovery_s() <= 0.2
+
+
+async def test_a_scan_that_shows_a_moment_later_is_the_one_that_was_begun(
+    bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = Counted(bluez, "StartDiscovery", monkeypatch)
+    adapter = bluez._adapters["hci0"]
+    tell = adapter._tell_discovering
+    monkeypatch.setattr(adapter, "_tell_discovering", lambda: asyncio.get_running_loop().call_later(0.5, tell))
+    async with listening() as radio:
+        await radio.until(S.LISTENING)
+        await asyncio.sleep(20)
+        assert radio.states == [S.LISTENING]
+        assert starts.calls == 1
+
+
+async def test_a_surprise_is_said_and_ends_nothing(bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch) -> None:
+    def surprise(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+        with monkeypatch.context() as patch:
+            patch.setattr(supervisor, "outlook", surprise)
+            await radio.until(S.FAILED, within_s=LOOK_S + 1.0)
+        assert await radio.recovery_s() <= LOOK_S + SOON_S
+
+
+async def test_wherever_it_is_stopped_no_scan_is_left_behind(bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled when each of the calls that begin a scan arrives: its answer finds nobody."""
+    original, calls, last = bluez._disobedience, 0, 0
+
+    def count(called: str) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            task.cancel()
+        return original(called)
+
+    monkeypatch.setattr(bluez, "_disobedience", count)
+    for last in range(1, 12):
+        calls = 0
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(Listening().supervisor.run())
+            await asyncio.sleep(1)
+            task.cancel()
+        await asyncio.sleep(0.1)
+        assert not bluez.is_discovering(), last
+    assert calls >= 5
+
+
+async def test_who_is_in_a_hurry_at_the_end_leaves_no_scan_behind_either(bluez: FakeBluez) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        radio = Listening()
+        task = tasks.create_task(radio.supervisor.run())
+        await radio.until(S.LISTENING)
+        bluez.hang("StopDiscovery")
+        task.cancel()
+        await asyncio.sleep(0.1)
+        task.cancel()
+    await asyncio.sleep(0.1)
+    assert not bluez.is_discovering()
+
+
+async def test_what_has_ended_links_nobody(bluez: FakeBluez) -> None:
+    async with on_the_air(bluez, strap()), listening() as radio:
+        await radio.recovery_s()
+    assert radio.radio.is_listening
+    with pytest.raises(RadioError):
+        async with radio.supervisor.connected(ADDRESS, 10.0):
+            pass
+
+
+async def test_what_has_ended_has_no_connection_to_the_bus(bluez: FakeBluez) -> None:
+    async with listening() as radio:
+        await radio.until(S.LISTENING)
+        connection = radio.supervisor._adapters._bus
+        assert connection is not None
+    assert not connection.connected
+
+
+def test_a_radio_is_doubted_after_more_than_a_minute_and_within_two() -> None:
+    """A minute without a single advertisement is nothing special where few people are."""
+    assert 60 < SILENT_S <= 120
 
 
 async def test_silence_is_said_and_the_scan_begun_anew_until_something_is_heard(
