@@ -205,6 +205,15 @@ async def test_each_value_that_is_not_to_be_had_is_noted_and_the_others_are_read
     assert [getattr(found, name) for name in found.unread] == [None] * 6
 
 
+async def test_two_values_that_are_never_answered_leave_time_for_the_others() -> None:
+    link = ScriptedLink(STRAP | {gatt.BATTERY_LEVEL: None, gatt.BODY_SENSOR_LOCATION: None})
+    found = await look_closer(link, SensorKind.UNKNOWN, stream_s=1.0)
+    assert found.unread == {"battery_percent": Unread.NO_ANSWER}
+    found = await look_closer(link, SensorKind.HEART_RATE, stream_s=1.0)
+    assert found.unread == {"battery_percent": Unread.NO_ANSWER, "body_location": Unread.NO_ANSWER}
+    assert (found.manufacturer, found.software) == ("Polar Electro Oy", "3.2.0")
+
+
 async def test_a_sensor_that_answers_nothing_is_let_go_after_a_time() -> None:
     link = ScriptedLink(dict.fromkeys(STRAP), {gatt.HEART_RATE_MEASUREMENT: []})
     began_s = now_s()
