@@ -46,13 +46,16 @@ def test_a_link_soon_after_another_begins_anew() -> None:
 
 def test_linked_devices_that_are_never_heard_again_are_forgotten_for_new_ones() -> None:
     echoes = EchoFilter()
+    others = [f"passer-by {number}" for number in range(2 * KEPT_LINKS - 2)]
     heard(echoes, 0.0, is_linked=True)
-    for number in range(10 * KEPT_LINKS):
-        heard(echoes, 1.0, is_linked=True, address=f"passer-by {number}")
-        heard(echoes, 1.0, is_linked=True)
+    for number, other in enumerate(others):
+        heard(echoes, 1.0, is_linked=True, address=other)
+        if number == KEPT_LINKS - 2:
+            heard(echoes, 1.0, is_linked=True)
     assert len(echoes._counts_from_s) == KEPT_LINKS
     assert not heard(echoes, 2.0)
-    assert not heard(echoes, 2.0, address=f"passer-by {number}")
+    assert not heard(echoes, 2.0, address=others[-1])
+    assert heard(echoes, 2.0, address=others[0])
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.booleans(), st.integers(-127, 20)), max_size=60))

@@ -82,21 +82,69 @@ async def test_a_callback_gets_all_that_was_ever_advertised_with_the_address_kin
 ) -> None:
     heard = Heard()
     sensor = strap()
-    sensor.is_random, sensor.appearance = True, 833
+    sensor.is_random, sensor.appearance, sensor.tx_power = True, 833, 4
+    sensor.manufacturer_data = {0x006B: b"\x33\x00\x00\x38"}
     bare = Peripheral(sensor.address, is_random=True)
     async with BleakScanner(heard, bluez=ADAPTER):
         bluez.hear(sensor, -60)
         await settle()
         bluez.hear(bare, -61)
         await settle()
-    properties = heard.devices[1].details["props"]
+    path, properties = heard.data[1].platform_data
     assert heard.devices[1].address == sensor.address
+    assert heard.devices[1].details["path"] == path
     assert properties["AddressType"] == "random"
     assert properties["Appearance"] == 833
     assert (properties["Connected"], properties["ServicesResolved"]) == (False, False)
     assert heard.data[1].local_name == sensor.name
     assert heard.data[1].service_uuids == [gatt.HEART_RATE_SERVICE]
+    assert heard.data[1].manufacturer_data == sensor.manufacturer_data
+    assert heard.data[1].tx_power == 4
     assert heard.data[1].rssi == -61
+
+
+@LOOP
+async def test_what_an_advertisement_leaves_out_is_none(bluez: FakeBluez) -> None:
+    heard = Heard()
+    async with BleakScanner(heard, bluez=ADAPTER):
+        bluez.hear(Peripheral(strap().address), -60)
+        await settle()
+    [data] = heard.data
+    assert (data.local_name, data.tx_power, data.service_uuids, data.manufacturer_data) == (None, None, [], {})
+    assert "Appearance" not in data.platform_data[1]
+
+
+@LOOP
+async def test_each_change_of_a_link_calls_back_with_the_properties_of_that_moment_and_the_signal_of_before(
+    bluez: FakeBluez,
+) -> None:
+    """They are told from advertisements by these properties alone; the ones that a device has are of the first time."""
+    changes: list[tuple[bool, bool, int]] = []
+
+    def note(_: BLEDevice, data: AdvertisementData) -> None:
+        properties = data.platform_data[1]
+        changes.append((properties["Connected"], properties["ServicesResolved"], data.rssi))
+
+    async with BleakScanner(note, bluez=ADAPTER) as scanner:
+        bluez.hear(strap(), -60)
+        await settle()
+        async with BleakClient(scanner.discovered_devices[0]):
+            await settle()
+        await settle()
+    assert changes[0] == changes[-1] == (False, False, -60)
+    assert (True, True, -60) in changes
+    assert all(is_linked or is_resolved for is_linked, is_resolved, _ in changes[1:-1])
+
+
+@LOOP
+async def test_an_adapter_that_is_missing_is_the_only_failure_without_a_name(bluez: FakeBluez) -> None:
+    with pytest.raises(BleakError) as caught:
+        await BleakScanner(bluez={"adapter": "hci7"}).start()
+    assert type(caught.value) is BleakError
+    bluez.power("hci0", is_on=False)
+    with pytest.raises(BleakDBusError) as refused:
+        await BleakScanner(bluez=ADAPTER).start()
+    assert refused.value.dbus_error == "org.bluez.Error.NotReady"
 
 
 @LOOP
@@ -152,14 +200,18 @@ async def test_its_connection_can_be_closed_under_it_and_the_next_scan_gets_anot
 
 
 @LOOP
-async def test_a_closed_connection_ends_links_and_tells_who_holds_them(bluez: FakeBluez) -> None:
+async def test_a_closed_connection_loses_links_and_tells_who_holds_them_but_not_bluez(bluez: FakeBluez) -> None:
+    """Who let a client go has to ask BlueZ for the end of the link; the end of the subscriptions is told."""
     lost: list[BleakClient] = []
+    sensor = strap()
     scanner = BleakScanner(bluez=ADAPTER)
     await scanner.start()
-    bluez.hear(strap(), -60)
+    bluez.hear(sensor, -60)
     await settle()
     client = BleakClient(scanner.discovered_devices[0], lost.append)
     await client.connect()
+    await client.start_notify(gatt.HEART_RATE_MEASUREMENT, lambda *_: None)
+    assert _is_notifying(bluez)
     connection = manager._global_instances[asyncio.get_running_loop()]._bus
     assert connection is not None
     connection.disconnect()
@@ -167,6 +219,9 @@ async def test_a_closed_connection_ends_links_and_tells_who_holds_them(bluez: Fa
     assert lost == [client]
     assert not client.is_connected
     await client.disconnect()
+    await settle()
+    assert bluez.connected(sensor)
+    assert not _is_notifying(bluez)
 
 
 @LOOP
@@ -223,3 +278,12 @@ def test_the_version_of_bluez_is_asked_once_and_may_be_unknown() -> None:
     """bleak runs bluetoothctl with the first link of a process."""
     assert isinstance(BlueZFeatures.checked_bluez_version, bool)
     assert BlueZFeatures.supported_version
+
+
+def _is_notifying(bluez: FakeBluez) -> bool:
+    return any(
+        interfaces["Notifying"].value
+        for exported in bluez._objects._objects.values()
+        for interfaces in exported.interfaces.values()
+        if "Notifying" in interfaces
+    )
