@@ -59,7 +59,9 @@ class Adapters:
         self._bus: MessageBus | None = None
         self._is_served = False
         self._is_tidy = False
-        self._paths: tuple[str, ...] | None = None
+        self._paths: tuple[str, ...] = ()
+        self._revision = 1  # of which adapters there are
+        self._known_revision = 0  # that of `_paths`, or an earlier one
         self._restarts = 0
         self._losses = Counter[str]()
 
@@ -80,21 +82,22 @@ class Adapters:
         bus = await self._connected()
         if not self._is_served:
             raise RadioError(RadioState.NO_SERVICE)
-        paths = self._paths
-        if paths is None:
+        if self._known_revision != self._revision:
+            revision = self._revision  # an adapter that comes while the answer is on its way may not be in it
             (objects,) = await _call(bus, _BLUEZ, "/", _OBJECTS, "GetManagedObjects")
-            self._paths = paths = tuple(path for path, interfaces in objects.items() if _ADAPTER in interfaces)
+            self._known_revision = revision
+            self._paths = tuple(path for path, interfaces in objects.items() if _ADAPTER in interfaces)
             if not self._is_tidy:
                 self._is_tidy = True
                 await self._tidy(unpack_variants(objects))
         adapters = []
-        for path in paths:
+        for path in self._paths:
             try:
                 (properties,) = await _call(bus, _BLUEZ, path, _PROPERTIES, "GetAll", "s", [_ADAPTER])
             except RadioError as error:
                 if error.state is not RadioState.NO_ADAPTER:
                     raise
-                self._paths = None  # unplugged just now
+                self._revision += 1  # unplugged just now
             else:
                 adapters.append(self._adapter(path, unpack_variants(properties)))
         return tuple(adapters)
@@ -114,7 +117,8 @@ class Adapters:
 
     async def close(self) -> None:
         """Close the connection; `read` opens another one."""
-        bus, self._bus, self._paths, self._is_served, self._is_tidy = self._bus, None, None, False, False
+        bus, self._bus, self._is_served, self._is_tidy = self._bus, None, False, False
+        self._revision += 1
         if bus is not None:
             bus.disconnect()
             with contextlib.suppress(Exception):  # whatever ended it before
@@ -147,7 +151,10 @@ class Adapters:
             bus.add_message_handler(self._take)
             for rule in _RULES:
                 await _call(bus, _DBUS, _DBUS_PATH, _DBUS, "AddMatch", "s", [rule])
-            (self._is_served,) = await _call(bus, _DBUS, _DBUS_PATH, _DBUS, "NameHasOwner", "s", [_BLUEZ])
+            restarts = self._restarts
+            (is_served,) = await _call(bus, _DBUS, _DBUS_PATH, _DBUS, "NameHasOwner", "s", [_BLUEZ])
+            if self._restarts == restarts:  # else something newer was told while the answer was on its way
+                self._is_served = is_served
         except BaseException:
             await self.close()
             raise
@@ -161,12 +168,12 @@ class Adapters:
             case "NameOwnerChanged", [str(name), str(), str(owner)] if name == _BLUEZ:
                 self._is_served = bool(owner)
                 self._is_tidy = False
-                self._paths = None
+                self._revision += 1
                 self._restarts += 1
             case "InterfacesAdded", [str(), dict(interfaces)] if _ADAPTER in interfaces:
-                self._paths = None
+                self._revision += 1
             case "InterfacesRemoved", [str(path), list(interfaces)] if _ADAPTER in interfaces:
-                self._paths = None
+                self._revision += 1
                 self._losses[_name(path)] += 1
             case "PropertiesChanged", [str(interface), dict(changed), list()] if interface == _ADAPTER:
                 if any(name in changed and not changed[name].value for name in ("Powered", "Discovering")):

@@ -69,9 +69,11 @@ class Scanner:
             async with _within(CALL_TIMEOUT_S):
                 await scan.start()
         except Exception as error:
-            if isinstance(error, TimeoutError):
-                self.abandon()  # the answer may still come, and the scan with it
-            raise _radio_error(error) from error
+            trouble = _radio_error(error)
+            if isinstance(error, TimeoutError) or trouble.state is RadioState.NO_ADAPTER:
+                # The answer may still come, and the scan with it; or bleak has missed that an adapter has come.
+                self.abandon()
+            raise trouble from error
         except asyncio.CancelledError:
             self.abandon()
             raise

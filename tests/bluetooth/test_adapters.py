@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from dbus_fast import Message, MessageFlag
 
+from gateway.bluetooth import adapters as module
 from gateway.bluetooth.adapters import CALL_TIMEOUT_S, Adapters
 from gateway.bluetooth.radio import Adapter, RadioError, RadioState
 from gateway.simulator.bluez.bus import Bus
@@ -78,6 +79,34 @@ async def test_every_change_of_an_adapter_is_told_at_once(bluez: FakeBluez, adap
     async with change(adapters):
         await bluez.start()
     assert [adapter.name for adapter in await adapters.read()] == ["hci1"]
+
+
+@pytest.mark.parametrize("member", ["NameHasOwner", "GetManagedObjects"])
+async def test_what_comes_while_the_answer_is_on_its_way_is_not_missed(
+    bus: Bus, adapters: Watch, monkeypatch: pytest.MonkeyPatch, member: str
+) -> None:
+    """Bluetoothd takes its name a moment before it knows its adapters: both are asked for just then."""
+    bluez = FakeBluez(bus.address, adapters=())
+    call = module._call
+
+    async def overtaken(*args: Any) -> list[Any]:
+        answer = await call(*args)
+        if member in args:
+            monkeypatch.undo()
+            async with change(adapters):
+                if member == "NameHasOwner":
+                    await bluez.start()
+                bluez.plug("hci0")
+        return answer
+
+    async with contextlib.AsyncExitStack() as stack:
+        if member == "GetManagedObjects":
+            await stack.enter_async_context(bluez.running())
+        else:
+            stack.push_async_callback(bluez.terminate)
+        monkeypatch.setattr(module, "_call", overtaken)
+        await adapters.read()
+        assert [adapter.name for adapter in await adapters.read()] == ["hci0"]
 
 
 async def test_what_ends_scans_is_counted_and_what_makes_them_possible_is_not(

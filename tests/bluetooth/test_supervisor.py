@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from bleak.backends.bluezdbus import manager
 
 from gateway.bluetooth import supervisor
 from gateway.bluetooth.advertisement import UNKNOWN_RSSI_DBM
@@ -290,6 +291,16 @@ async def test_losses_far_apart_do_not_add_up(bluez: FakeBluez) -> None:
             bluez._adapters["hci0"]._discoveries.clear()
             bluez._adapters["hci0"]._end_discovery()
             assert await radio.recovery_s() <= 0.2
+
+
+async def test_an_adapter_whose_coming_bleak_has_missed_is_found_all_the_same(bus: Bus) -> None:
+    async with FakeBluez(bus.address, adapters=("hci0", "hci1")).running() as bluez, listening() as radio:
+        bluez.power("hci0", is_on=False)
+        await radio.until(S.LISTENING)
+        del manager._global_instances[asyncio.get_running_loop()]._properties["/org/bluez/hci0"]
+        bluez.power("hci0", is_on=True)
+        await asyncio.sleep(SOON_S)
+        assert (radio.radio.adapter, radio.radio.state) == ("hci0", S.LISTENING)
 
 
 async def test_power_on_ends_the_wait_after_a_refusal(bluez: FakeBluez) -> None:
