@@ -100,6 +100,10 @@ def test_what_matters_is_told_with_the_newest_of_everything(
     assert message["last_seen_ms"] == 1_795_000_061_000
 
 
+def test_a_strength_may_flicker_by_two_decibels_and_not_by_half_a_bar() -> None:
+    assert 2 < RSSI_STEP_DB < 10 / 2
+
+
 def test_a_strength_that_creeps_is_told_in_the_end(board: Board, telling: Telling) -> None:
     """The step is counted from what was told and not from what was measured before."""
     for rssi_dbm in range(-61, -71, -1):
