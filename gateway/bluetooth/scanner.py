@@ -57,6 +57,7 @@ class Scanner:
         self._let_go = let_go
         self._echoes = EchoFilter()
         self._scan: BleakScanner | None = None
+        self._has_failed = False
 
     async def start(self, adapter: str) -> None:
         """Scan with an adapter.
@@ -64,7 +65,8 @@ class Scanner:
         Raises:
             RadioError: It cannot be; nothing is left of the attempt.
         """
-        scan = BleakScanner(self._take, bluez={"adapter": adapter})
+        scan = BleakScanner(self._take_safely, bluez={"adapter": adapter})
+        self._has_failed = False
         try:
             async with _within(CALL_TIMEOUT_S):
                 await scan.start()
@@ -146,6 +148,15 @@ class Scanner:
             return heard[address.upper()][0]
         except KeyError:
             raise LinkError("not in the air") from None
+
+    def _take_safely(self, device: BLEDevice, data: AdvertisementData) -> None:
+        try:
+            self._take(device, data)
+        except Exception:  # noqa: BLE001 - the edge of a callback, whose caller would log it
+            # Said once for each scan: below us each advertisement would be a traceback, with whatever it quotes.
+            if not self._has_failed:
+                _LOG.exception("Unexpected failure with what a device advertises, it goes on")
+            self._has_failed = True
 
     def _take(self, device: BLEDevice, data: AdvertisementData) -> None:
         """Pass on what is an advertisement; bleak calls with every change of what BlueZ knows of a device."""

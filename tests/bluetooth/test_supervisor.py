@@ -578,7 +578,9 @@ async def test_a_device_that_tells_nothing_is_heard_too(bluez: FakeBluez) -> Non
     assert (advertisement.appearance, advertisement.tx_power_dbm) == (None, None)
 
 
-async def test_an_exception_of_the_listener_ends_nothing(bluez: FakeBluez) -> None:
+async def test_an_exception_of_the_listener_ends_nothing_and_is_logged_once(
+    bluez: FakeBluez, caplog: pytest.LogCaptureFixture
+) -> None:
     heard = []
 
     def fail(*_: object) -> None:
@@ -588,6 +590,7 @@ async def test_an_exception_of_the_listener_ends_nothing(bluez: FakeBluez) -> No
     async with running(Supervisor(fail).run()), on_the_air(bluez, strap()):
         await asyncio.sleep(5)
     assert len(heard) > 20
+    assert [record.name for record in caplog.records if record.exc_info] == ["gateway.bluetooth.scanner"]
 
 
 async def test_no_address_or_name_reaches_the_log(bluez: FakeBluez, caplog: pytest.LogCaptureFixture) -> None:
