@@ -128,9 +128,33 @@ async def test_what_ends_scans_is_counted_and_what_makes_them_possible_is_not(
         bluez.unplug("hci1")
     assert adapters.losses("hci1") > before
     assert adapters.losses("hci0") == other
+    bluez._adapters["hci0"]._discoveries.add(":1.99")
+    async with change(adapters):
+        bluez._adapters["hci0"]._tell_discovering()
+    assert adapters.losses("hci0") == other
+    bluez._adapters["hci0"]._discoveries.clear()
+    async with change(adapters):
+        bluez._adapters["hci0"]._tell_discovering()
+    assert adapters.losses("hci0") > other
+    other = adapters.losses("hci0")
     async with change(adapters):
         await bluez.kill()
     assert adapters.losses("hci0") > other
+
+
+async def test_a_connection_that_is_made_by_half_is_closed_and_the_next_is_whole(
+    bluez: FakeBluez, adapters: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> list[Any]:
+        raise RadioError(RadioState.FAILED, "no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_call", refuse)
+        with pytest.raises(RadioError, match="no answer"):
+            await adapters.read()
+    assert [adapter.name for adapter in await adapters.read()] == ["hci0"]
+    async with change(adapters):
+        bluez.plug("hci1")
 
 
 async def test_devices_in_the_air_are_none_of_its_business(bluez: FakeBluez, adapters: Watch) -> None:
