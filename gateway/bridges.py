@@ -30,6 +30,11 @@ class SensorUsers:
         self._readings = readings
         self._now = asyncio.get_running_loop().time
 
+    @property
+    def are_known(self) -> bool:
+        """Whether it is known of every tracker which sensors it listens to."""
+        return self._readings.is_complete
+
     def assignments(self) -> Sequence[Assignment]:
         """Every sensor that one of our trackers listens to, or shall."""
         return [

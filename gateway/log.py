@@ -16,8 +16,8 @@ OUR_LOGGERS = ("gateway", "insiders_codecs")
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
 
-# With colons; as in the paths of BlueZ's objects, /org/bluez/hci0/dev_A0_9E_1A_00_11_22; and bare, as in ids of sensors,
-# where there is a letter in it: a number of twelve digits may be a tracker's.
+# With colons; as in the paths of BlueZ's objects (dev_A0_9E_1A_00_11_22); and bare, as in ids of sensors, where there
+# is a letter in it: a number of twelve digits may be a tracker's.
 _ADDRESS = re.compile(
     r"(?<![0-9a-z])[0-9a-f]{2}([:_-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}(?![0-9a-z])"
     r"|(?<![0-9a-z])(?=[0-9]*[a-f])[0-9a-f]{12}(?![0-9a-z])",

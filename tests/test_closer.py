@@ -18,7 +18,7 @@ from gateway.live.requests import ErrorCode, RequestError
 from gateway.scan.closer import ScanError, block, closer, find
 from tests.test_scan import report, sensor
 
-WARNING = "Looking closer takes the only link of this sensor, and SIM-0001 gets nothing from it meanwhile."
+WARNING = "It may have one link only, and SIM-0001 would get nothing from it for half a minute."
 
 
 def inspection(**found: Any) -> Inspection:
@@ -166,7 +166,7 @@ async def test_the_only_link_is_not_taken_where_nobody_can_be_asked(*, is_termin
         Air(sensor(), refusal=RequestError(ErrorCode.LINK_NEEDED, WARNING)),
         console(is_terminal=is_terminal),
     )
-    with terminal(b"y\n") as answers, pytest.raises(ScanError, match="SIM-0001 gets nothing"):
+    with terminal(b"y\n") as answers, pytest.raises(ScanError, match="SIM-0001 would get nothing"):
         await closer(air, "AE60", screen, io.StringIO("y\n") if is_terminal else answers)
     assert air.asked == [("polar-h10-ae60d42f", False)]
 
@@ -201,7 +201,7 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
     assert msgspec.json.decode(out.getvalue(), type=Inspection) == air.found
     assert out.getvalue().count("\n") == 1
     air.refusal = RequestError(ErrorCode.LINK_NEEDED, WARNING)
-    with terminal(b"y\n") as answers, pytest.raises(ScanError, match="SIM-0001 gets nothing"):
+    with terminal(b"y\n") as answers, pytest.raises(ScanError, match="SIM-0001 would get nothing"):
         await closer(air, "AE60", screen, answers, is_json=True)
 
 

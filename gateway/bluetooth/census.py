@@ -1,6 +1,6 @@
 """All sensors of this moment, each with its tracker, where it is, and what to do: from the book to the report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.bluetooth.evidence import Assignment, Evidence, Trackers
@@ -145,6 +145,7 @@ class Census:
             delivers=delivers,
             both_for_s=self._both_for_s(sensor, now_s, is_both=where is Presence.SEEN and bool(delivers)),
             has_new_address=_has_new_address(sensor, assignment),
+            are_trackers_known=self._trackers.are_known,
         )
         verdict = judge(evidence)
         return Entry(own_id, sensor, assignments, kind, where, verdict, closer.inspection, closer.inspected_s)
@@ -158,8 +159,14 @@ class Census:
         return now_s - self._both_since_s.setdefault(sensor, now_s)
 
 
-def reported(entry: Entry, now_s: float, utc_ms: int) -> SensorReport:
-    """What is told of a sensor."""
+def reported(entry: Entry, now_s: float, epoch_ms: Callable[[float], int]) -> SensorReport:
+    """What is told of a sensor.
+
+    Args:
+        entry: The sensor.
+        now_s: Now.
+        epoch_ms: From times of the monotonic clock to those that are told.
+    """
     sensor = entry.sensor
     assignment = entry.assignments[0] if entry.assignments else None
     name = None if sensor is None else sensor.name
@@ -181,8 +188,8 @@ def reported(entry: Entry, now_s: float, utc_ms: int) -> SensorReport:
         rssi_dbm=None if reception is None else reception.rssi_dbm,
         bars=reception.bars if reception is not None and is_heard else 0,
         interval_ms=None if interval_s is None else round(interval_s * 1000),
-        first_seen_ms=None if reception is None else utc_ms - round((now_s - reception.first_seen_s) * 1000),
-        last_seen_ms=None if reception is None else utc_ms - round((now_s - reception.last_seen_s) * 1000),
+        first_seen_ms=None if reception is None else epoch_ms(reception.first_seen_s),
+        last_seen_ms=None if reception is None else epoch_ms(reception.last_seen_s),
         battery_percent=None if entry.inspection is None else entry.inspection.battery_percent,
         heart_rate_bpm=None if heart_rate is None else heart_rate.heart_rate_bpm,
         is_contact=_is_worn(sensor, now_s) if sensor is not None and is_heard else None,
@@ -192,7 +199,7 @@ def reported(entry: Entry, now_s: float, utc_ms: int) -> SensorReport:
         action=entry.verdict.action,
         warnings=tuple(_warnings(entry, name)),
         inspection=entry.inspection,
-        inspected_ms=None if entry.inspected_s is None else utc_ms - round((now_s - entry.inspected_s) * 1000),
+        inspected_ms=None if entry.inspected_s is None else epoch_ms(entry.inspected_s),
     )
 
 
@@ -200,12 +207,12 @@ def _presence(sensor: Sensor | None, closer: Closer, radio: Radio, now_s: float)
     since_s = radio.listening_since_s
     if sensor is None:
         return presence(None, None, since_s, now_s)
-    if since_s is not None:
-        if closer.is_linked:
-            since_s = now_s
-        elif closer.until_s is not None:
-            since_s = max(since_s, closer.until_s)
-    return presence(sensor.reception.last_seen_s, sensor.reception.interval_s, since_s, now_s)
+    seen_s = sensor.reception.last_seen_s
+    if closer.is_linked:
+        seen_s = now_s  # a link is more than an advertisement
+    elif closer.until_s is not None:
+        seen_s = max(seen_s, closer.until_s)
+    return presence(seen_s, sensor.reception.interval_s, since_s, now_s)
 
 
 def _is_worn(sensor: Sensor, at_s: float) -> bool | None:

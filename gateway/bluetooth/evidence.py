@@ -34,6 +34,10 @@ class Assignment:
 class Trackers(Protocol):
     """What is known of the trackers; asked every second, so answered at once."""
 
+    @property
+    def are_known(self) -> bool:
+        """Whether it is known of every tracker which sensors it listens to."""
+
     def assignments(self) -> Sequence[Assignment]:
         """Every sensor of every tracker."""
 
@@ -61,6 +65,7 @@ class Evidence:
         delivers: Whether that tracker sends what the sensor measures; None if the tracker is silent.
         both_for_s: For how long it has been in the air and its tracker delivering at the same time.
         has_new_address: Whether its tracker looks for it under an address that it no longer has.
+        are_trackers_known: Whether it is known which sensors the trackers listen to; otherwise it may be one of those.
     """
 
     is_listening: bool
@@ -78,3 +83,4 @@ class Evidence:
     delivers: bool | None = None
     both_for_s: float = 0.0
     has_new_address: bool = False
+    are_trackers_known: bool = True

@@ -205,6 +205,10 @@ def _never_heard(evidence: Evidence) -> Verdict:
 
 def _elsewhere(evidence: Evidence) -> Verdict:
     """It was near, has vanished, and no tracker of ours has it."""
+    if evidence.tracker is None and not evidence.are_trackers_known:
+        asleep = "asleep" if evidence.kind is SensorKind.POWER else "taken off"
+        others = "" if evidence.is_worn else f"{asleep}, or "
+        return Verdict(Holder.UNKNOWN, f"Near when it vanished: {others}held by a tracker, phone or watch")
     if evidence.kind is SensorKind.POWER:
         return Verdict(
             Holder.ELSEWHERE,

@@ -18,8 +18,7 @@ def only_link_warning(links: int | None, tracker: str | None, *, is_shared: bool
     """
     if tracker is None or is_shared or (links is not None and links > 1):
         return None
-    certainty = "the only link of this sensor" if links == 1 else "what may be the only link of this sensor"
-    return f"Looking closer takes {certainty}, and {tracker} gets nothing from it meanwhile"
+    return f"It may have one link only, and {tracker} would get nothing from it for half a minute"
 
 
 def half_power_warning(

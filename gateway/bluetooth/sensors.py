@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from gateway.bluetooth.census import Census, Entry, reported
+from gateway.bluetooth.census import Census, Closer, Entry, reported
 from gateway.bluetooth.ears import Ears
 from gateway.bluetooth.evidence import Trackers
 from gateway.bluetooth.holder import Holder
@@ -23,6 +23,7 @@ TROUBLE_AFTER_S = 3.0
 """A radio that was restarted listens again sooner, and nobody needs to act."""
 
 _TURN_S = 1.0
+_DRIFT_MS = 500
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class Sensors:
         self._telling = Telling(board)
         self._looked_at: Sensor | None = None
         self._trouble: Radio | None = None  # as it was reported
+        self._offset_ms = 0.0  # from the monotonic clock to the epoch
         self._deaf_since_s: float | None = None
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -122,10 +124,13 @@ class Sensors:
         if entry is None:
             raise InspectionRefused("unknown_sensor", "There is no such sensor in the air; see the list of sensors.")
         sensor = self._admitted(entry, is_link_taken_knowingly=is_link_taken_knowingly)
-        with self._looking_at(sensor):
+        with self._looking_at(sensor) as closer:
             try:
                 async with self._ears.connected(sensor.address, CONNECT_TIMEOUT_S) as link:
-                    inspection = await look_closer(link, entry.kind, name=sensor.name)
+                    try:
+                        inspection = await look_closer(link, entry.kind, name=sensor.name)
+                    finally:
+                        closer.until_s = self._now()
             except RadioError:
                 raise InspectionRefused("radio_not_listening", _sentence(self._ears.radio)) from None
             except LinkError as error:
@@ -136,7 +141,6 @@ class Sensors:
             raise InspectionRefused(
                 "inspection_failed", "The link broke before it said anything; move closer to it and try again."
             )
-        closer = self._census.closer(sensor)
         closer.inspection, closer.inspected_s = inspection, self._now()
         return inspection
 
@@ -149,8 +153,17 @@ class Sensors:
         self._census.forget(entries, now_s)
 
     def _reported(self, entries: Iterable[Entry], now_s: float) -> Iterator[SensorReport]:
-        utc_ms = self._utc_ms()
-        return (reported(entry, now_s, utc_ms) for entry in entries)
+        self._follow_wall_clock(now_s)
+        return (reported(entry, now_s, self._epoch_ms) for entry in entries)
+
+    def _epoch_ms(self, at_s: float) -> int:
+        """A time of the monotonic clock as one for people: always the same, unless the wall clock jumps."""
+        return round(at_s * 1000 + self._offset_ms)
+
+    def _follow_wall_clock(self, now_s: float) -> None:
+        offset_ms = self._utc_ms() - now_s * 1000
+        if abs(offset_ms - self._offset_ms) > _DRIFT_MS:
+            self._offset_ms = offset_ms
 
     def _admitted(self, entry: Entry, *, is_link_taken_knowingly: bool) -> Sensor:
         """The sensor of an entry, if it may be looked at."""
@@ -158,9 +171,8 @@ class Sensors:
         if not radio.is_listening:
             raise InspectionRefused("radio_not_listening", _sentence(radio))
         if self._looked_at is not None:
-            raise InspectionRefused(
-                "inspection_running", "Another sensor is being looked at; try again in half a minute."
-            )
+            which = "This sensor" if self._looked_at is entry.sensor else "Another sensor"
+            raise InspectionRefused("inspection_running", f"{which} is being looked at; try again in half a minute.")
         is_taken = entry.presence is Presence.QUIET and entry.verdict.holder is Holder.TRACKER
         if entry.sensor is None or is_taken or entry.presence not in {Presence.SEEN, Presence.QUIET}:
             advice = f"; {entry.verdict.action}" if entry.verdict.action else ""
@@ -175,13 +187,13 @@ class Sensors:
         return entry.sensor
 
     @contextmanager
-    def _looking_at(self, sensor: Sensor) -> Iterator[None]:
+    def _looking_at(self, sensor: Sensor) -> Iterator[Closer]:
         closer = self._census.closer(sensor)
         self._looked_at, closer.is_linked = sensor, True
         try:
-            yield
+            yield closer
         finally:
-            self._looked_at, closer.is_linked, closer.until_s = None, False, self._now()
+            self._looked_at, closer.is_linked = None, False
 
     def _report_trouble(self, radio: Radio, now_s: float) -> None:
         """A radio that is starting has not recovered yet, and has no new trouble either.

@@ -50,15 +50,21 @@ class Readings:
         self._jitter = jitter
         self._now = asyncio.get_running_loop().time
         self._trackers: dict[str, _Tracker] = {}
+        self._is_assigned = False
 
     @property
     def current(self) -> dict[str, BluetoothConfig]:
         """The last answer for each of our trackers that has one, by serial number."""
         return {serial: tracker.config for serial, tracker in self._trackers.items() if tracker.config is not None}
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is known which trackers are ours, and of each of them what it listens to."""
+        return self._is_assigned and all(tracker.config is not None for tracker in self._trackers.values())
+
     def assign(self, owned: Mapping[str, int]) -> None:
         """These trackers are ours, by serial number with their id in the cloud; what others had is forgotten."""
-        known = self._trackers
+        known, self._is_assigned = self._trackers, True
         self._trackers = {
             serial: known[serial]
             if serial in known and known[serial].device_id == device_id

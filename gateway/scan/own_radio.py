@@ -61,6 +61,8 @@ async def own_radio() -> AsyncIterator[Source]:
 
 
 class _NoTrackers:
+    are_known = False
+
     def assignments(self) -> Sequence[Assignment]:
         return ()
 

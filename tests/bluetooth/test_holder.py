@@ -76,6 +76,18 @@ SITUATIONS = {
         "taken off, or held by",
         "wet and worn; then",
     ),
+    "vanished, and nobody knows the trackers": (
+        replace(gone(STRAP), are_trackers_known=False),
+        Holder.UNKNOWN,
+        "held by a tracker, phone or watch",
+        "",
+    ),
+    "power meter vanished, and nobody knows the trackers": (
+        replace(gone(METER), tracker=None, delivers=None, are_trackers_known=False),
+        Holder.UNKNOWN,
+        "asleep, or held by a tracker",
+        "",
+    ),
     "power meter vanished": (gone(METER), Holder.ELSEWHERE, "asleep, or held by", "turn the cranks; then"),
     "taken off": (replace(gone(OURS), is_worn=False), Holder.NOT_WORN, "probably taken off", "wet"),
     "in the bag since morning": (never(OURS), Holder.NOT_WORN, "probably not worn", "wet a strap's electrodes"),

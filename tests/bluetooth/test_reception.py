@@ -85,3 +85,23 @@ def test_a_second_has_room_for_twenty() -> None:
     admitted = [reception.admits(5.0 + i / 100) for i in range(100)]
     assert admitted == [True] * MOST_PER_S + [False] * (100 - MOST_PER_S)
     assert reception.admits(6.0)
+
+
+def test_bars_do_not_flicker_where_a_strength_lies_on_a_border() -> None:
+    reception = Reception(0.0)
+    shown = set[int]()
+    for event in range(200):
+        reception.heard((-79, -80, -81)[event // 9 % 3], float(event))
+        shown.add(reception.bars)
+    assert shown == {2}
+    for event in range(200, 220):
+        reception.heard(-84, float(event))
+    assert reception.bars == 1
+
+
+def test_bars_begin_anew_after_an_absence() -> None:
+    reception = Reception(0.0)
+    for event in range(20):
+        reception.heard(-79, float(event))
+    reception.heard(-81, 1000.0)
+    assert reception.bars == 1

@@ -93,6 +93,7 @@ class Ears:
 class Fleet:
     """Trackers that deliver what they are told to."""
 
+    are_known = True
     all: Sequence[Assignment] = ()
     delivering: dict[str, bool | None] = field(default_factory=dict)
 
@@ -485,10 +486,10 @@ async def test_while_we_look_we_hold_it_and_its_silence_meanwhile_means_nothing(
                 await asyncio.sleep(0.5)
                 if not look.done():
                     assert world.one().holder == "gateway"
-                    assert world.one().presence in {"seen", "unknown"}
-        assert world.one().presence == "unknown"
+                    assert world.one().presence == "seen", "a link is more than an advertisement"
+        assert world.one().presence == "seen"
         await asyncio.sleep(9.0)
-        assert world.one().presence == "unknown"
+        assert world.one().presence == "quiet"
         await asyncio.sleep(2.0)
         assert world.one().presence == "gone"
 
@@ -514,7 +515,7 @@ async def test_a_link_that_a_tracker_may_need_is_taken_knowingly_only() -> None:
         await world.advertise(3)
         code, text = await world.refusal()
         assert code == "link_needed"
-        assert "SIM-0001 gets nothing from it meanwhile" in text
+        assert "SIM-0001 would get nothing from it" in text
         assert (await inspected(world, take_link=True)).battery_percent == 80
 
 

@@ -13,8 +13,8 @@ ALONE = CyclingPowerFeature(1 << 20)
 @pytest.mark.parametrize(
     ("links", "tracker", "is_shared", "words"),
     [
-        (1, "SIM-0001", False, "takes the only link"),
-        (None, "SIM-0001", False, "what may be the only link"),
+        (1, "SIM-0001", False, "one link only"),
+        (None, "SIM-0001", False, "one link only"),
         (2, "SIM-0001", False, None),
         (3, "SIM-0001", False, None),
         (1, "SIM-0001", True, None),  # what is heard while its tracker has it takes two for certain

@@ -46,9 +46,12 @@ async def reading(cloud: Cloud) -> AsyncIterator[Readings]:
 async def test_every_tracker_is_read_at_once_and_then_once_a_period() -> None:
     cloud = Cloud()
     async with reading(cloud) as readings:
+        is_complete = [readings.is_complete]  # nobody knows which trackers there are
         readings.assign({"A": 1, "B": 2})
+        is_complete.append(readings.is_complete)
         await asyncio.sleep(2)
         assert readings.current == {"A": config(1), "B": config(2)}
+        assert [*is_complete, readings.is_complete] == [False, False, True]
         await asyncio.sleep(3 * PERIOD_S)
     assert cloud.asked == {1: 4, 2: 4}
 
