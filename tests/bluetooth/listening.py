@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import pytest
+
 from gateway.bluetooth.advertisement import Advertisement
 from gateway.bluetooth.radio import Radio, RadioState
 from gateway.bluetooth.supervisor import Supervisor
@@ -69,6 +71,20 @@ class Listening:
             while not self.heard:
                 await asyncio.sleep(0.05)
         return self.heard[0][0] - since_s
+
+
+class Counted:
+    """How often clients have called a method so far."""
+
+    def __init__(self, bluez: FakeBluez, member: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls = 0
+        original = bluez._disobedience
+
+        def count(called: str) -> object:
+            self.calls += called == member
+            return original(called)
+
+        monkeypatch.setattr(bluez, "_disobedience", count)
 
 
 class _Recorded(Supervisor):

@@ -18,7 +18,7 @@ from gateway.simulator.bluez.calls import CONNECTION_ABORTED, IN_PROGRESS, READ_
 from gateway.simulator.bluez.peripheral import Peripheral, Service
 from gateway.simulator.bluez.service import FakeBluez
 from insiders_codecs import gatt
-from tests.bluetooth.listening import ADDRESS, Listening, listening, now_s, on_the_air, running, strap
+from tests.bluetooth.listening import ADDRESS, Counted, Listening, listening, now_s, on_the_air, running, strap
 
 pytestmark = pytest.mark.looptime
 
@@ -55,6 +55,35 @@ async def test_a_link_delivers_notifications_in_order_until_the_block_ends(bluez
             assert [await anext(values) for _ in range(3)] == [b"\0\x46", b"\0\x47", b"\0\x48"]
         bluez.notify(sensor, gatt.HEART_RATE_MEASUREMENT, b"\0\x49")
         assert [value async for value in values] == []
+
+
+async def test_a_sensor_that_nobody_listens_to_any_more_is_told_so_while_it_is_linked(
+    bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = Counted(bluez, "StopNotify", monkeypatch)
+    async with near(bluez, strap()) as radio, radio.supervisor.connected(ADDRESS, CONNECT_S) as link:
+        async with link.notifications(gatt.HEART_RATE_MEASUREMENT):
+            assert stops.calls == 0
+        assert stops.calls == 1
+        async with link.notifications(gatt.HEART_RATE_MEASUREMENT):
+            pass
+        assert stops.calls == 2
+
+
+async def test_what_bluez_learns_over_somebody_elses_link_is_no_advertisement(bluez: FakeBluez) -> None:
+    sensor = strap()
+    async with listening() as radio:
+        await radio.until(RadioState.LISTENING)
+        bluez.hear(sensor, -60)
+        await asyncio.sleep(0.1)
+        radio.forget()
+        device = bluez._adapters["hci0"].devices[sensor.address]
+        for properties in ({"Connected": True}, {"ServicesResolved": True}, {"Connected": False}):
+            device._change(**{name: Variant("b", value) for name, value in properties.items()})
+            await asyncio.sleep(3)
+        device._change(ServicesResolved=Variant("b", False))
+        await asyncio.sleep(0.1)
+        assert radio.heard == []
 
 
 async def test_two_characteristics_notify_at_once(bluez: FakeBluez) -> None:

@@ -18,7 +18,17 @@ from gateway.bluetooth.supervisor import LOOK_S, SILENT_S, Supervisor
 from gateway.simulator.bluez.bus import Bus, private_bus
 from gateway.simulator.bluez.calls import IN_PROGRESS, NOT_READY, NOT_SUPPORTED, Handler, Refusal
 from gateway.simulator.bluez.service import FakeBluez
-from tests.bluetooth.listening import ADDRESS, ADVERTISING_S, Listening, listening, now_s, on_the_air, running, strap
+from tests.bluetooth.listening import (
+    ADDRESS,
+    ADVERTISING_S,
+    Counted,
+    Listening,
+    listening,
+    now_s,
+    on_the_air,
+    running,
+    strap,
+)
 
 pytestmark = pytest.mark.looptime
 
@@ -610,20 +620,6 @@ async def test_no_address_or_name_reaches_the_log(bluez: FakeBluez, caplog: pyte
 def _methods(bluez: FakeBluez) -> dict[tuple[str, str], Handler]:
     """What the adapter's methods do."""
     return cast("dict[tuple[str, str], Handler]", bluez._objects._objects["/org/bluez/hci0"].methods)
-
-
-class Counted:
-    """How often clients have called a method so far."""
-
-    def __init__(self, bluez: FakeBluez, member: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.calls = 0
-        original = bluez._disobedience
-
-        def count(called: str) -> object:
-            self.calls += called == member
-            return original(called)
-
-        monkeypatch.setattr(bluez, "_disobedience", count)
 
 
 async def _until_for_real(radio: Listening, state: RadioState) -> None:
