@@ -5,8 +5,10 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    from gateway.cli import main as run
-
+    try:
+        from gateway.cli import main as run
+    except KeyboardInterrupt:  # somebody is faster than our imports
+        sys.exit(130)
     sys.exit(run())
 
 

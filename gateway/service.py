@@ -114,7 +114,7 @@ class Watchdog:
 
 @contextmanager
 def stop_on_signal() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM or SIGINT sets; a second one ends the process at once, without a traceback.
+    """An event that SIGTERM, SIGINT or a closed terminal sets; a second one ends the process at once, quietly.
 
     To be entered in the main thread, with the event loop running.
     """
@@ -127,7 +127,9 @@ def stop_on_signal() -> Iterator[asyncio.Event]:
             signal.raise_signal(number)
         stop.set()
 
-    signals = (signal.SIGTERM, signal.SIGINT)
+    signals = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to go on
+        signals.append(signal.SIGHUP)
     for number in signals:
         loop.add_signal_handler(number, on_signal, number)
     try:

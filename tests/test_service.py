@@ -160,7 +160,7 @@ def test_a_part_is_late_exactly_if_its_allowance_is_over(parts: dict[str, tuple[
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_sets_the_event(number: signal.Signals) -> None:
     with stop_on_signal() as stop:
         assert not stop.is_set()
@@ -195,7 +195,7 @@ def started(after: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_process_quietly(number: signal.Signals) -> None:
     with started(after="") as process:
         process.send_signal(number)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+from aiohttp.typedefs import Handler
 
 from gateway.config import is_loopback
 from gateway.live.gaps import report_gaps
@@ -81,7 +82,7 @@ class LiveServer:
         """
         if not is_loopback(host):
             raise ValueError("without access control the live server listens on loopback only")
-        app = web.Application(client_max_size=MAX_INBOUND_BYTES)
+        app = web.Application(client_max_size=MAX_INBOUND_BYTES, middlewares=[self._refuse_in_json])
         app.router.add_get("/api/v1/stream", self._stream)
         app.router.add_get("/api/v1/hello", self._hello)
         app.router.add_get("/api/v1/history", self._history)
@@ -113,6 +114,20 @@ class LiveServer:
     def clients(self) -> int:
         """Clients connected now."""
         return len(self._clients)
+
+    @web.middleware
+    async def _refuse_in_json(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """An address that does not exist is answered like everything else that cannot be met."""
+        try:
+            return await handler(request)
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            refusal = self._refusal("method_not_allowed", f"Use {allowed} at this address.")
+            return web.Response(status=error.status, headers={"Allow": allowed}, **refusal)
+        except web.HTTPNotFound as error:
+            if error.content_type == "application/json":
+                raise
+            return web.Response(status=error.status, **self._refusal("unknown_path", "There is nothing here."))
 
     async def _hello(self, request: web.Request) -> web.Response:
         self._check_origin(request)

@@ -182,8 +182,16 @@ async def test_pages_of_other_sites_neither_read_the_air_nor_take_a_link(
 
 async def test_a_look_cannot_be_taken_by_following_a_link(served: Served) -> None:
     async with aiohttp.ClientSession() as http, http.get(served.http()) as answer:
-        assert answer.status == 405
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+        assert (await answer.json())["code"] == "method_not_allowed"
     assert served.air.asked == []
+
+
+@pytest.mark.parametrize("path", ["", "nothing", "sensors/", "sensors/polar-h10", "../../etc/passwd"])
+async def test_an_address_that_does_not_exist_is_refused_like_anything_else(served: Served, path: str) -> None:
+    async with aiohttp.ClientSession() as http, http.get(served.http(path)) as answer:
+        assert answer.status == 404
+        assert (await answer.json())["code"] == "unknown_path"
 
 
 @pytest.mark.parametrize("end", ["close", "abort"])
