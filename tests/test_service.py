@@ -168,6 +168,18 @@ async def test_a_signal_sets_the_event(number: signal.Signals) -> None:
         await stop.wait()
 
 
+async def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signal() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            await asyncio.sleep(0)
+            assert not stop.is_set()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 STOPPING = """
 import asyncio
 from gateway.service import stop_on_signal
