@@ -509,6 +509,15 @@ async def test_what_is_not_in_the_air_is_refused_with_what_to_do() -> None:
         assert "wet a strap's electrodes" in (await world.refusal(take_link=True))[1]
 
 
+async def test_what_its_tracker_has_just_taken_is_refused_though_it_was_heard_a_moment_ago() -> None:
+    async with played() as world:
+        world.fleet.all, world.fleet.delivering = [OURS], {"SIM-0001": True}
+        await world.advertise(5)
+        await asyncio.sleep(5.0)
+        assert (world.one().presence, world.one().holder) == ("quiet", "tracker")
+        assert (await world.refusal(take_link=True))[0] == "sensor_not_in_the_air"
+
+
 async def test_a_link_that_a_tracker_may_need_is_taken_knowingly_only() -> None:
     async with played() as world:
         world.fleet.all, world.fleet.delivering = [OURS], {"SIM-0001": False}

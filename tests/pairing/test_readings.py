@@ -70,6 +70,17 @@ async def test_what_is_lost_is_forgotten_and_what_is_new_is_read_soon() -> None:
     assert cloud.asked == {1: 1, 2: 1, 3: 1}
 
 
+async def test_what_is_lost_while_another_is_read_is_not_asked_for() -> None:
+    cloud = Cloud()
+    async with reading(cloud) as readings:
+        readings.assign({"A": 1, "B": 2})
+        await asyncio.sleep(0.05)  # the first of them is being read
+        assert cloud.asked == {1: 1}
+        readings.assign({"A": 1})
+        await asyncio.sleep(2)
+    assert cloud.asked == {1: 1}
+
+
 @pytest.mark.parametrize(
     "error", [Unreachable("bluetooth_config", Broken.TIMEOUT), RuntimeError("nobody foresaw this")]
 )
