@@ -341,6 +341,18 @@ async def test_a_scan_that_shows_a_moment_later_is_the_one_that_was_begun(
         assert starts.calls == 1
 
 
+async def test_a_scan_that_is_accepted_and_never_shows_is_no_listening(
+    bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluez._adapters["hci0"], "_tell_discovering", lambda: None)
+    async with listening() as radio:
+        await asyncio.sleep(30)
+        assert radio.states == [S.FAILED]
+        assert radio.radio.text.endswith("the adapter does not scan")
+        monkeypatch.undo()
+        await radio.until(S.LISTENING, within_s=3.0 + SOON_S)
+
+
 async def test_a_surprise_is_said_and_ends_nothing(bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch) -> None:
     def surprise(*_: object) -> None:
         raise ZeroDivisionError
