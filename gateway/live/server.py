@@ -215,11 +215,13 @@ class LiveServer:
 
         The name in Host must be a loopback one, else a hostile name that resolves to this machine would pass as ours.
         """
-        if not is_loopback(_split(f"//{request.host}")[0]):
+        # Not what aiohttp calls the host: without the header it would ask DNS for ours, and all else would wait.
+        host = request.headers.get("Host", "")
+        if not is_loopback(_split(f"//{host}")[0]):
             text = "Ask for this gateway by its loopback address."
             raise web.HTTPMisdirectedRequest(**self._refusal("bad_host", text))
         origin = request.headers.get("Origin")
-        if origin is not None and _split(origin)[1] != request.host:
+        if origin is not None and _split(origin)[1] != host:
             text = "Web pages of other sites may not read this gateway."
             raise web.HTTPForbidden(**self._refusal("bad_origin", text))
 

@@ -146,6 +146,18 @@ async def test_a_body_that_cannot_be_understood_looks_at_nothing(served: Served,
     assert served.air.asked == []
 
 
+async def test_who_names_no_host_is_refused_and_nobody_is_asked_for_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getfqdn", pytest.fail)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"GET /api/v1/sensors HTTP/1.0\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.0 421 ")
+    assert served.refusals == {"bad_host": 1}
+
+
 async def test_a_body_that_is_not_compressed_as_it_says_is_refused(served: Served) -> None:
     status, answer = await served.post(b"{}", **{"Content-Encoding": "gzip"})
     assert (status, answer["code"]) == (400, "bad_message")
