@@ -37,7 +37,7 @@ CALM_S = 180.0
 SPARE = {"objects": 500, "resident kB": 4096}
 """By how much two quiet times may differ for reasons of Python's own; in all else the later one has nothing more."""
 
-BOUNDED = {"census": 2 * len(TEAM), "echoes": 64}
+BOUNDED = {"book": 2 * len(TEAM), "census": 2 * len(TEAM), "echoes": 64}
 """What is remembered of the team's sensors, and of devices with which there was a link, never more than so much."""
 
 HEAD = "day  hours  acts  looks  advertisements  errors    fds  tasks  objects  RSS MB  real s  broken"

@@ -60,6 +60,7 @@ class Oracle:
         self.violations: list[str] = []
         self.longest: dict[str, float] = {}
         self._air = air
+        self._scanning: tuple[str, ...] = ()
         self._idle_since_s: float | None = None
         self._scans_since_s: float | None = None
         self._hears_since_s: float | None = None
@@ -79,7 +80,10 @@ class Oracle:
         """Compare what is said at this instant with what is."""
         air, now_s = self._air, self._air.now_s()
         report = air.sensors.report()
-        is_scanning = air.antennas.is_listening
+        scanning, self._scanning = self._scanning, air.antennas.listening
+        if scanning != self._scanning:
+            self._scans_since_s = self._hears_since_s = None  # another scan begins anew
+        is_scanning = bool(self._scanning)
         self._idle_since_s = _since(self._idle_since_s, now_s, is_so=not is_scanning)
         self._scans_since_s = _since(self._scans_since_s, now_s, is_so=is_scanning)
         self._hears_since_s = _since(self._hears_since_s, now_s, is_so=is_scanning and not air.antennas.is_deaf)
@@ -108,7 +112,7 @@ class Oracle:
             allowed_s = DETECTION_S + (CALL_S if now_s < air.unanswered_until_s else 0.0)
             if now_s - self._idle_since_s > allowed_s:
                 self._hold("not scanning: not called listening", not radio.is_listening, radio)
-        if now_s - max(air.antennas.newest_s, self._scans_since_s or 0) > SILENCE_S:
+        if self._scans_since_s is not None and now_s - max(air.antennas.newest_s, self._scans_since_s) > SILENCE_S:
             self._hold("nothing heard: not called listening", not radio.is_listening, radio)
         if not radio.is_listening:
             wrong = [about for about in report.sensors if about.presence != "unknown" or not self._is_fair(about)]
@@ -141,7 +145,9 @@ class Oracle:
             return
         age_s = now_s - air.antennas.heard_s.get(address, -1e9)
         looked_s = air.looked_s.get(address.lower(), -1e9)
-        if age_s < SURELY_HEARD_S and now_s - age_s > looked_s + 1.1 and now_s - age_s > self._hears_since_s:
+        # The first that is heard after a link may be taken for news of its end.
+        is_free = air.antennas.before_s.get(address, -1e9) > looked_s
+        if age_s < SURELY_HEARD_S and now_s - age_s > self._hears_since_s and (is_free or looked_s < 0):
             self._hold("advertising: seen", about is not None and about.presence == "seen", about)
         if now_s - max(since_s, self._hears_since_s, looked_s) > SOON_S:
             self._hold("advertising: never gone", about is not None and about.presence != "gone", about)
@@ -186,7 +192,8 @@ class Oracle:
     def _check_links(self, now_s: float) -> None:
         air = self._air
         linked = set()
-        for adapter in air.bluez._adapters.values():
+        # A bluetoothd whose bus has died has ended, and its links with it.
+        for adapter in air.bluez._adapters.values() if air.bluez.is_running else ():
             for address, device in adapter.devices.items():
                 if device.is_connected and (air.looking is None or air.looking.peripheral.address != address):
                     linked.add(address)
@@ -212,8 +219,8 @@ class Oracle:
 
     def _forget(self, now_s: float) -> None:
         """The oracle may not grow either."""
-        heard_s, looked_s = self._air.antennas.heard_s, self._air.looked_s
-        for times_s in (heard_s, looked_s, self._known_s):
+        antennas = self._air.antennas
+        for times_s in (antennas.heard_s, antennas.before_s, self._air.looked_s, self._known_s):
             for key in [key for key, at_s in times_s.items() if now_s - at_s > 600.0]:
                 del times_s[key]
         for sensor in self._on_air_since_s.keys() - set(self._air.present()):

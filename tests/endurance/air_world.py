@@ -58,12 +58,14 @@ class Antennas:
     Attributes:
         is_deaf: Whether nothing reaches them, without anybody knowing.
         heard_s: When each address last did.
+        before_s: When it did the last time before that.
         newest_s: When any did.
     """
 
     def __init__(self, bluez: FakeBluez, now_s: Callable[[], float]) -> None:
         self.is_deaf = False
         self.heard_s: dict[str, float] = {}
+        self.before_s: dict[str, float] = {}
         self.newest_s = now_s()
         self._bluez = bluez
         self._now_s = now_s
@@ -73,14 +75,16 @@ class Antennas:
         return tuple(self._bluez._controllers)
 
     @property
-    def is_listening(self) -> bool:
-        """Whether bluetoothd scans, which nobody inside the gateway is asked."""
-        return any(self._bluez.is_discovering(adapter) for adapter in self.adapters)
+    def listening(self) -> tuple[str, ...]:
+        """With which of them bluetoothd scans, which nobody inside the gateway is asked."""
+        return tuple(adapter for adapter in self.adapters if self._bluez.is_discovering(adapter))
 
     def hear(self, peripheral: Peripheral, rssi_dbm: int) -> None:
         if self.is_deaf:
             return
-        if self.is_listening and not self._bluez.connected(peripheral):
+        if self.listening and not self._bluez.connected(peripheral):
+            if peripheral.address in self.heard_s:
+                self.before_s[peripheral.address] = self.heard_s[peripheral.address]
             self.heard_s[peripheral.address] = self.newest_s = self._now_s()
         for adapter in self.adapters:
             self._bluez.hear(peripheral, rssi_dbm, adapter)
@@ -195,6 +199,8 @@ class Air:
         self._is_changed = asyncio.Event()
 
     # --- what the gateway asks about trackers -------------------------------------------------------------------------
+
+    are_known = True
 
     def assignments(self) -> Sequence[Assignment]:
         return [
