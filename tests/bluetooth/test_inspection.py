@@ -71,6 +71,7 @@ class ScriptedLink:
     async def read(self, uuid: str) -> bytes | None:
         if uuid not in self.values:
             return None
+        await asyncio.sleep(0)  # an answer takes a turn, so that a time limit that is over ends it
         value = self.values[uuid]
         if value is None:
             await asyncio.Event().wait()
