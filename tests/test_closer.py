@@ -4,21 +4,25 @@ import asyncio
 import io
 import os
 import pty
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, PowerStream, Unread
-from gateway.bluetooth.report import SensorReport, SensorsReport
+from gateway.bluetooth.report import SensorReport, SensorsReport, TrackerReport
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.scan.closer import ScanError, block, closer, find
-from tests.test_scan import report, sensor
+from tests.test_scan import ADA, report, sensor
 
 WARNING = "It may have one link only, and SIM-0001 would get nothing from it for half a minute."
+
+LINK_NEEDED = RequestError(ErrorCode.LINK_NEEDED, WARNING)
 
 
 def inspection(**found: Any) -> Inspection:
@@ -40,8 +44,8 @@ FOUND = inspection(
 class Air:
     """A source with some sensors; looking at them needs their link, or fails as it is told to."""
 
-    def __init__(self, *sensors: SensorReport, refusal: RequestError | None = None) -> None:
-        self.sensors, self.refusal = sensors, refusal
+    def __init__(self, *sensors: SensorReport, refusal: RequestError | None = None, lasts_s: float = 0.0) -> None:
+        self.sensors, self.refusal, self.lasts_s = sensors, refusal, lasts_s
         self.found = FOUND
         self.asked: list[tuple[str, bool]] = []
 
@@ -55,30 +59,47 @@ class Air:
         self.asked.append((sensor_id, take_link))
         if self.refusal is not None and not (take_link and self.refusal.code is ErrorCode.LINK_NEEDED):
             raise self.refusal
+        await asyncio.sleep(self.lasts_s)
         return self.found
 
 
+class Person(io.StringIO):
+    """Who sits at a terminal: reads what is printed, and answers the question once it is there."""
+
+    def __init__(self, keyboard: io.RawIOBase | None = None, answer: bytes = b"") -> None:
+        super().__init__()
+        self.keyboard, self.answer = keyboard, answer
+
+    def write(self, text: str) -> int:
+        if self.keyboard is not None and "[y/N]" in text:
+            self.keyboard.write(self.answer)
+        return super().write(text)
+
+
 @contextmanager
-def terminal(typed: bytes = b"") -> Iterator[TextIO]:
-    """What a program reads from a terminal at which somebody types."""
+def terminal(answer: bytes = b"", *, early: bytes = b"") -> Iterator[tuple[TextIO, Console, Person]]:
+    """What a program reads from a terminal, where it prints, and the person who types there, perhaps too early."""
     other, side = pty.openpty()
     with os.fdopen(side, encoding="utf-8") as answers, os.fdopen(other, "wb", buffering=0) as keyboard:
-        keyboard.write(typed)
-        yield answers
+        person = Person(keyboard, answer)
+        if early:
+            keyboard.write(early)
+            assert select.select([answers], [], [], 10)[0]
+        yield answers, Console(file=person, width=80, force_terminal=True, color_system=None), person
 
 
-def console(*, is_terminal: bool) -> tuple[Console, io.StringIO]:
+def console(*, is_terminal: bool, width: int = 80) -> tuple[Console, io.StringIO]:
     out = io.StringIO()
-    return Console(file=out, width=80, force_terminal=is_terminal, color_system=None), out
+    return Console(file=out, width=width, force_terminal=is_terminal, color_system=None), out
 
 
-def told(found: Inspection) -> list[str]:
-    return block(sensor(), found).plain.splitlines()
+def told(found: Inspection, seen: SensorReport | None = None, width: int = 80) -> list[str]:
+    return block(seen or sensor(), found, width).plain.splitlines()
 
 
 def test_what_was_found_is_a_short_block() -> None:
     assert told(FOUND) == [
-        "Polar H10 AE60D42F (heart, a0:9e:1a:00:4f:2a)",
+        "Polar H10 AE60D42F, heart, a0:9e:1a:00:4f:2a",
         "  Battery     80 %",
         "  Made by     Polar Electro Oy",
         "  Model       H10",
@@ -114,11 +135,33 @@ def test_what_a_device_says_of_itself_cannot_move_the_cursor_and_is_wrapped() ->
     assert lines[3].startswith("          feature")
 
 
+@pytest.mark.parametrize("width", [30, 40, 120])
+def test_what_was_found_is_wrapped_at_words_at_the_width_of_the_window(width: int) -> None:
+    lines = told(FOUND, sensor("心" * 30, tracker=ADA), width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "Not known serial number (not offered), firmware (no answer)" in " ".join(" ".join(lines).split())
+    assert " ".join(" ".join(lines).split()).endswith("! No skin contact: wet the strap and put it on.")
+
+
+def test_what_was_found_says_whose_it_is_and_that_it_may_be_no_sensor() -> None:
+    assert told(FOUND, sensor(tracker=ADA))[0] == "Polar H10 AE60D42F (10 Ada Lindqvist), heart, a0:9e:1a:00:4f:2a"
+    device = sensor("Speaker", kind="unknown")
+    assert told(inspection(), device) == ["Speaker (perhaps no sensor), a0:9e:1a:00:4f:2a"]
+    assert told(FOUND, device)[0] == "Speaker, heart, a0:9e:1a:00:4f:2a"
+    power = PowerStream(Ending.COMPLETE, 10, 0, 243, 92)
+    assert told(inspection(power=power), device)[0] == "Speaker, power, a0:9e:1a:00:4f:2a"
+
+
+BEA = TrackerReport(serial_number="SIM-0003B", name="Bea Okafor", number=2, slot="heart_rate", is_applied=True)
 AIR = (
     sensor("Polar H10 AE60D42F"),
     sensor("Polar H10 0B1C2D3E", address="a0:9e:1a:11:22:33"),
     sensor("Polar H10 0B1C2D3E5", address="a0:9e:1a:11:22:34"),
     sensor(None, address="c0:ff:ee:11:22:33", id="c0-ff-ee-11-22-33"),
+    sensor("Polar H9 0C4FA154", address="a0:9e:1a:11:22:35", tracker=BEA),
+    sensor("Zed's Okafor strap", address="a0:9e:1a:11:22:36"),
+    sensor("TICKR", address="d4:3a:2e:6a:3e:6e", id="tickr-1"),
+    sensor("TICKR", address="d4:3a:2e:6a:77:01", id="tickr-2"),
 )
 
 
@@ -132,24 +175,43 @@ AIR = (
         ("Polar H10 0b1c2d3e", 1),  # the whole name of one and a part of another's
         ("2d3e5", 2),
         (" c0:ff ", 3),
+        ("Bea Okafor", 4),
+        ("2 bea okafor", 4),
+        ("sim-0003b", 4),
+        ("bea", 4),
+        ("tickr 77:01", 7),  # as the table tells two of a name apart
     ],
 )
 def test_a_sensor_is_found_by_any_part_that_only_it_has(wanted: str, place: int) -> None:
     assert find(AIR, wanted) is AIR[place]
 
 
-@pytest.mark.parametrize("wanted", ["", "  ", "TICKR", "\x1b[2J"])
+@pytest.mark.parametrize("wanted", ["Stages", "\x1b[2J"])
 def test_what_nobody_is_called_is_said_to_be_nobody(wanted: str) -> None:
     with pytest.raises(ScanError, match="No sensor is called") as refused:
         find(AIR, wanted)
     assert "\x1b" not in str(refused.value)
 
 
-def test_what_several_are_called_names_them() -> None:
-    with pytest.raises(ScanError, match=r"'AE60' may be S1-ae60 or S2-ae60: give one of these\."):
+@pytest.mark.parametrize("wanted", ["", "  ", "\x1b"])
+def test_where_nothing_is_given_it_says_what_to_give(wanted: str) -> None:
+    with pytest.raises(ScanError, match="Say which sensor: a name, an athlete, an id or an address"):
+        find(AIR, wanted)
+
+
+def test_what_several_are_called_is_a_choice_of_names_as_in_the_table() -> None:
+    with pytest.raises(ScanError, match=r"'AE60' may be S1 or S2: give one of these\."):
         find([sensor("S1", id="S1-ae60"), sensor("S2", id="S2-ae60"), *AIR[1:]], "AE60")
-    with pytest.raises(ScanError, match="may be s0, s1, s2, s3 or others: "):
+    with pytest.raises(ScanError, match="may be S0, S1, S2, S3 or others: "):
         find([sensor(f"S{number}") for number in range(5)], "S")
+    with pytest.raises(ScanError, match="'TICKR' may be TICKR 3e:6e or TICKR 77:01: "):
+        find(AIR, "TICKR")
+
+
+def test_an_athlete_with_two_sensors_is_a_choice_between_them() -> None:
+    both = [sensor("Polar H9 0C4FA154", tracker=BEA), sensor("ASSIOMA17287L", kind="power", tracker=BEA)]
+    with pytest.raises(ScanError, match="'Bea Okafor' may be Polar H9 0C4FA154 or ASSIOMA17287L: "):
+        find([*both, *AIR[:4]], "Bea Okafor")
 
 
 async def test_without_a_terminal_it_looks_and_prints_and_asks_nothing() -> None:
@@ -162,11 +224,8 @@ async def test_without_a_terminal_it_looks_and_prints_and_asks_nothing() -> None
 @pytest.mark.parametrize("is_terminal", [False, True])
 async def test_the_only_link_is_not_taken_where_nobody_can_be_asked(*, is_terminal: bool) -> None:
     """Neither with the output nor with the input in a pipe."""
-    air, (screen, _) = (
-        Air(sensor(), refusal=RequestError(ErrorCode.LINK_NEEDED, WARNING)),
-        console(is_terminal=is_terminal),
-    )
-    with terminal(b"y\n") as answers, pytest.raises(ScanError, match="SIM-0001 would get nothing"):
+    air, (screen, _) = Air(sensor(), refusal=LINK_NEEDED), console(is_terminal=is_terminal)
+    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 would get nothing"):
         await closer(air, "AE60", screen, io.StringIO("y\n") if is_terminal else answers)
     assert air.asked == [("polar-h10-ae60d42f", False)]
 
@@ -175,22 +234,53 @@ async def test_the_only_link_is_not_taken_where_nobody_can_be_asked(*, is_termin
     ("typed", "is_taken"), [(b"y\n", True), (b"Yes\n", True), (b"\n", False), (b"n\n", False), (b"x\n", False)]
 )
 async def test_in_a_terminal_it_asks_and_takes_no_for_the_usual_answer(typed: bytes, *, is_taken: bool) -> None:
-    air, (screen, out) = Air(sensor(), refusal=RequestError(ErrorCode.LINK_NEEDED, WARNING)), console(is_terminal=True)
-    with terminal(typed) as answers:
+    air = Air(sensor(tracker=ADA), refusal=LINK_NEEDED)
+    with terminal(typed) as (answers, screen, person):
         await closer(air, "AE60", screen, answers)
     assert [taken for _, taken in air.asked] == [False, True][: 1 + is_taken]
-    assert WARNING in " ".join(out.getvalue().split())
-    assert "[y/N]" in out.getvalue()
-    assert ("Battery" in out.getvalue()) is is_taken
+    asked = f"Polar H10 AE60D42F (10 Ada Lindqvist): {WARNING} Take it all the same? [y/N] "
+    assert " ".join(person.getvalue().splitlines()).startswith(asked)
+    assert ("Battery" in person.getvalue()) is is_taken
+
+
+async def test_what_was_typed_before_the_question_is_no_answer_to_it() -> None:
+    air = Air(sensor(), refusal=LINK_NEEDED)
+    with terminal(b"n\n", early=b"y\n") as (answers, screen, _):
+        await closer(air, "AE60", screen, answers)
+    assert [taken for _, taken in air.asked] == [False]
 
 
 async def test_the_question_can_be_left_with_ctrl_c() -> None:
     """The program is cancelled while it waits: it neither hangs on the terminal nor looks."""
-    air, (screen, _) = Air(sensor(), refusal=RequestError(ErrorCode.LINK_NEEDED, WARNING)), console(is_terminal=True)
-    with terminal() as answers, pytest.raises(TimeoutError):
+    air = Air(sensor(), refusal=LINK_NEEDED)
+    with terminal() as (answers, screen, _), pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await closer(air, "AE60", screen, answers)
     assert [taken for _, taken in air.asked] == [False]
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(("lasts_s", "is_said"), [(0.5, False), (20.0, True)])
+async def test_that_it_takes_a_while_is_said_if_it_does(lasts_s: float, *, is_said: bool) -> None:
+    air, (screen, out) = Air(sensor(tracker=ADA), lasts_s=lasts_s), console(is_terminal=True)
+    await closer(air, "AE60", screen)
+    patience = "Looking closer at Polar H10 AE60D42F (10 Ada Lindqvist), which takes up to half a minute."
+    assert " ".join(out.getvalue().split()).startswith(patience) is is_said
+    assert out.getvalue().count("Looking closer") == is_said
+
+
+@pytest.mark.looptime
+async def test_what_is_no_answer_for_a_person_says_nothing_meanwhile() -> None:
+    """Neither into a pipe nor as JSON; and nothing is said of a look that was refused, however late it ends."""
+    for is_terminal, is_json in ((False, False), (True, True)):
+        screen, out = console(is_terminal=is_terminal)
+        await closer(Air(sensor(), lasts_s=20.0), "AE60", screen, is_json=is_json)
+        assert "Looking closer" not in out.getvalue()
+    screen, out = console(is_terminal=True)
+    with pytest.raises(ScanError):
+        await closer(Air(sensor(), refusal=RequestError(ErrorCode.INSPECTION_RUNNING, "Busy.")), "AE60", screen)
+    await asyncio.sleep(30)
+    assert not out.getvalue()
 
 
 async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> None:
@@ -201,14 +291,23 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
     assert msgspec.json.decode(out.getvalue(), type=Inspection) == air.found
     assert out.getvalue().count("\n") == 1
     air.refusal = RequestError(ErrorCode.LINK_NEEDED, WARNING)
-    with terminal(b"y\n") as answers, pytest.raises(ScanError, match="SIM-0001 would get nothing"):
+    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 would get nothing"):
         await closer(air, "AE60", screen, answers, is_json=True)
 
 
-async def test_a_refusal_is_told_in_the_words_of_who_refuses() -> None:
+@pytest.mark.parametrize(
+    ("seen", "who"),
+    [
+        (sensor(), "Polar H10 AE60D42F: "),
+        (sensor(tracker=ADA), "Polar H10 AE60D42F (10 Ada Lindqvist): "),
+        (sensor(kind="unknown"), "Polar H10 AE60D42F (perhaps no sensor): "),
+    ],
+)
+async def test_a_refusal_says_of_whom_in_the_words_of_who_refuses(seen: SensorReport, who: str) -> None:
     refusal = RequestError(ErrorCode.SENSOR_NOT_IN_THE_AIR, "It is not in the air: put it on.")
-    with pytest.raises(ScanError, match=r"It is not in the air: put it on\."):
-        await closer(Air(sensor(), refusal=refusal), "AE60", console(is_terminal=False)[0])
+    with pytest.raises(ScanError) as refused:
+        await closer(Air(seen, refusal=refusal), "AE60", console(is_terminal=False)[0])
+    assert str(refused.value) == f"{who}It is not in the air: put it on."
 
 
 def test_an_inspection_survives_its_way_as_json() -> None:

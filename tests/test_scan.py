@@ -1,5 +1,6 @@
 """The sensors in the air as a technician reads them."""
 
+import asyncio
 import io
 import json
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from rich.console import Console
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import RadioReport, SensorReport, SensorsReport, TrackerReport
 from gateway.live.client import StreamError
-from gateway.scan.screen import scan, scan_json
+from gateway.scan.screen import scan, scan_json, scan_once
 from gateway.scan.table import table
 
 NOW_MS = 1_800_000_000_000
@@ -67,33 +68,37 @@ def report(*sensors: SensorReport, radio: RadioReport = LISTENING, others: int =
     return SensorsReport(utc_ms=NOW_MS, radio=radio, others=others, sensors=sensors)
 
 
-def drawn(told: SensorsReport, height: int = 24, trouble: str = "") -> list[str]:
-    """The lines as a terminal of 80 columns shows them."""
-    out = io.StringIO()
-    Console(file=out, width=80).print(table(told, height, trouble))
-    return [line.rstrip() for line in out.getvalue().splitlines()]
+def drawn(told: SensorsReport, height: int = 24, trouble: str = "", width: int = 80) -> list[str]:
+    """The lines as they are to be seen."""
+    return table(told, width, height, trouble).plain.split("\n")
+
+
+MISSING: dict[str, Any] = {
+    "presence": "unknown",
+    "holder": "not_worn",
+    "last_seen_ms": None,
+    "rssi_dbm": None,
+    "heart_rate_bpm": None,
+    "battery_percent": None,
+}
+
+
+def the_air() -> SensorsReport:
+    bea = TrackerReport(serial_number="SIM-0002", name="Bea", number=None, slot="heart_rate", is_applied=True)
+    return report(
+        sensor(tracker=ADA, holder="tracker", presence="gone", heart_rate_bpm=None, last_seen_ms=NOW_MS - 240_000),
+        sensor("TICKR 5D1B", PUT_IT_ON, **MISSING, tracker=bea),
+        sensor("Polar H9 0B1C2D3E"),
+        sensor("ASSIOMA17287R", kind="power", heart_rate_bpm=None, rssi_dbm=-78, bars=2, warnings=(HALF,)),
+        sensor("HRM-Dual:123456", PUT_IT_ON, **MISSING),
+        sensor(None, kind="unknown", model=None, heart_rate_bpm=None, battery_percent=None, rssi_dbm=-101, bars=0),
+        others=14,
+    )
 
 
 def test_the_whole_table() -> None:
     """What it looks like: the golden picture of what a technician sees."""
-    missing = {
-        "presence": "unknown",
-        "holder": "not_worn",
-        "last_seen_ms": None,
-        "rssi_dbm": None,
-        "heart_rate_bpm": None,
-    }
-    bea = TrackerReport(serial_number="SIM-0002", name="Bea", number=None, slot="heart_rate", is_applied=True)
-    told = report(
-        sensor(tracker=ADA, holder="tracker", presence="gone", heart_rate_bpm=None, last_seen_ms=NOW_MS - 240_000),
-        sensor("TICKR 5D1B", PUT_IT_ON, **missing, battery_percent=None, tracker=bea),
-        sensor("Polar H9 0B1C2D3E"),
-        sensor("ASSIOMA17287R", kind="power", heart_rate_bpm=None, rssi_dbm=-78, bars=2, warnings=(HALF,)),
-        sensor("HRM-Dual:123456", PUT_IT_ON, **missing, battery_percent=None),
-        sensor(None, kind="unknown", model=None, heart_rate_bpm=None, battery_percent=None, rssi_dbm=-101, bars=0),
-        others=14,
-    )
-    assert "\n".join(drawn(told)) == GOLDEN.strip("\n")
+    assert "\n".join(drawn(the_air())) == GOLDEN.strip("\n")
 
 
 GOLDEN = """
@@ -108,12 +113,65 @@ ASSIOMA17287R          power ■■··  -78  80%   —                free     
   ! It sits on the right and may send the right leg's power only, about half:
     pair the left one instead.
 Nothing to do:
-Polar H10 AE60D42F     heart —          80%   — 10 Ada Lindqv… in use      4 min
+Polar H10 AE60D42F     heart —          80%   — 10 Ada Lindqv… in use          —
 Polar H9 0B1C2D3E      heart ■■■·  -61  80%  71                free          2 s
 Perhaps no sensors:
 a0-9e-1a-00-4f-2a      ?     ···· -101    —   —                              2 s
 and 14 other devices
 """
+
+
+def test_in_half_the_window_there_still_are_name_state_and_athlete() -> None:
+    assert "\n".join(drawn(the_air(), 12, width=40)) == GOLDEN_NARROW.strip("\n")
+
+
+GOLDEN_NARROW = """
+Bluetooth listens with adapter hci0. 5
+sensors, 3 need you.
+
+Sensor             Athlete    State
+Not seen yet: probably not worn. Put it
+on: wet a strap's electrodes.
+TICKR 5D1B         Bea        not worn
+HRM-Dual:123456               not worn
+With a warning:
+ASSIOMA17287R                 free
+2 more sensors: make the window
+taller, and 15 other devices
+"""
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (120, "Sensor Kind Signal Batt bpm Athlete State Seen"),
+        (80, "Sensor Kind Signal Batt bpm Athlete State Seen"),
+        (79, "Sensor Signal Batt bpm Athlete State Seen"),
+        (73, "Sensor Signal bpm Athlete State Seen"),
+        (68, "Sensor Signal Athlete State Seen"),
+        (64, "Sensor Signal Athlete State"),
+        (57, "Sensor Athlete State"),
+        (36, "Sensor Athlete State"),
+    ],
+)
+def test_a_narrower_window_does_without_what_is_needed_least(width: int, heads: str) -> None:
+    assert any(" ".join(line.split()) == heads for line in drawn(report(sensor()), width=width))
+
+
+def test_a_wider_window_gives_its_room_to_names_up_to_100_columns() -> None:
+    out = io.StringIO()
+    tracker = msgspec.structs.replace(ADA, name="Ada Wilhelmina Lindqvist")
+
+    async def printed(columns: int) -> str:
+        await scan_once(
+            Told(report(sensor("Polar Verity Sense 0B1C2D3E", tracker=tracker))), Console(file=out, width=columns)
+        )
+        return out.getvalue()
+
+    line = asyncio.run(printed(200)).splitlines()[4]
+    assert "Polar Verity Sense 0B1C2D3E " in line
+    assert "10 Ada Wilhelmina Lindq… " in line
+    assert len(line) == 100
 
 
 def row(told: SensorsReport) -> str:
@@ -184,13 +242,48 @@ def test_a_strangers_name_stays_in_its_column_and_a_number_at_its_end_stays(name
     assert cell_len(line) == 80
 
 
-@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
-def test_whatever_strangers_write_no_line_is_wider_than_the_screen(name: str, athlete: str, warning: str) -> None:
+@given(
+    st.text(max_size=60),
+    st.text(max_size=60),
+    st.text(max_size=200),
+    st.text(max_size=90),
+    st.integers(30, 120),
+    st.integers(6, 40),
+)
+def test_whatever_strangers_write_and_however_small_the_window_it_fits(
+    name: str, athlete: str, words: str, trouble: str, width: int, height: int
+) -> None:
     tracker = msgspec.structs.replace(ADA, name=athlete)
-    told = table(report(sensor(name, tracker=tracker, warnings=(warning,))), 24)
-    assert all(character.isprintable() or character == "\n" for character in told.plain)
-    assert all(cell_len(line) <= 80 or cell_len(line) > len(line) for line in told.plain.splitlines())
+    radio = msgspec.structs.replace(LISTENING, notes=(words, "It hears badly"))
+    told = report(
+        sensor(name, (words, words), tracker=tracker, kind=words[:9], holder=athlete),
+        sensor(athlete, warnings=(words, name)),
+        radio=radio,
+    )
+    lines = drawn(told, height, trouble, width)
+    assert len(lines) <= height
+    assert all(cell_len(line) <= width for line in lines)
+    assert all(character.isprintable() for line in lines for character in line)
     assert cell_len(row(report(sensor(name, tracker=tracker)))) == 80
+
+
+@pytest.mark.parametrize("width", range(30, 121))
+def test_in_every_window_it_fits_and_counts_what_it_leaves_out(width: int) -> None:
+    radio = msgspec.structs.replace(LISTENING, notes=("It is the radio on board, which hears badly",))
+    well = [sensor(f"W{place}", tracker=ADA) for place in range(10)]
+    told = report(sensor("N", PUT_IT_ON, **MISSING), sensor("N1", warnings=(HALF,)), *well, radio=radio, others=3)
+    for height in range(6, 41):
+        trouble = "Nothing answers at 8797. What follows is 12 s old." if height % 2 else ""
+        lines = drawn(msgspec.structs.replace(told, radio=OFF if height % 3 else radio), height, trouble, width)
+        assert len(lines) <= height
+        assert all(len(line) <= width for line in lines)
+        shown = sum(line.startswith(("N ", "N1 ", "W")) and not line.startswith("With") for line in lines)
+        needing = max(0, 2 - shown)
+        quiet = 12 - shown - needing
+        left = [f"{needing} more need{'s' if needing == 1 else ''} you"] if needing else []
+        left += [f"{quiet} more sensor{'s' if quiet > 1 else ''}"] if quiet else []
+        footer = f"{', '.join(left)}: make the window taller, and 3 other devices" if left else "and 3 other devices"
+        assert " ".join(lines).endswith(footer)
 
 
 def test_two_sensors_of_the_same_name_are_told_apart_by_their_addresses() -> None:
@@ -210,11 +303,53 @@ def test_it_never_is_taller_than_the_window_and_counts_what_it_leaves_out(height
     lines = drawn(report(*needing, *well, *unknown, others=3), height)
     assert len(lines) <= height
     shown = {kind: sum(line[:1] == kind and line[1:2].isdigit() for line in lines) for kind in "NWU"}
-    sensors, devices = 26 - shown["N"] - shown["W"], 5 - shown["U"] + 3
-    left = f"{sensors} more sensors: make the window taller, and " if sensors > 1 else ""
-    left = "1 more sensor: make the window taller, and " if sensors == 1 else left
-    assert lines[-1] == f"and {left}{devices} other devices"
+    lacking, quiet, devices = 6 - shown["N"], 20 - shown["W"], 8 - shown["U"]
+    left = [f"{lacking} more need{'s' if lacking == 1 else ''} you"] if lacking else []
+    left += [f"{quiet} more sensor{'s' if quiet > 1 else ''}"] if quiet else []
+    taller = f"{', '.join(left)}: make the window taller, " if left else ""
+    assert lines[-1] == f"{taller}and {devices} other devices"
     assert shown["N"] == 6 or shown["W"] == 0
+    is_room_for_a_heading_only = len(lines) == height - 1 and shown == {"N": 6, "W": 0, "U": 0}
+    assert len(lines) == height or quiet == 0 or is_room_for_a_heading_only
+
+
+def test_what_has_no_room_is_told_with_what_needs_somebody_first() -> None:
+    needing = [sensor(f"N{place}", PUT_IT_ON, **MISSING) for place in range(3)]
+    lines = drawn(report(*needing, *(sensor(f"W{place}") for place in range(17))), 7)
+    assert lines[-2:] == [
+        "N1                     heart —            —   —                not worn    never",
+        "1 more needs you, 17 more sensors: make the window taller",
+    ]
+
+
+def test_the_last_line_with_room_is_filled_though_not_all_of_a_warning_fits() -> None:
+    lines = drawn(report(sensor("A", warnings=(HALF,))), 7)
+    assert lines[4].startswith("A ")
+    assert lines[5].endswith("about half:…")
+    assert len(drawn(report(sensor("A", warnings=(HALF,))), 6)) == 6
+
+
+def test_without_sensors_there_is_no_empty_table() -> None:
+    assert drawn(report(radio=OFF)) == [
+        "Bluetooth adapter hci0 is switched off. Switch it on with `bluetoothctl power",
+        "on`.",
+        "",
+        "",
+    ]
+    assert not any(line.startswith("Sensor") for line in drawn(report(others=3)))
+
+
+@pytest.mark.parametrize(
+    ("more", "seen"),
+    [
+        ({"presence": "unknown", "last_seen_ms": None, "holder": "tracker"}, "—"),
+        ({"presence": "gone", "holder": "tracker"}, "—"),
+        ({"presence": "seen", "holder": "tracker"}, "2 s"),
+        ({"presence": "unknown", "last_seen_ms": None, "holder": "not_worn"}, "never"),
+    ],
+)
+def test_that_a_sensor_in_use_is_not_heard_does_not_read_like_a_fault(more: dict[str, Any], seen: str) -> None:
+    assert row(report(sensor(**more))).endswith(f" {seen}")
 
 
 @pytest.mark.parametrize(
@@ -234,18 +369,21 @@ def test_how_long_ago_is_told_in_one_unit(age_ms: int, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "style"),
+    ("advice", "more", "style"),
     [
-        ({}, ""),
-        ({"presence": "gone", "holder": "tracker"}, ""),
-        ({"presence": "gone", "holder": "elsewhere"}, "dim"),
-        ({"presence": "quiet"}, "dim"),
-        ({"kind": "unknown"}, "dim"),
+        (("Visible and free", ""), {}, ""),
+        (("In use", ""), {"presence": "gone", "holder": "tracker"}, "dim"),
+        (("In the air", ""), {"kind": "unknown"}, "dim"),
+        (PUT_IT_ON, {"presence": "gone", "holder": "not_worn"}, "bold"),
+        (PUT_IT_ON, {"presence": "seen"}, "bold"),
+        (("Visible and free", ""), {"presence": "gone", "warnings": (HALF,)}, "bold"),
     ],
 )
-def test_what_is_not_there_is_dim_but_not_what_is_in_use(more: dict[str, Any], style: str) -> None:
-    told = table(report(sensor(**more)), 24)
-    at = told.plain.index("Polar H10 AE60D42F")
+def test_what_needs_somebody_stands_out_and_what_is_well_and_not_heard_is_dim(
+    advice: tuple[str, str], more: dict[str, Any], style: str
+) -> None:
+    told = table(report(sensor(None, advice, **more)), 80)
+    at = told.plain.index("Polar H10")
     assert {str(span.style) for span in told.spans if span.start <= at < span.end} - {""} == ({style} - {""})
 
 
@@ -284,6 +422,30 @@ async def test_it_asks_every_second_and_goes_on_when_an_answer_fails() -> None:
 async def test_a_first_question_without_answer_is_an_error() -> None:
     with pytest.raises(StreamError):
         await scan(Told(StreamError("Nothing answers")), Console(file=io.StringIO(), width=80))
+
+
+@pytest.mark.looptime
+async def test_a_window_that_is_too_small_never_ends_in_dots() -> None:
+    """Rich puts three dots where there are too many lines."""
+    out = io.StringIO()
+    many = report(*(sensor(f"N{place}", PUT_IT_ON, warnings=(HALF,)) for place in range(30)))
+    for height in (2, 6, 12):
+        console = Console(file=out, width=40, height=height, force_terminal=True)
+        with pytest.raises(RuntimeError):
+            await scan(Told(many, RuntimeError("enough")), console)
+    assert "..." not in out.getvalue()
+
+
+async def test_into_a_pipe_the_whole_table_is_printed_once_and_plain() -> None:
+    out = io.StringIO()
+    many = report(*(sensor(f"W{place}") for place in range(60)), others=2)
+    await scan_once(Told(many), Console(file=out, width=80, height=5))
+    lines = out.getvalue().splitlines()
+    assert lines == drawn(many, 1000)
+    assert len(lines) == 65
+    assert "\x1b" not in out.getvalue()
+    await scan_once(Told(report(sensor())), Console(file=out, width=80))
+    assert out.getvalue().endswith(" 2 s\n")
 
 
 async def test_as_json_it_is_one_document() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from textwrap import wrap
+import termios
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 import msgspec
@@ -14,7 +16,22 @@ from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, Po
 from gateway.bluetooth.report import SensorReport
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.scan.sources import Source
-from gateway.scan.words import NOT_KNOWN, WIDTH, called, counted, plain
+from gateway.scan.words import (
+    KINDS,
+    NOT_KNOWN,
+    UNKNOWN_KIND,
+    athlete_of,
+    called,
+    counted,
+    name_among,
+    name_of,
+    plain,
+    width_of,
+    wrapped,
+)
+
+LASTS_S = 0.7
+"""A look that takes longer is worth a word; what is refused is refused sooner."""
 
 _FOUND = {
     "battery_percent": "Battery",
@@ -55,7 +72,7 @@ async def closer(
 
     Args:
         source: Where it is.
-        wanted: Its id, address or name, or a part that only it has.
+        wanted: Its id, address or name, its athlete, or a part that only it has.
         console: Where to print; if it is a terminal, a question may be asked there.
         answers: Where the answer comes from.
         is_json: Print what was found as JSON, and ask nothing.
@@ -68,27 +85,28 @@ async def closer(
     if not report.sensors and report.radio.action:
         raise ScanError(f"{report.radio.text}: {report.radio.action}.")
     sensor = find(report.sensors, wanted)
-    if console.is_terminal and not is_json:
-        console.print(Text(f"Looking closer at {called(sensor)}, which takes up to half a minute.", style="dim"))
+    is_talking = console.is_terminal and not is_json
     try:
-        try:
+        with _said_if_it_lasts(sensor, console if is_talking else None):
             found = await source.inspect(sensor.id, take_link=False)
-        except RequestError as error:
-            if error.code is not ErrorCode.LINK_NEEDED:
-                raise
-            if is_json or not (console.is_terminal and answers.isatty()):
-                raise ScanError(f"{error} In a terminal, without --json, you would be asked.") from None
-            console.print(Text(f"{error} Take it all the same? [y/N] "), end="")
-            if (await _line_of(answers)).strip().lower() not in {"y", "yes"}:
-                console.print("Left alone.")
-                return
-            found = await source.inspect(sensor.id, take_link=True)
     except RequestError as error:
-        raise ScanError(str(error)) from None
+        refusal = _refusal(sensor, error)
+        if error.code is not ErrorCode.LINK_NEEDED:
+            raise refusal from None
+        if not (is_talking and answers.isatty()):
+            raise ScanError(f"{refusal} In a terminal, without --json, you would be asked.") from None
+        if not await _is_agreed(f"{refusal} Take it all the same? [y/N]", console, answers):
+            console.print("Left alone.")
+            return
+        try:
+            with _said_if_it_lasts(sensor, console):
+                found = await source.inspect(sensor.id, take_link=True)
+        except RequestError as second:
+            raise _refusal(sensor, second) from None
     if is_json:
         console.file.write(msgspec.json.encode(found).decode() + "\n")
     else:
-        console.print(block(sensor, found))
+        console.print(block(sensor, found, width_of(console)))
 
 
 def find(sensors: Sequence[SensorReport], wanted: str) -> SensorReport:
@@ -96,26 +114,38 @@ def find(sensors: Sequence[SensorReport], wanted: str) -> SensorReport:
 
     Args:
         sensors: All there are.
-        wanted: Id, address or name of one, or a part that only it has, in any case.
+        wanted: Id, address or name of one, or its athlete, or a part that only it has, in any case.
 
     Raises:
         ScanError: If it is none, or one of several.
     """
-    sought = wanted.strip().lower()
-    names = [(sensor, [sensor.id, sensor.address, (sensor.name or "").lower()]) for sensor in sensors]
-    matches = [sensor for sensor, known in names if sought in known]
-    matches = matches or [sensor for sensor, known in names if any(sought in name for name in known)]
-    if not sought or not matches:
-        raise ScanError(f"No sensor is called {plain(wanted)!r}: `insiders-gateway scan` shows those there are.")
+    sought = plain(wanted).strip().casefold()
+    if not sought:
+        raise ScanError(
+            "Say which sensor: a name, an athlete, an id or an address, or a part of it that no other has; "
+            "`insiders-gateway scan` shows those there are."
+        )
+    names = Counter(map(name_of, sensors))
+    known = [(sensor, _known_as(sensor, names)) for sensor in sensors]
+    matches = [sensor for sensor, words in known if sought in words]
+    matches = matches or [sensor for sensor, words in known if any(sought in word for word in words)]
+    if not matches:
+        raise ScanError(
+            f"No sensor is called {plain(wanted)!r}, nor the athlete of one: "
+            "`insiders-gateway scan` shows those there are."
+        )
     if len(matches) > 1:
-        ids = [*(sensor.id for sensor in matches[:4]), *(["others"] if len(matches) > 4 else [])]
-        raise ScanError(f"{plain(wanted)!r} may be {', '.join(ids[:-1])} or {ids[-1]}: give one of these.")
+        told = [*(name_among(sensor, names) for sensor in matches[:4]), *(["others"] if len(matches) > 4 else [])]
+        raise ScanError(f"{plain(wanted)!r} may be {', '.join(told[:-1])} or {told[-1]}: give one of these.")
     return matches[0]
 
 
-def block(sensor: SensorReport, found: Inspection) -> Text:
+def block(sensor: SensorReport, found: Inspection, width: int) -> Text:
     """What looking closer has found, as it is to be printed."""
-    lines = [Text(called(sensor), style="bold")]
+    if sensor.kind == UNKNOWN_KIND:
+        sensor = msgspec.structs.replace(sensor, kind=_kind_found(found))
+    kind = [] if sensor.kind == UNKNOWN_KIND else [KINDS.get(sensor.kind, sensor.kind)]
+    lines = wrapped(", ".join([called(sensor), *kind, sensor.address]), width, "bold")
     told: dict[str, str] = {}
     for field, label in _FOUND.items():
         value = getattr(found, field)
@@ -132,14 +162,58 @@ def block(sensor: SensorReport, found: Inspection) -> Text:
         told["Not known"] = ", ".join(unread)
     indent = max(map(len, told), default=0) + 4
     for label, text in told.items():
-        first, *rest = wrap(plain(text), WIDTH - indent) or [NOT_KNOWN]
-        lines += [Text(f"  {label:{indent - 2}}{first}"), *(Text(" " * indent + more) for more in rest)]
-    lines += [
-        Text(line, style="yellow")
-        for warning in found.warnings
-        for line in wrap(plain(warning) + ".", WIDTH, initial_indent="! ", subsequent_indent="  ")
-    ]
+        first, *rest = wrapped(plain(text).strip() or NOT_KNOWN, width - indent)
+        lines.append(Text(f"  {label:{indent - 2}}") + first)
+        lines += [Text(" " * indent) + more for more in rest]
+    lines += [line for warning in found.warnings for line in wrapped(f"{warning}.", width, "yellow", "! ")]
     return Text("\n").join(lines)
+
+
+def _known_as(sensor: SensorReport, names: Counter[str]) -> list[str]:
+    """All that a person may call it by, in small letters."""
+    known = [sensor.id, sensor.address, name_of(sensor), name_among(sensor, names), athlete_of(sensor)]
+    if sensor.tracker is not None:
+        known += [plain(sensor.tracker.name or ""), sensor.tracker.serial_number]
+    return [word.strip().casefold() for word in known]
+
+
+def _kind_found(found: Inspection) -> str:
+    """What a device measures that did not say so before it was looked at."""
+    match found.heart_rate, found.power:
+        case None, None:
+            return UNKNOWN_KIND
+        case _, None:
+            return "heart_rate"
+        case None, _:
+            return "power"
+        case _:
+            return "both"
+
+
+def _refusal(sensor: SensorReport, error: RequestError) -> ScanError:
+    return ScanError(f"{called(sensor)}: {error}")
+
+
+@contextmanager
+def _said_if_it_lasts(sensor: SensorReport, console: Console | None) -> Iterator[None]:
+    """Say what is being done if it is not done at once; nothing without a console."""
+
+    def say() -> None:
+        if console is not None:
+            sentence = f"Looking closer at {called(sensor)}, which takes up to half a minute."
+            console.print(Text("\n").join(wrapped(sentence, width_of(console), "dim")))
+
+    timer = asyncio.get_running_loop().call_later(LASTS_S, say)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+async def _is_agreed(question: str, console: Console, answers: TextIO) -> bool:
+    termios.tcflush(answers, termios.TCIFLUSH)  # what was typed before the question is no answer to it
+    console.print(Text("\n").join(wrapped(question, width_of(console) - 2)), end=" ")
+    return (await _line_of(answers)).strip().lower() in {"y", "yes"}
 
 
 def _heart_rate(stream: HeartRateStream) -> str:

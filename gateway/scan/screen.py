@@ -1,4 +1,4 @@
-"""The live table of a scan, and the same as one document."""
+"""The live table of a scan, and the same once, for a pipe or a file, or as one document."""
 
 import asyncio
 import sys
@@ -13,6 +13,7 @@ from gateway import log
 from gateway.live.client import StreamError
 from gateway.scan.sources import Source
 from gateway.scan.table import table
+from gateway.scan.words import width_of
 
 ASKED_EVERY_S = 1.0
 
@@ -25,11 +26,11 @@ async def scan(source: Source, console: Console) -> None:
     """
     report, trouble = await source.report(), ""
     told_s = _now_s()
-    with Live(console=console, auto_refresh=False) as screen:
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as screen:
         log.restream()
         try:
             while True:
-                screen.update(table(report, console.height, trouble), refresh=True)
+                screen.update(table(report, width_of(console), console.height, trouble), refresh=True)
                 await asyncio.sleep(ASKED_EVERY_S)
                 try:
                     report, trouble = await source.report(), ""
@@ -39,6 +40,13 @@ async def scan(source: Source, console: Console) -> None:
         finally:
             screen.stop()
             log.restream()
+
+
+async def scan_once(source: Source, console: Console) -> None:
+    """Print the whole table, however long it is; raises `StreamError`."""
+    told = table(await source.report(), width_of(console))
+    told.rstrip()
+    console.print(told)
 
 
 async def scan_json(source: Source, out: TextIO = sys.stdout) -> None:

@@ -1,20 +1,34 @@
 """The sensors near a gateway as a table: what is to be done next stands first."""
 
-from bisect import bisect_right
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
-from textwrap import wrap
+from itertools import count
 
 from rich.text import Text
 
 from gateway.bluetooth.report import SensorReport, SensorsReport
-from gateway.scan.words import KINDS, NOT_KNOWN, WIDTH, counted, name_of, plain, wrapped
+from gateway.scan.words import (
+    KINDS,
+    NOT_KNOWN,
+    UNKNOWN_KIND,
+    athlete_of,
+    counted,
+    is_doubtful,
+    name_among,
+    name_of,
+    plain,
+    wrapped,
+)
 from gateway.terminal import columns
 
-_HEADS = ("Sensor", "Kind", "Signal", "Batt", "bpm", "Athlete", "State", "Seen")
-_WIDTHS = (22, 5, 9, 4, 3, 14, 10, 6)
-_IS_NUMBER = (False, False, False, True, True, False, False, True)
+_WIDTHS = {"Sensor": 22, "Kind": 5, "Signal": 9, "Batt": 4, "bpm": 3, "Athlete": 14, "State": 10, "Seen": 6}
+"""The columns, and how wide they are in a window of 80."""
+
+_LEFT_OUT = ("Kind", "Batt", "bpm", "Seen", "Signal")
+"""What a narrower window does without, in this order."""
+
+_NUMBERS = {"Batt", "bpm", "Seen"}
 
 _STATES = {
     "free": "free",
@@ -30,43 +44,68 @@ _STATES = {
 }
 _LISTENING = "listening"
 _IS_HEARD = {"seen", "quiet"}
-_IN_USE = {"tracker", "shared"}
-_UNKNOWN_KIND = "unknown"
+_HELD = "tracker"
 
 _WARNED, _WELL, _UNTOLD, _OTHERS = "With a warning:", "Nothing to do:", "Not known now:", "Perhaps no sensors:"
 """Headings of groups that need nobody at once, in this order; only one of the second and third can be there."""
 
+_CALM = {_WELL: "green", _UNTOLD: "dim", _OTHERS: "dim"}
+"""Groups that need nobody, and how their headings look."""
+
 _KEPT_ENDING = 9
 """Of a name that is too long, the last characters stay: the number that is printed on the sensor."""
 
+_SHORTEST_NAME = _KEPT_ENDING + 1
 
-def table(report: SensorsReport, height: int, trouble: str = "") -> Text:
-    """What is in the air as it is to be drawn: 80 columns, and as many lines as are given.
+_Groups = Mapping[str, Sequence[SensorReport]]
+_Part = tuple[list[Text], Text, list[Text]]
+"""The lines of one sensor: the heading, if it is the first of its group, its own, and its warnings."""
+
+
+def table(report: SensorsReport, width: int, height: int = sys.maxsize, trouble: str = "") -> Text:
+    """What is in the air as it is to be drawn: no line is wider, and there are no more of them, than is given.
 
     The radio's state stands above all. Sensors that need somebody come first, under what is to be done with them; then
     those that are well, then devices that may be no sensors. What has no room is counted.
 
     Args:
         report: What is told.
+        width: Columns; at 30 there still are names, states and athletes.
         height: Lines.
         trouble: One sentence why there is nothing newer; empty if this is the newest.
     """
     groups: dict[str, list[SensorReport]] = {}
     for sensor in report.sensors:
         groups.setdefault(_heading(report, sensor), []).append(sensor)
-    lines = [*_above(report, groups, trouble), columns(_HEADS, _WIDTHS, _IS_NUMBER, "bold")]
-    room = max(3, height - len(lines) - 1)
-    parts = list(_parts(report, groups))
-    shown = bisect_right(list(accumulate(map(len, parts))), room)
-    lines += [line for part in parts[:shown] for line in part]
-    devices = len(groups.get(_OTHERS, ()))
-    lines.append(Text(_left_out(len(parts) - devices, devices, shown, report.others), style="dim"))
-    return Text("\n", style="dim" if trouble else "").join(lines)
+    widths = _widths(width)
+    parts = list(_parts(report, groups, widths, width))
+    above = _above(report, groups, trouble, width, height)
+    for reserved in count(1):
+        rows, shown = _filled(parts, height - len(above) - 1 - reserved, width)
+        left_out = _left_out(groups, shown, report.others)
+        below = wrapped(left_out, width - 2, "dim")  # a terminal writes its ^C there
+        if len(below) <= reserved:
+            break
+    head = [_line({name: name for name in widths}, widths, "bold")] if rows else []
+    lines = _cut([*above, *head, *rows, *below], height, width)
+    return Text("\n", style="dim" if trouble else "", no_wrap=True, overflow="crop").join(lines)
+
+
+def _widths(width: int) -> dict[str, int]:
+    """The columns that a window has room for, and how wide they are; what is over goes to the names, or is theirs."""
+    widths = dict(_WIDTHS)
+    over = width - sum(widths.values()) - len(widths) + 1
+    for name in _LEFT_OUT:
+        if over < 0:
+            over += widths.pop(name) + 1
+    widths["Sensor"] = max(_SHORTEST_NAME, widths["Sensor"] + over // 2)
+    widths["Athlete"] = max(1, widths["Athlete"] + over - over // 2)
+    return widths
 
 
 def _heading(report: SensorsReport, sensor: SensorReport) -> str:
     """Under which words a sensor stands: what is to be done with it, where something is."""
-    if sensor.kind == _UNKNOWN_KIND and sensor.tracker is None:
+    if is_doubtful(sensor):
         return _OTHERS
     if sensor.action and sensor.action != report.radio.action:
         return _sentences(sensor.text, sensor.action)
@@ -75,64 +114,95 @@ def _heading(report: SensorsReport, sensor: SensorReport) -> str:
     return _WELL if report.radio.state == _LISTENING else _UNTOLD
 
 
-def _above(report: SensorsReport, groups: Mapping[str, Sequence[SensorReport]], trouble: str) -> Iterator[Text]:
-    """What stands above the sensors: why nothing newer comes, the radio, and how many need somebody."""
-    if trouble:
-        yield from wrapped(trouble, "bold red")
+def _above(report: SensorsReport, groups: _Groups, trouble: str, width: int, height: int) -> list[Text]:
+    """What stands above the sensors: why nothing newer comes, the radio, and how many need somebody.
+
+    Of these the first is always there, the others as far as a third of the window has room for them.
+    """
     radio = report.radio
     if radio.state == _LISTENING:
-        known = sum(len(sensors) for heading, sensors in groups.items() if heading != _OTHERS)
-        needing = known - len(groups.get(_WELL, ()))
+        needing, well, _ = _counts(groups)
         need = f"{needing} need{'s' if needing == 1 else ''} you" if needing else "nothing to do"
-        yield from wrapped(f"{radio.text}. {counted(known, 'sensor')}, {need}.", "")
+        told = wrapped(f"{radio.text}. {counted(needing + well, 'sensor')}, {need}.", width)
     else:
-        yield from wrapped(_sentences(radio.text, radio.action), "bold yellow")
-    for note in radio.notes:
-        yield from wrapped(f"{note}.", "dim")
-    yield Text()
+        told = wrapped(_sentences(radio.text, radio.action), width, "bold yellow")
+    notes = [wrapped(f"{note}.", width, "dim") for note in radio.notes]
+    lines = wrapped(trouble, width, "bold red") if trouble else told
+    for more in (*([told] if trouble else []), *notes, [Text()]):
+        if len(lines) + len(more) > height // 3:
+            break
+        lines = lines + more
+    return lines
 
 
-def _parts(report: SensorsReport, groups: Mapping[str, Sequence[SensorReport]]) -> Iterator[list[Text]]:
-    """The lines of each sensor in the order in which they are to be seen; the first of a group brings its heading."""
+def _parts(report: SensorsReport, groups: _Groups, widths: Mapping[str, int], width: int) -> Iterator[_Part]:
+    """The lines of each sensor in the order in which they are to be seen."""
     names = Counter(name_of(sensor) for sensor in report.sensors)
     last = [_WARNED, _WELL, _UNTOLD, _OTHERS]
     # What is to be done stands in the order of the report, which is that of a sort that leaves equals as they are.
     for heading in sorted(groups, key=lambda heading: last.index(heading) if heading in last else -1):
-        style = {_WELL: "green", _UNTOLD: "dim", _OTHERS: "dim"}.get(heading, "yellow")
         for place, sensor in enumerate(groups[heading]):
-            yield [*(wrapped(heading, style) if place == 0 else []), *_sensor(report, sensor, names)]
+            is_away = sensor.presence != "seen" or sensor.kind == UNKNOWN_KIND
+            style = "bold" if heading not in _CALM else "dim" if is_away else ""
+            yield (
+                wrapped(heading, width, _CALM.get(heading, "yellow")) if place == 0 else [],
+                _line(_cells(report, sensor, name_among(sensor, names), widths["Sensor"]), widths, style),
+                [line for warning in sensor.warnings for line in wrapped(f"{warning}.", width, "yellow", "  ! ")],
+            )
 
 
-def _sensor(report: SensorsReport, sensor: SensorReport, names: Counter[str]) -> Iterator[Text]:
-    is_present = sensor.presence == "seen" or sensor.holder in _IN_USE
-    is_dim = not is_present or sensor.kind == _UNKNOWN_KIND
-    yield columns(_cells(report, sensor, names), _WIDTHS, _IS_NUMBER, "dim" if is_dim else "")
-    for warning in sensor.warnings:
-        for line in wrap(plain(warning) + ".", WIDTH, initial_indent="  ! ", subsequent_indent="    "):
-            yield Text(line, style="yellow")
+def _line(cells: Mapping[str, str], widths: Mapping[str, int], style: str) -> Text:
+    return columns((cells[name] for name in widths), widths.values(), (name in _NUMBERS for name in widths), style)
 
 
-def _cells(report: SensorsReport, sensor: SensorReport, names: Counter[str]) -> tuple[str, ...]:
-    name = name_of(sensor)
-    if names[name] > 1:  # two of a model that has no number in its name
-        name = f"{name} {sensor.address[-5:]}"
-    if len(name) > _WIDTHS[0]:
-        name = f"{name[: _WIDTHS[0] - _KEPT_ENDING - 1]}…{name[-_KEPT_ENDING:]}"
-    athlete = ""
-    if sensor.tracker is not None:
-        number = "" if sensor.tracker.number is None else f"{sensor.tracker.number} "
-        athlete = f"{number}{sensor.tracker.name or sensor.tracker.serial_number}"
-    is_signal = sensor.presence in _IS_HEARD and sensor.rssi_dbm is not None
-    return (
-        name,
-        KINDS.get(sensor.kind, sensor.kind),
-        f"{'■' * sensor.bars:·<4} {sensor.rssi_dbm:4}" if is_signal else NOT_KNOWN,
-        NOT_KNOWN if sensor.battery_percent is None else f"{sensor.battery_percent}%",
-        NOT_KNOWN if sensor.heart_rate_bpm is None else str(sensor.heart_rate_bpm),
-        plain(athlete),
-        _STATES.get(sensor.holder, sensor.holder) if sensor.kind != _UNKNOWN_KIND else "",
-        "never" if sensor.last_seen_ms is None else _age(report.utc_ms - sensor.last_seen_ms),
-    )
+def _filled(parts: Sequence[_Part], room: int, width: int) -> tuple[list[Text], int]:
+    """The lines of as many sensors as there is room for, and how many these are.
+
+    The last one's warnings, or a long heading above it, may be cut for it.
+    """
+    lines: list[Text] = []
+    for shown, (heading, row, warnings) in enumerate(parts):
+        left = room - len(lines) - 1
+        if left < min(1, len(heading)):
+            return lines, shown
+        above = _cut(heading, left, width)
+        lines += [*above, row, *_cut(warnings, left - len(above), width)]
+    return lines, len(parts)
+
+
+def _cut(lines: Sequence[Text], most: int, width: int) -> list[Text]:
+    """So many lines at most; the last one shows that there were more."""
+    kept = list(lines[:most])
+    if kept and len(kept) < len(lines):
+        kept[-1] = kept[-1] + "…"
+        kept[-1].truncate(width, overflow="ellipsis")
+    return kept
+
+
+def _cells(report: SensorsReport, sensor: SensorReport, name: str, name_width: int) -> dict[str, str]:
+    if len(name) > name_width:
+        name = f"{name[: name_width - _KEPT_ENDING - 1]}…{name[-_KEPT_ENDING:]}"
+    is_heard = sensor.presence in _IS_HEARD
+    is_signal = is_heard and sensor.rssi_dbm is not None
+    seen = "never" if sensor.last_seen_ms is None else _age(report.utc_ms - sensor.last_seen_ms)
+    return {
+        "Sensor": name,
+        "Kind": plain(KINDS.get(sensor.kind, sensor.kind)),
+        "Signal": f"{'■' * sensor.bars:·<4} {sensor.rssi_dbm:4}" if is_signal else NOT_KNOWN,
+        "Batt": NOT_KNOWN if sensor.battery_percent is None else f"{sensor.battery_percent}%",
+        "bpm": NOT_KNOWN if sensor.heart_rate_bpm is None else str(sensor.heart_rate_bpm),
+        "Athlete": athlete_of(sensor),
+        "State": plain(_STATES.get(sensor.holder, sensor.holder)) if sensor.kind != UNKNOWN_KIND else "",
+        # A tracker's link is why it is not heard, as it is to be.
+        "Seen": NOT_KNOWN if sensor.holder == _HELD and not is_heard else seen,
+    }
+
+
+def _counts(groups: _Groups) -> tuple[int, int, int]:
+    """How many need somebody, how many others are sensors, and how many may be none."""
+    others = len(groups.get(_OTHERS, ()))
+    well = sum(len(groups.get(heading, ())) for heading in _CALM) - others
+    return sum(map(len, groups.values())) - well - others, well, others
 
 
 def _sentences(text: str, action: str) -> str:
@@ -141,15 +211,16 @@ def _sentences(text: str, action: str) -> str:
     return f"{told} {plain(action[:1].upper() + action[1:])}." if action else told
 
 
-def _left_out(known: int, others: int, shown: int, bystanders: int) -> str:
-    """What there was no room for; a short line, since a terminal writes its ^C there."""
-    sensors, devices = max(0, known - shown), others - max(0, shown - known) + bystanders
-    parts = []
-    if sensors:
-        parts.append(f"{counted(sensors, 'more sensor')}: make the window taller")
-    if devices:
-        parts.append(counted(devices, "other device"))
-    return f"and {', and '.join(parts)}" if parts else ""
+def _left_out(groups: _Groups, shown: int, bystanders: int) -> str:
+    """What there was no room for."""
+    needing, well, others = _counts(groups)
+    lacking = max(0, needing - shown)
+    quiet = max(0, well - max(0, shown - needing))
+    devices = max(0, others - max(0, shown - needing - well)) + bystanders
+    need = [f"{lacking} more need{'s' if lacking == 1 else ''} you"] if lacking else []
+    sensors = ", ".join([*need, *([counted(quiet, "more sensor")] if quiet else [])])
+    told = [f"{sensors}: make the window taller"] if sensors else []
+    return ", ".join([*told, *([f"and {counted(devices, 'other device')}"] if devices else [])])
 
 
 def _age(age_ms: int) -> str:

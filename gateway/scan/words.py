@@ -1,16 +1,27 @@
-"""What people call things: sensors, kinds and states, and what of a stranger's words may be shown."""
+"""What people call things: sensors, kinds and athletes, and what of a stranger's words may be shown, line by line."""
 
-from textwrap import wrap
+from collections import Counter
 
+from rich.console import Console
 from rich.text import Text
 
 from gateway.bluetooth.report import SensorReport
 
-WIDTH = 80
 NOT_KNOWN = "—"
-KINDS = {"heart_rate": "heart", "power": "power", "both": "both", "unknown": "?"}
+UNKNOWN_KIND = "unknown"
+KINDS = {"heart_rate": "heart", "power": "power", "both": "both", UNKNOWN_KIND: "?"}
+
+_LONGEST_LINE = 100
+"""Beyond this the eye loses the line."""
 
 _LONGEST_NAME = 64
+_ANY_CONSOLE = Console()
+"""Rich wants one to wrap a text; it plays no part in it."""
+
+
+def width_of(console: Console) -> int:
+    """How many columns of a console are used."""
+    return min(console.width, _LONGEST_LINE)
 
 
 def name_of(sensor: SensorReport) -> str:
@@ -19,9 +30,30 @@ def name_of(sensor: SensorReport) -> str:
     return next(filter(None, names), NOT_KNOWN)
 
 
+def name_among(sensor: SensorReport, names: Counter[str]) -> str:
+    """A sensor's name; if there is another of that name, since models have none of their own, with its address."""
+    name = name_of(sensor)
+    return f"{name} {plain(sensor.address[-5:])}" if names[name] > 1 else name
+
+
+def athlete_of(sensor: SensorReport) -> str:
+    """Whose sensor it is, with the shirt's number; empty if nobody's."""
+    tracker = sensor.tracker
+    if tracker is None:
+        return ""
+    name = plain(tracker.name or "").strip() or plain(tracker.serial_number)
+    return name if tracker.number is None else f"{tracker.number} {name}"
+
+
+def is_doubtful(sensor: SensorReport) -> bool:
+    """Whether it may be no sensor at all."""
+    return sensor.kind == UNKNOWN_KIND and sensor.tracker is None
+
+
 def called(sensor: SensorReport) -> str:
-    """A sensor in words: its name, what it is, and where."""
-    return f"{name_of(sensor)} ({KINDS.get(sensor.kind, sensor.kind)}, {sensor.address})"
+    """A sensor in words: its name, and whose it is."""
+    whose = "perhaps no sensor" if is_doubtful(sensor) else athlete_of(sensor)
+    return f"{name_of(sensor)} ({whose})" if whose else name_of(sensor)
 
 
 def counted(number: int, noun: str) -> str:
@@ -29,9 +61,18 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def wrapped(sentence: str, style: str) -> list[Text]:
-    """A sentence in as many lines as it takes."""
-    return [Text(line, style=style) for line in wrap(plain(sentence), WIDTH)]
+def wrapped(sentence: str, width: int, style: str = "", lead: str = "") -> list[Text]:
+    """A sentence in as many lines as it takes.
+
+    Args:
+        sentence: Anybody's words.
+        width: Of the lines, in cells of a terminal: some characters take two.
+        style: Of the lines.
+        lead: What stands before the first line, and leaves its room free before the others.
+    """
+    lines = Text(plain(sentence)).wrap(_ANY_CONSOLE, width - len(lead))
+    leads = [lead, *[" " * len(lead)] * (len(lines) - 1)]
+    return [Text(before + line.plain.rstrip(), style) for before, line in zip(leads, lines, strict=True)]
 
 
 def plain(text: str) -> str:
