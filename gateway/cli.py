@@ -3,12 +3,15 @@
 import argparse
 import asyncio
 import errno
+import io
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
 
 from rich.console import Console
 
@@ -16,7 +19,7 @@ from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
 from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
 from gateway.scan.closer import ScanError, closer
-from gateway.scan.screen import scan, scan_json
+from gateway.scan.screen import scan, scan_json, scan_once
 from gateway.scan.sources import GatewaySource, Source
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
@@ -25,9 +28,15 @@ from gateway.simulator.faults import Faults, profiles
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
 DEFAULT_URL = f"127.0.0.1:{DEFAULT_PORT}"
 
+EXIT_STOPPED = 130
+"""What shells give to a program that Ctrl-C has ended before it was done."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 well, 1 failed, 2 wrong usage, 78 wrong configuration."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows another one
     options = _parser().parse_args(arguments)
     log.configure(verbose=options.verbose, is_daemon=options.command in {"run", "simulate"})
     try:
@@ -56,7 +65,7 @@ def _explain(error: BaseException) -> int:
         case OSError(errno=errno.ENOSPC):
             return _fail("There is no room left where the output goes: make room and start again.")
         case KeyboardInterrupt():
-            return 130
+            return EXIT_STOPPED
         case _:
             raise error
 
@@ -205,21 +214,22 @@ async def _gaps(options: argparse.Namespace) -> int:
 
 async def _scan(options: argparse.Namespace) -> int:
     console = Console()
-    if not options.json and options.closer is None and not console.is_terminal:
-        return _fail("The table needs a terminal: add --json for a pipe or a file.")
-    return await _until_stopped(_scanned(options, console))
+    is_live = console.is_terminal and not options.json and options.closer is None
+    return await _until_stopped(_scanned(options, console, is_live=is_live), if_stopped=0 if is_live else EXIT_STOPPED)
 
 
-async def _scanned(options: argparse.Namespace, console: Console) -> None:
+async def _scanned(options: argparse.Namespace, console: Console, *, is_live: bool) -> None:
     async with _sensor_source(options.url, console) as source:
-        if options.json or options.closer is not None:
-            await source.settle()
+        if is_live:
+            await scan(source, console)
+            return
+        await source.settle()
         if options.closer is not None:
             await closer(source, options.closer, console, is_json=options.json)
         elif options.json:
             await scan_json(source)
         else:
-            await scan(source, console)
+            await scan_once(source, console)
 
 
 @asynccontextmanager
@@ -234,7 +244,8 @@ async def _sensor_source(typed: str | None, console: Console) -> AsyncIterator[S
         from gateway.scan.own_radio import own_radio
 
         if console.is_terminal:
-            console.print("No gateway runs here: listening with this machine's own radio.", style="dim")
+            told = f"No gateway answers at {DEFAULT_URL}: listening with this machine's own radio."
+            console.print(told, style="dim", highlight=False)
         async with own_radio() as source:
             yield source
     else:
@@ -271,16 +282,17 @@ async def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _until_stopped(work: Coroutine[object, object, None]) -> int:
-    """Do the work until it ends or a signal asks to stop."""
+async def _until_stopped(work: Coroutine[object, object, None], if_stopped: int = 0) -> int:
+    """Do the work until it ends or a signal asks to stop; returns the exit status."""
     with stop_on_signal() as stop:
         async with asyncio.TaskGroup() as tasks:
             working = tasks.create_task(work)
             stopping = tasks.create_task(stop.wait())
             await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            is_done = working.done()
             working.cancel()
             stopping.cancel()
-    return 0
+    return 0 if is_done else if_stopped
 
 
 def _config(options: argparse.Namespace) -> Path:
@@ -296,6 +308,8 @@ def _cause(error: OSError) -> str:
 
 
 def _fail(sentence: str) -> int:
+    if sys.stderr.isatty():
+        sentence = fill(sentence, shutil.get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
     print(sentence, file=sys.stderr)
     return 1
 

@@ -189,6 +189,10 @@ async def test_work_ends_at_its_end_or_when_a_signal_asks(monkeypatch: pytest.Mo
     async with asyncio.timeout(5):
         assert await cli._until_stopped(work(60)) == 0
     assert done == ["ended"]
+    asyncio.get_running_loop().call_later(0.05, signal.raise_signal, signal.SIGTERM)
+    async with asyncio.timeout(5):
+        assert await cli._until_stopped(work(60), if_stopped=130) == 130, "what was asked for was not done"
+    assert await cli._until_stopped(work(0), if_stopped=130) == 0
 
 
 def test_a_line_of_json_is_there_as_soon_as_it_is_written() -> None:

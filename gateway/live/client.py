@@ -145,7 +145,8 @@ async def _ask(
 
 
 def _other_version(url: str, what: str, status: int) -> StreamError:
-    return StreamError(f"{url} tells no {what} (HTTP {status}): give the address of a gateway of this version")
+    where = URL(url).authority
+    return StreamError(f"{where} tells no {what} (HTTP {status}): give the address of a gateway of this version")
 
 
 @dataclass(slots=True)
