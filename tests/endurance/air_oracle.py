@@ -16,21 +16,23 @@ from bleak.backends.bluezdbus import manager
 
 from gateway.bluetooth.radio import RadioState
 from gateway.bluetooth.report import SensorReport, SensorsReport
-from gateway.bluetooth.sightings import FORGET_AFTER_S
-from gateway.bluetooth.supervisor import LOOK_S, SILENT_S
 from gateway.simulator.sensors import Sensor
 from tests.endurance.air_acts import CALL_S
 from tests.endurance.air_world import INTERVAL_S, Air, Tracker, stamp
 
 TURN_S = 1.0
-DETECTION_S = LOOK_S
+DETECTION_S = 2.0
 SURELY_HEARD_S = 2.9
 """Who was received so recently is seen whatever its usual interval is: silence counts from 3 s on."""
 
 SOON_S = 5 * INTERVAL_S + 2.0
-SILENCE_S = SILENT_S + LOOK_S + 2.0
+SILENT_S = 90.0
+SILENCE_S = SILENT_S + 4.0
+"""When nothing at all was heard for so long, the radio is doubted: at the next look, once it was begun anew."""
+
+BOOK_S = 50.0
 LEFT_S = 60.0
-"""Until nothing at all is said any more of what was nobody's."""
+"""Until what was nobody's leaves the book, and until nothing at all is said of it any more."""
 
 LET_GO_S = 3.0
 SPARED_S = 15.0
@@ -118,7 +120,7 @@ class Oracle:
             wrong = [about for about in report.sensors if about.presence != "unknown" or not self._is_fair(about)]
             self._hold("not listening: every sensor is unknown", not wrong, [about.text for about in wrong])
         if not air.is_troubled and now_s >= air.due_s:
-            is_silent = radio.state is RadioState.SILENT and now_s - air.antennas.newest_s > SILENT_S - LOOK_S
+            is_silent = radio.state is RadioState.SILENT and now_s - air.antennas.newest_s > SILENT_S - 2.0
             self._hold("recovery in time", radio.is_listening or is_silent, radio)
             scans = [len(adapter._discoveries) for adapter in air.bluez._adapters.values()]
             self._hold("one scan and no other", sum(scans) == 1, scans)
@@ -175,18 +177,18 @@ class Oracle:
                 continue
             heard_s = air.antennas.heard_s.get(about.address.upper(), -1e9)
             looked_s = air.looked_s.get(about.address, -1e9)
-            self._known_s[about.id] = max(heard_s, looked_s + SPARED_S - FORGET_AFTER_S)  # as if heard then
+            self._known_s[about.id] = max(heard_s, looked_s + SPARED_S - BOOK_S)  # as if heard then
             is_looked_at = air.looking is not None and air.looking.peripheral.address.lower() == about.address
-            is_due = is_looked_at or now_s <= max(heard_s + FORGET_AFTER_S, looked_s + SPARED_S) + TURN_S
+            is_due = is_looked_at or now_s <= max(heard_s + BOOK_S, looked_s + SPARED_S) + TURN_S
             self._hold("nobody's: out of the book within a minute", is_due, about)
         keys = {key.removeprefix("state/sensor/") for key in air.board._items if key.startswith("state/sensor/")}
         for own_id in keys - known:
             _, message = air.board._items[f"state/sensor/{own_id}"]
             left_s = now_s - self._known_s.get(own_id, now_s)
             self.longest["off the board after"] = max(self.longest.get("off the board after", 0), left_s)
-            limit_s = LEFT_S if message["value"] == "forgotten" else FORGET_AFTER_S
+            limit_s = LEFT_S if message["value"] == "forgotten" else BOOK_S
             self._hold("nobody's: off the board within a minute", left_s <= limit_s + 2 * TURN_S, (left_s, message))
-        recently = sum(now_s - heard_s <= FORGET_AFTER_S for heard_s in air.antennas.heard_s.values())
+        recently = sum(now_s - heard_s <= BOOK_S for heard_s in air.antennas.heard_s.values())
         self._hold("others: none is counted that was not there", report.others <= recently, report.others)
 
     def _check_links(self, now_s: float) -> None:
