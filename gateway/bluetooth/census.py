@@ -137,6 +137,7 @@ class Census:
             kind=kind if assignment is None else assignment.kind,
             is_linked=closer.is_linked,
             was_heard=sensor is not None,
+            silent_s=None if sensor is None else now_s - sensor.reception.last_seen_s,
             rssi_dbm=None if sensor is None else sensor.reception.rssi_dbm,
             is_worn=None if sensor is None else _is_worn(sensor, sensor.reception.last_seen_s),
             battery_percent=None if closer.inspection is None else closer.inspection.battery_percent,

@@ -57,6 +57,7 @@ class Evidence:
         kind: What it measures for its tracker, or at all.
         is_linked: Whether the gateway itself holds a link to it.
         was_heard: Whether it was ever heard.
+        silent_s: For how long it has not been heard; None if it never was.
         rssi_dbm: How strong it was when it was last heard; None if nobody knows.
         is_worn: Whether it had skin contact or a moving heart rate when it was last heard; None if it did not tell.
         battery_percent: When it was last looked at; None if nobody knows.
@@ -75,6 +76,7 @@ class Evidence:
     radio_action: str = ""
     is_linked: bool = False
     was_heard: bool = True
+    silent_s: float | None = None
     rssi_dbm: int | None = None
     is_worn: bool | None = None
     battery_percent: int | None = None

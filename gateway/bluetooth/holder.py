@@ -16,6 +16,10 @@ FAINT_DBM = -85
 FLAT_PERCENT = 10
 """A coin cell that once said so little may be empty by now."""
 
+JUST_S = 30.0
+"""Before anybody is suspected of having a sensor that vanished: its tracker may have taken it just now, and the first
+values have to come through the cloud."""
+
 OVERLAP_S = 15.0
 """A tracker counts as delivering for 10 s after its last value, and a sensor as seen for some seconds after it was
 taken: to be in the air and to deliver at the same time means something only if it lasts longer than that."""
@@ -96,6 +100,9 @@ _WAKE = {
 _WAKE_OTHER = "switch it on, or put it on"
 
 
+_JUST_VANISHED = Verdict(Holder.UNKNOWN, "Not heard for some seconds", "wait half a minute, or move closer to it")
+
+
 def _in_the_air(evidence: Evidence) -> Verdict:
     """It advertises: anybody could take it, unless it has a link to spare."""
     tracker, value = evidence.tracker, _value(evidence)
@@ -164,7 +171,7 @@ def _missing(evidence: Evidence) -> Verdict:
             f"wait until {tracker} has taken it over, or switch {tracker} off and on",
         )
     if evidence.presence is Presence.QUIET:
-        return Verdict(Holder.UNKNOWN, "Not heard for some seconds", "wait half a minute, or move closer to it")
+        return _JUST_VANISHED
     if not evidence.was_heard:
         return _never_heard(evidence)
     if evidence.is_worn is False:
@@ -187,7 +194,7 @@ def _missing(evidence: Evidence) -> Verdict:
             f"Not in the air; its tracker {tracker} is silent and may hold it",
             f"switch {tracker} on, where it has network",
         )
-    return _elsewhere(evidence)
+    return _JUST_VANISHED if evidence.silent_s is not None and evidence.silent_s < JUST_S else _elsewhere(evidence)
 
 
 def _held(evidence: Evidence, tracker: str) -> Verdict:

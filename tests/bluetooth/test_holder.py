@@ -67,6 +67,13 @@ SITUATIONS = {
         "from it or from another",
         "off and on",
     ),
+    "vanished a moment ago": (replace(gone(OURS), silent_s=29.0), Holder.UNKNOWN, "some seconds", "wait"),
+    "vanished, and its tracker has it already": (
+        replace(gone(OURS), silent_s=12.0, delivers=True),
+        Holder.TRACKER,
+        "In use by",
+        "",
+    ),
     "quiet for some seconds": (replace(OURS, presence=Presence.QUIET), Holder.UNKNOWN, "some seconds", "wait"),
     "taken by the athlete's phone": (gone(OURS), Holder.ELSEWHERE, "probably held by a phone or watch", "phone"),
     "a spare strap taken by a phone": (gone(STRAP), Holder.ELSEWHERE, "probably held by a phone", "phone"),

@@ -288,6 +288,8 @@ async def test_a_worn_strap_that_vanishes_is_somewhere_else_and_a_dry_one_was_ta
         world.fleet.all, world.fleet.delivering = [OURS], {"SIM-0001": False}
         await world.advertise(10)
         await asyncio.sleep(20.0)
+        assert (world.one().presence, world.one().holder) == ("gone", "unknown"), "its tracker may be about to tell"
+        await asyncio.sleep(15.0)
         assert world.one().holder == "elsewhere"
         dry = {0x6B: bytes([0x20, 0, 71, 71])}
         await world.advertise(10, manufacturer_data=dry)

@@ -35,8 +35,8 @@ from tests.bluetooth.listening import now_s, running
 pytestmark = pytest.mark.looptime
 
 TRACKER = "SIM-0001"
-GONE_S = 25.0
-"""Long enough for a sensor that advertises once a second to count as gone, and for a report of that."""
+GONE_S = 35.0
+"""Long enough for a sensor to count as gone, and for somebody to be suspected of having it."""
 
 
 def riding() -> Vitals:
