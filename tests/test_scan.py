@@ -426,11 +426,11 @@ async def test_a_first_question_without_answer_is_an_error() -> None:
 
 @pytest.mark.looptime
 async def test_a_window_that_is_too_small_never_ends_in_dots() -> None:
-    """Rich puts three dots where there are too many lines."""
+    """Rich puts three dots where there are too many lines, as there are if it wraps some."""
     out = io.StringIO()
     many = report(*(sensor(f"N{place}", PUT_IT_ON, warnings=(HALF,)) for place in range(30)))
-    for height in (2, 6, 12):
-        console = Console(file=out, width=40, height=height, force_terminal=True)
+    for width, height in ((40, 2), (40, 6), (40, 12), (15, 12), (3, 12)):
+        console = Console(file=out, width=width, height=height, force_terminal=True)
         with pytest.raises(RuntimeError):
             await scan(Told(many, RuntimeError("enough")), console)
     assert "..." not in out.getvalue()

@@ -26,7 +26,7 @@ async def scan(source: Source, console: Console) -> None:
     """
     report, trouble = await source.report(), ""
     told_s = _now_s()
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as screen:
+    with Live(console=console, auto_refresh=False) as screen:
         log.restream()
         try:
             while True:
