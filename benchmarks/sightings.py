@@ -66,14 +66,12 @@ async def main() -> None:
     """Measure and print."""
     heard = air()
     converted: list[tuple[float, Advertisement]] = []
-    taking = Scanner(lambda advertisement, _: converted.append((0.0, advertisement)))
+    taking = Scanner(lambda advertisement, _: converted.append((0.0, advertisement)), _let_go)
     for _, device, data in heard:
         taking._take(device, data)
     converted = [(now_s, advertisement) for (now_s, _, _), (_, advertisement) in zip(heard, converted, strict=True)]
     strangers = [
-        Advertisement(
-            f"4{number:01x}:00:00:00:00:00", AddressKind.RESOLVABLE, None, -80, frozenset(), {76: b""}, None, None
-        )
+        Advertisement(f"4{number:01x}:00:00:00:00:00", AddressKind.RESOLVABLE, None, -80, frozenset(), {76: b""}, None)
         for number in range(16)
     ]
 
@@ -84,7 +82,7 @@ async def main() -> None:
         return latest
 
     def convert() -> object:
-        scanner = Scanner(lambda _, __: None)
+        scanner = Scanner(lambda _, __: None, _let_go)
         for _, device, data in heard:
             scanner._take(device, data)
         return scanner
@@ -98,7 +96,7 @@ async def main() -> None:
     def convert_and_enter() -> object:
         book = Sightings()
         times_s = iter([now_s for now_s, _, _ in heard])
-        scanner = Scanner(lambda advertisement, _: book.heard(advertisement, next(times_s)))
+        scanner = Scanner(lambda advertisement, _: book.heard(advertisement, next(times_s)), _let_go)
         for _, device, data in heard:
             scanner._take(device, data)
         return book
@@ -127,6 +125,11 @@ async def main() -> None:
     upkeep = smallest_us(1, {"upkeep": lambda: book.forget(SECONDS)})["upkeep"]
     print(f"{'forgetting, once a second':34s}{upkeep:7.2f} us")
     print(f"of a core, {STRAPS} straps x {PER_S}/s       {(cost['both'] * STRAPS * PER_S + upkeep) / 1e4:7.2f} %")
+
+
+async def _let_go(path: str) -> None:
+    """No link is ever made here."""
+    del path
 
 
 if __name__ == "__main__":

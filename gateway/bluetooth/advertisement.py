@@ -28,7 +28,6 @@ class Advertisement:
         services: 128-bit UUIDs in lower case.
         manufacturer_data: Company identifier -> payload.
         appearance: What the device calls itself (Assigned Numbers 2.6); None if it does not.
-        tx_power_dbm: How strongly it was sent; None if the device does not tell.
     """
 
     address: str
@@ -38,7 +37,6 @@ class Advertisement:
     services: frozenset[str]
     manufacturer_data: Mapping[int, bytes]
     appearance: int | None
-    tx_power_dbm: int | None
 
 
 class EchoFilter:

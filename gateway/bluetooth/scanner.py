@@ -175,7 +175,6 @@ class Scanner:
                 services=frozenset(data.service_uuids),
                 manufacturer_data=data.manufacturer_data,
                 appearance=properties.get("Appearance"),
-                tx_power_dbm=data.tx_power,
             ),
             now_s,
         )

@@ -27,9 +27,7 @@ def advertisement(
     appearance: int | None = None,
 ) -> Advertisement:
     """One advertisement of the device at the address with this number."""
-    return Advertisement(
-        address(number), address_kind, name, rssi_dbm, services, manufacturer_data or {}, appearance, None
-    )
+    return Advertisement(address(number), address_kind, name, rssi_dbm, services, manufacturer_data or {}, appearance)
 
 
 def polar_data(heart_rate_bpm: int, frame_counter: int) -> dict[int, bytes]:

@@ -82,7 +82,7 @@ async def test_a_callback_gets_all_that_was_ever_advertised_with_the_address_kin
 ) -> None:
     heard = Heard()
     sensor = strap()
-    sensor.is_random, sensor.appearance, sensor.tx_power = True, 833, 4
+    sensor.is_random, sensor.appearance = True, 833
     sensor.manufacturer_data = {0x006B: b"\x33\x00\x00\x38"}
     bare = Peripheral(sensor.address, is_random=True)
     async with BleakScanner(heard, bluez=ADAPTER):
@@ -99,7 +99,6 @@ async def test_a_callback_gets_all_that_was_ever_advertised_with_the_address_kin
     assert heard.data[1].local_name == sensor.name
     assert heard.data[1].service_uuids == [gatt.HEART_RATE_SERVICE]
     assert heard.data[1].manufacturer_data == sensor.manufacturer_data
-    assert heard.data[1].tx_power == 4
     assert heard.data[1].rssi == -61
 
 
@@ -110,7 +109,7 @@ async def test_what_an_advertisement_leaves_out_is_none(bluez: FakeBluez) -> Non
         bluez.hear(Peripheral(strap().address), -60)
         await settle()
     [data] = heard.data
-    assert (data.local_name, data.tx_power, data.service_uuids, data.manufacturer_data) == (None, None, [], {})
+    assert (data.local_name, data.service_uuids, data.manufacturer_data) == (None, [], {})
     assert "Appearance" not in data.platform_data[1]
 
 

@@ -579,7 +579,7 @@ async def test_an_advertisement_is_told_in_full(bluez: FakeBluez) -> None:
     peripheral.is_random = True
     peripheral.address = "DE:AD:BE:EF:00:01"
     peripheral.manufacturer_data = {0x006B: b"\x33\x00\x00\x38"}
-    peripheral.appearance, peripheral.tx_power = 833, 4
+    peripheral.appearance = 833
     async with listening() as radio:
         await radio.until(S.LISTENING)
         bluez.hear(peripheral, -71)
@@ -591,7 +591,7 @@ async def test_an_advertisement_is_told_in_full(bluez: FakeBluez) -> None:
     assert advertisement.rssi_dbm == -71
     assert advertisement.services == frozenset(peripheral.services)
     assert advertisement.manufacturer_data == {0x006B: b"\x33\x00\x00\x38"}
-    assert (advertisement.appearance, advertisement.tx_power_dbm) == (833, 4)
+    assert advertisement.appearance == 833
 
 
 async def test_a_device_that_tells_nothing_is_heard_too(bluez: FakeBluez) -> None:
@@ -603,7 +603,7 @@ async def test_a_device_that_tells_nothing_is_heard_too(bluez: FakeBluez) -> Non
     advertisement = radio.heard[0][1]
     assert advertisement.name is None
     assert advertisement.services == frozenset()
-    assert (advertisement.appearance, advertisement.tx_power_dbm) == (None, None)
+    assert advertisement.appearance is None
 
 
 async def test_an_exception_of_the_listener_ends_nothing_and_is_logged_once(
