@@ -1,6 +1,5 @@
 """The sensors in the air as a technician reads them."""
 
-import asyncio
 import io
 import json
 from collections.abc import Callable
@@ -158,17 +157,12 @@ def test_a_narrower_window_does_without_what_is_needed_least(width: int, heads: 
     assert any(" ".join(line.split()) == heads for line in drawn(report(sensor()), width=width))
 
 
-def test_a_wider_window_gives_its_room_to_names_up_to_100_columns() -> None:
+async def test_a_wider_window_gives_its_room_to_names_up_to_100_columns() -> None:
     out = io.StringIO()
     tracker = msgspec.structs.replace(ADA, name="Ada Wilhelmina Lindqvist")
-
-    async def printed(columns: int) -> str:
-        await scan_once(
-            Told(report(sensor("Polar Verity Sense 0B1C2D3E", tracker=tracker))), Console(file=out, width=columns)
-        )
-        return out.getvalue()
-
-    line = asyncio.run(printed(200)).splitlines()[4]
+    told = report(sensor("Polar Verity Sense 0B1C2D3E", tracker=tracker))
+    await scan_once(Told(told), Console(file=out, width=200))
+    line = out.getvalue().splitlines()[4]
     assert "Polar Verity Sense 0B1C2D3E " in line
     assert "10 Ada Wilhelmina Lindq… " in line
     assert len(line) == 100

@@ -31,7 +31,7 @@ def name_of(sensor: SensorReport) -> str:
 
 
 def name_among(sensor: SensorReport, names: Counter[str]) -> str:
-    """A sensor's name; if there is another of that name, since models have none of their own, with its address."""
+    """A sensor's name, with the end of its address where others are called the same."""
     name = name_of(sensor)
     return f"{name} {plain(sensor.address[-5:])}" if names[name] > 1 else name
 
