@@ -115,7 +115,7 @@ class Tracker:
     is_on: bool = False
     wants: bool = True
     _held_since_s: float | None = field(default=None, init=False)
-    _held_s: float = field(default=-1e9, init=False)
+    _flowed_s: float = field(default=-math.inf, init=False)
 
     @property
     def kind(self) -> SensorKind:
@@ -135,16 +135,16 @@ class Tracker:
     def note(self, airspace: Airspace, now_s: float) -> None:
         """See whether it has its sensor."""
         if self.sensor in airspace._stations and self.serial_number in airspace.holders(self.sensor):
-            self._held_s = now_s
             self._held_since_s = now_s if self._held_since_s is None else self._held_since_s
+            if now_s - self._held_since_s >= _STARTS_S:
+                self._flowed_s = now_s
         else:
             self._held_since_s = None
 
     def delivers(self, now_s: float) -> bool | None:
         if not self.is_on:
             return None
-        is_flowing = self._held_since_s is not None and now_s - self._held_since_s >= _STARTS_S
-        return is_flowing or (self._held_since_s is None and now_s - self._held_s < _ENDS_S)
+        return now_s - self._flowed_s < _ENDS_S
 
     def holds(self, now_s: float) -> bool:
         """Whether it has its sensor and sends what that measures."""

@@ -25,7 +25,7 @@ async def _sessions(seed: int) -> tuple[Air, Oracle, Weeks]:
 
 
 @pytest.mark.skipif(not is_available(), reason="no dbus-daemon")
-@pytest.mark.parametrize("seed", [3])
+@pytest.mark.parametrize("seed", [15])
 def test_disasters_in_any_order_break_no_promise_and_leave_nothing_behind(seed: int) -> None:
     with logged() as records, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         world, oracle, course = runner.run(_sessions(seed))
