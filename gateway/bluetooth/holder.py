@@ -1,6 +1,7 @@
 """Who has this sensor: from the evidence to one sentence, and to what a technician does next.
 
-What follows from the evidence is stated; what is only likely says so.
+What follows from the evidence is stated; what is only likely says so. A tracker is named only where it has the sensor:
+what is to be done is the same for all, and stands once above all whom it concerns.
 """
 
 from dataclasses import dataclass
@@ -111,29 +112,29 @@ def _in_the_air(evidence: Evidence) -> Verdict:
     if not evidence.is_applied:
         return Verdict(
             Holder.FREE,
-            f"Visible and free; {tracker} has not taken it over yet",
-            f"switch {tracker} off and on",
+            "Visible and free; its tracker has not taken it over yet",
+            "switch the tracker off and on",
         )
     if evidence.delivers is None:
         return Verdict(
             Holder.FREE,
-            f"Visible and free; its tracker {tracker} is silent",
-            f"switch {tracker} on, where it has network",
+            "Visible and free; its tracker is silent",
+            "switch the tracker on, where it has network",
         )
     if evidence.delivers:
         return _delivering(evidence, tracker)
     if evidence.has_new_address:
         return Verdict(
             Holder.NOT_USED,
-            f"In the air under a new address, which {tracker} does not know",
-            f"assign it to {tracker} again",
+            "In the air under a new address, which its tracker does not know",
+            "assign it to the tracker again",
         )
     if evidence.is_worn is False:
         return Verdict(Holder.NOT_WORN, "In the air, but without skin contact", _wake(evidence))
     return Verdict(
         Holder.NOT_USED,
-        f"In the air, though {tracker} is on and gets no {value}",
-        f"hold the two together, then switch {tracker} off and on",
+        f"In the air, though its tracker is on and gets no {value}",
+        "hold the two together, then switch the tracker off and on",
     )
 
 
@@ -154,7 +155,7 @@ def _delivering(evidence: Evidence, tracker: str) -> Verdict:
         return Verdict(
             Holder.SHARED,
             f"In the air, yet {tracker} gets {_value(evidence)}: perhaps from another sensor",
-            f"compare what it measures with what {tracker} shows",
+            "compare what it measures with what the tracker shows",
         )
     return Verdict(Holder.SHARED, f"In the air, and {tracker} gets {_value(evidence)}, probably from it")
 
@@ -167,8 +168,8 @@ def _missing(evidence: Evidence) -> Verdict:
             return _held(evidence, tracker)
         return Verdict(
             Holder.UNKNOWN,
-            f"Not in the air; {tracker} gets {_value(evidence)}, from it or from another",
-            f"wait until {tracker} has taken it over, or switch {tracker} off and on",
+            f"Not in the air; its tracker gets {_value(evidence)}, from it or from another",
+            "wait until the tracker has taken it over, or switch it off and on",
         )
     if evidence.presence is Presence.QUIET:
         return _JUST_VANISHED
@@ -191,8 +192,8 @@ def _missing(evidence: Evidence) -> Verdict:
     if tracker is not None and evidence.delivers is None:
         return Verdict(
             Holder.UNKNOWN,
-            f"Not in the air; its tracker {tracker} is silent and may hold it",
-            f"switch {tracker} on, where it has network",
+            "Not in the air; its tracker is silent and may hold it",
+            "switch the tracker on, where it has network",
         )
     return _JUST_VANISHED if evidence.silent_s is not None and evidence.silent_s < JUST_S else _elsewhere(evidence)
 
@@ -204,7 +205,7 @@ def _held(evidence: Evidence, tracker: str) -> Verdict:
 def _never_heard(evidence: Evidence) -> Verdict:
     likely = {SensorKind.HEART_RATE: "not worn", SensorKind.POWER: "asleep"}.get(evidence.kind, "switched off")
     if evidence.tracker is not None and evidence.delivers is None:
-        text = f"Not seen yet, and {evidence.tracker} is silent: {likely}, or held by it"
+        text = f"Not seen yet, and its tracker is silent: {likely}, or held by it"
     else:
         text = f"Not seen yet: probably {likely}"
     return Verdict(Holder.NOT_WORN, text, _wake(evidence))

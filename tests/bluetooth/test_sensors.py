@@ -314,7 +314,7 @@ async def test_a_tracker_that_knows_an_old_address_is_to_be_told_the_new_one() -
         await world.advertise(3, number=5)
         sensor = world.one()
         assert (sensor.address, sensor.holder) == (address(5), "not_used")
-        assert sensor.action == "assign it to SIM-0001 again"
+        assert sensor.action == "assign it to the tracker again"
 
 
 async def test_one_strap_of_two_trackers_is_warned_of_and_belongs_to_the_one_that_has_it() -> None:
