@@ -114,7 +114,9 @@ class Oracle:
             allowed_s = DETECTION_S + (CALL_S if now_s < air.unanswered_until_s else 0.0)
             if now_s - self._idle_since_s > allowed_s:
                 self._hold("not scanning: not called listening", not radio.is_listening, radio)
-        if self._scans_since_s is not None and now_s - max(air.antennas.newest_s, self._scans_since_s) > SILENCE_S:
+        # What else goes wrong ends a scan, maybe for a moment only, and another one begins with another ninety seconds.
+        is_quiet = self._scans_since_s is not None and not +air.active - Counter({"deaf": 1})
+        if is_quiet and now_s - max(air.antennas.newest_s, self._scans_since_s or 0.0, air.due_s) > SILENCE_S:
             self._hold("nothing heard: not called listening", not radio.is_listening, radio)
         if not radio.is_listening:
             wrong = [about for about in report.sensors if about.presence != "unknown" or not self._is_fair(about)]
