@@ -40,6 +40,7 @@ class Entry:
 
 
 BEACONS = range(21, 24)
+BEACON_ADDRESSES = frozenset(map(address, BEACONS))
 CLONES = (31, 32)
 CLONE_NAME, CLONE_ID = "Polar H10 CCCCCCCC", "polar-h10-cccccccc"
 PHONES = range(1000, 1021)
@@ -139,10 +140,11 @@ class Air(RuleBasedStateMachine):
 
     @invariant()
     def the_book_holds_whom_it_should_and_nobody_else(self) -> None:
+        clone_ids = self._clone_ids()
         held = {
             own_id: Entry(int(sensor.address.replace(":", ""), 16), sensor.reception.last_seen_s)
             for own_id, sensor in self.book.sensors.items()
-            if own_id not in self._clone_ids()
+            if own_id not in clone_ids
         }
         assert held == self.expected
 
@@ -155,7 +157,7 @@ class Air(RuleBasedStateMachine):
             assert re.fullmatch(r"[a-z0-9-]{4,60}", own_id)
             assert self.book.find(sensor.address, sensor.name) is sensor
             assert sensor.address not in sensor.former_addresses
-            assert (sensor.kind is SensorKind.UNKNOWN) == (sensor.address in map(address, BEACONS))
+            assert (sensor.kind is SensorKind.UNKNOWN) == (sensor.address in BEACON_ADDRESSES)
 
     @invariant()
     def of_two_with_one_id_the_one_that_was_heard_last_has_a_sensor(self) -> None:
