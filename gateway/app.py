@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from gateway.bluetooth.ears import ears
+from gateway.bluetooth.receiver import local_receiver
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
 from gateway.bridges import SensorUsers, ServedSensors
@@ -124,8 +124,8 @@ async def running(
         history = History(feed.channels, cloud, ring_minutes * _MINUTE_MS)
         readings = Readings(cloud)
         sightings = Sightings()
-        radio = ears(sightings.heard, settings.bluetooth.adapter, is_enabled=settings.bluetooth.enabled)
-        sensors = Sensors(radio, sightings, SensorUsers(feed.channels, readings), problems, board, _utc_ms)
+        receiver = local_receiver(sightings.heard, settings.bluetooth.adapter, is_enabled=settings.bluetooth.enabled)
+        sensors = Sensors(receiver, sightings, SensorUsers(feed.channels, readings), problems, board, _utc_ms)
         hub = Hub(
             channels=feed.channels,
             board=board,
@@ -148,7 +148,7 @@ async def running(
                 tasks.create_task(feed.run(watchdog.register("feed")), name="feed"),
                 tasks.create_task(history.run(watchdog.register("history")), name="history"),
                 tasks.create_task(readings.run(), name="sensors of trackers"),
-                tasks.create_task(radio.run(), name="radio"),
+                tasks.create_task(receiver.run(), name="receiver"),
                 tasks.create_task(sensors.run(watchdog.register("sensors")), name="sensors"),
                 tasks.create_task(_assign(claims, feed, readings), name="claims to feed"),
                 tasks.create_task(

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from gateway.bluetooth.census import Census, Closer, Entry, reported
-from gateway.bluetooth.ears import Ears
 from gateway.bluetooth.evidence import Trackers
 from gateway.bluetooth.holder import Holder
 from gateway.bluetooth.inspection import Inspection, LinkError, look_closer
 from gateway.bluetooth.links import only_link_warning
 from gateway.bluetooth.radio import Radio, RadioError, RadioState
+from gateway.bluetooth.receiver import Receiver
 from gateway.bluetooth.report import RadioReport, SensorReport, SensorsReport
 from gateway.bluetooth.sightings import Presence, Sensor, Sightings
 from gateway.bluetooth.telling import StateBoard, Telling
@@ -55,7 +55,7 @@ class Sensors:
 
     def __init__(
         self,
-        ears: Ears,
+        receiver: Receiver,
         sightings: Sightings,
         trackers: Trackers,
         problems: Problems,
@@ -65,14 +65,14 @@ class Sensors:
         """Put it together; needs a running event loop.
 
         Args:
-            ears: The radio.
+            receiver: The radio.
             sightings: The book, in which the radio enters what it hears.
             trackers: Whose sensors these are.
             problems: Is told what is wrong with the radio.
             board: Is told the states of radio and sensors.
             utc_ms: The wall clock, epoch ms.
         """
-        self._ears = ears
+        self._receiver = receiver
         self._sightings = sightings
         self._problems = problems
         self._utc_ms = utc_ms
@@ -100,7 +100,7 @@ class Sensors:
 
     def report(self) -> SensorsReport:
         """All that is known now."""
-        now_s, radio = self._now(), self._ears.radio
+        now_s, radio = self._now(), self._receiver.radio
         return SensorsReport(
             utc_ms=self._utc_ms(),
             radio=_radio_report(radio),
@@ -119,20 +119,20 @@ class Sensors:
             InspectionRefused: It cannot be done now, or has failed.
         """
         now_s = self._now()
-        entries = {entry.id: entry for entry in self._census.entries(self._ears.radio, now_s)}
+        entries = {entry.id: entry for entry in self._census.entries(self._receiver.radio, now_s)}
         entry = entries.get(sensor_id)
         if entry is None:
             raise InspectionRefused("unknown_sensor", "There is no such sensor in the air; see the list of sensors.")
         sensor = self._admitted(entry, is_link_taken_knowingly=is_link_taken_knowingly)
         with self._looking_at(sensor) as closer:
             try:
-                async with self._ears.connected(sensor.address, CONNECT_TIMEOUT_S) as link:
+                async with self._receiver.connected(sensor.address, CONNECT_TIMEOUT_S) as link:
                     try:
                         inspection = await look_closer(link, entry.kind, name=sensor.name)
                     finally:
                         closer.until_s = self._now()
             except RadioError:
-                raise InspectionRefused("radio_not_listening", _sentence(self._ears.radio)) from None
+                raise InspectionRefused("radio_not_listening", _sentence(self._receiver.radio)) from None
             except LinkError as error:
                 raise InspectionRefused(
                     "inspection_failed", f"It could not be connected ({error}); move closer to it and try again."
@@ -145,7 +145,7 @@ class Sensors:
         return inspection
 
     def _turn(self) -> None:
-        now_s, radio = self._now(), self._ears.radio
+        now_s, radio = self._now(), self._receiver.radio
         self._report_trouble(radio, now_s)
         self._telling.tell_radio(_radio_report(radio))
         entries = self._census.entries(radio, now_s)
@@ -167,7 +167,7 @@ class Sensors:
 
     def _admitted(self, entry: Entry, *, is_link_taken_knowingly: bool) -> Sensor:
         """The sensor of an entry, if it may be looked at."""
-        radio = self._ears.radio
+        radio = self._receiver.radio
         if not radio.is_listening:
             raise InspectionRefused("radio_not_listening", _sentence(radio))
         if self._looked_at is not None:

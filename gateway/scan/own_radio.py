@@ -5,10 +5,10 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from gateway.bluetooth.ears import Ears, ears
 from gateway.bluetooth.evidence import Assignment
 from gateway.bluetooth.identity import SensorKind
 from gateway.bluetooth.inspection import Inspection
+from gateway.bluetooth.receiver import Receiver, local_receiver
 from gateway.bluetooth.report import SensorsReport
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
@@ -26,14 +26,14 @@ START_S = 3.0
 class OwnRadio:
     """The sensors that this process hears by itself."""
 
-    def __init__(self, sensors: ServedSensors, radio: Ears) -> None:
+    def __init__(self, sensors: ServedSensors, receiver: Receiver) -> None:
         self._sensors = sensors
-        self._radio = radio
+        self._receiver = receiver
 
     async def settle(self) -> None:
         """Listen for a while, unless there is nothing to listen with."""
         await asyncio.sleep(START_S)
-        if self._radio.radio.is_listening:
+        if self._receiver.radio.is_listening:
             await asyncio.sleep(SETTLE_S - START_S)
 
     async def report(self) -> SensorsReport:
@@ -49,12 +49,12 @@ class OwnRadio:
 async def own_radio() -> AsyncIterator[Source]:
     """Listen for as long as the context is open."""
     sightings = Sightings()
-    radio = ears(sightings.heard, None, is_enabled=True)
-    sensors = Sensors(radio, sightings, _NoTrackers(), _Untold(), Board(), lambda: time.time_ns() // 1_000_000)
+    receiver = local_receiver(sightings.heard, None, is_enabled=True)
+    sensors = Sensors(receiver, sightings, _NoTrackers(), _Untold(), Board(), lambda: time.time_ns() // 1_000_000)
     async with asyncio.TaskGroup() as tasks:
-        listening = [tasks.create_task(radio.run()), tasks.create_task(sensors.run(lambda: None))]
+        listening = [tasks.create_task(receiver.run()), tasks.create_task(sensors.run(lambda: None))]
         try:
-            yield OwnRadio(ServedSensors(sensors), radio)
+            yield OwnRadio(ServedSensors(sensors), receiver)
         finally:
             for task in listening:
                 task.cancel()

@@ -63,7 +63,7 @@ class StrapLink:
 
 
 @dataclass
-class Ears:
+class PlayedReceiver:
     """A radio that does as it is told."""
 
     radio: Radio = LISTENING
@@ -109,10 +109,10 @@ class World:
 
     def __init__(self) -> None:
         self.now = asyncio.get_running_loop().time
-        self.ears, self.fleet, self.board, self.sightings = Ears(), Fleet(), Board(), Sightings()
+        self.receiver, self.fleet, self.board, self.sightings = PlayedReceiver(), Fleet(), Board(), Sightings()
         self.problems = Problems(self.utc_ms)
         self.beats = 0
-        self.sensors = Sensors(self.ears, self.sightings, self.fleet, self.problems, self.board, self.utc_ms)
+        self.sensors = Sensors(self.receiver, self.sightings, self.fleet, self.problems, self.board, self.utc_ms)
 
     def utc_ms(self) -> int:
         return EPOCH_MS + round(self.now() * 1000)
@@ -357,7 +357,7 @@ async def test_a_deaf_radio_makes_everything_unknown_at_once_and_says_which_trou
     async with played() as world:
         world.fleet.all, world.fleet.delivering = [OURS], {"SIM-0001": True}
         await world.advertise(5)
-        world.ears.radio = OFF
+        world.receiver.radio = OFF
         assert (world.one().presence, world.one().holder) == ("unknown", "unknown")
         assert (world.one().text, world.one().action) == (f"Unknown: {OFF.text}", OFF.action)
         assert (world.report().radio.state, world.report().radio.text) == ("powered_off", OFF.text)
@@ -367,7 +367,7 @@ async def test_a_deaf_radio_makes_everything_unknown_at_once_and_says_which_trou
 
 async def test_lasting_trouble_is_a_problem_until_the_radio_listens() -> None:
     async with played() as world:
-        world.ears.radio = OFF
+        world.receiver.radio = OFF
         await asyncio.sleep(TROUBLE_AFTER_S - 0.5)
         assert list(world.problems) == []
         await asyncio.sleep(2.0)
@@ -375,13 +375,13 @@ async def test_lasting_trouble_is_a_problem_until_the_radio_listens() -> None:
         assert (problem.code, problem.subject, problem.text, problem.action) == (
             "bluetooth_powered_off", "", OFF.text, OFF.action,
         )  # fmt: skip
-        world.ears.radio = Radio(RadioState.STARTING, "hci0")
+        world.receiver.radio = Radio(RadioState.STARTING, "hci0")
         await asyncio.sleep(5.0)
         assert list(world.problems) == [problem]
-        world.ears.radio = Radio(RadioState.BUSY, "hci0")
+        world.receiver.radio = Radio(RadioState.BUSY, "hci0")
         await asyncio.sleep(1.0)
         assert [problem.code for problem in world.problems] == ["bluetooth_busy"]
-        world.ears.radio = LISTENING
+        world.receiver.radio = LISTENING
         await asyncio.sleep(1.0)
         assert list(world.problems) == []
 
@@ -389,16 +389,16 @@ async def test_lasting_trouble_is_a_problem_until_the_radio_listens() -> None:
 async def test_a_restart_that_takes_a_second_is_no_problem() -> None:
     async with played() as world:
         for _ in range(10):
-            world.ears.radio = Radio(RadioState.NO_SERVICE, "hci0")
+            world.receiver.radio = Radio(RadioState.NO_SERVICE, "hci0")
             await asyncio.sleep(2.0)
-            world.ears.radio = LISTENING
+            world.receiver.radio = LISTENING
             await asyncio.sleep(5.0)
             assert world.problems.revision == 0
 
 
 async def test_a_radio_that_is_not_wanted_is_no_problem() -> None:
     async with played() as world:
-        world.ears.radio = Radio(RadioState.DISABLED)
+        world.receiver.radio = Radio(RadioState.DISABLED)
         await asyncio.sleep(60.0)
         assert list(world.problems) == []
         assert world.told() == {"bluetooth": "disabled"}
@@ -407,7 +407,7 @@ async def test_a_radio_that_is_not_wanted_is_no_problem() -> None:
 async def test_it_beats_every_second_whatever_the_radio_does() -> None:
     async with played() as world:
         before = world.beats
-        world.ears.radio = OFF
+        world.receiver.radio = OFF
         await asyncio.sleep(10.0)
         assert world.beats == before + 10
 
@@ -429,9 +429,9 @@ async def test_no_name_and_no_address_reaches_a_problem_or_the_log(caplog: pytes
         caplog.set_level(0)
         world.fleet.all, world.fleet.delivering = [OURS], {"SIM-0001": False}
         await world.advertise(5)
-        world.ears.error = LinkError("no link: org.bluez.Error.Failed")
+        world.receiver.error = LinkError("no link: org.bluez.Error.Failed")
         await world.refusal(take_link=True)
-        world.ears.radio = OFF
+        world.receiver.radio = OFF
         await asyncio.sleep(10.0)
         written = caplog.text + "".join(
             f"{problem.subject}{problem.text}{problem.action}" for problem in world.problems
@@ -474,7 +474,7 @@ async def test_looking_closer_finds_the_battery_and_remembers_what_it_found() ->
         await world.advertise(3)
         inspection = await inspected(world)
         assert (inspection.battery_percent, inspection.heart_rate and inspection.heart_rate.median_bpm) == (80, 75)
-        assert world.ears.linked == []
+        assert world.receiver.linked == []
         await world.advertise(3)
         assert (world.one().inspection, world.one().battery_percent) == (inspection, 80)
 
@@ -544,21 +544,21 @@ async def test_one_at_a_time() -> None:
             look = tasks.create_task(inspected(world))
             await asyncio.sleep(1.0)
             assert (await world.refusal())[0] == "inspection_running"
-            assert world.ears.linked == [address(1)]
+            assert world.receiver.linked == [address(1)]
         assert look.result().battery_percent == 80
 
 
 async def test_a_deaf_radio_looks_at_nothing() -> None:
     async with played() as world:
         await world.advertise(3)
-        world.ears.radio = OFF
+        world.receiver.radio = OFF
         assert await world.refusal() == ("radio_not_listening", f"{OFF.text}: {OFF.action}.")
 
 
 async def test_a_radio_that_goes_deaf_meanwhile_is_named() -> None:
     async with played() as world:
         await world.advertise(3)
-        world.ears.error = RadioError(RadioState.POWERED_OFF)
+        world.receiver.error = RadioError(RadioState.POWERED_OFF)
         assert (await world.refusal())[0] == "radio_not_listening"
 
 
@@ -569,14 +569,14 @@ async def test_a_link_that_fails_is_said_and_the_next_look_may_be_taken(what_bre
         first = await inspected(world)
         await world.advertise(3)
         if what_breaks == "connecting":
-            world.ears.error = LinkError("no link: org.bluez.Error.Failed")
+            world.receiver.error = LinkError("no link: org.bluez.Error.Failed")
         else:
-            world.ears.link.is_broken = True
+            world.receiver.link.is_broken = True
         code, text = await world.refusal()
         assert code == "inspection_failed"
         assert "try again" in text
         assert world.one().inspection == first
-        world.ears.error, world.ears.link.is_broken = None, False
+        world.receiver.error, world.receiver.link.is_broken = None, False
         await world.advertise(3)
         assert await inspected(world) == first
 
@@ -587,9 +587,9 @@ async def test_whoever_gives_up_waiting_lets_the_sensor_go() -> None:
         async with asyncio.TaskGroup() as tasks:
             look = tasks.create_task(inspected(world))
             await asyncio.sleep(2.0)
-            assert world.ears.linked == [address(1)]
+            assert world.receiver.linked == [address(1)]
             look.cancel()
-        assert world.ears.linked == []
+        assert world.receiver.linked == []
         await world.advertise(1)
         assert world.one().holder == "free"
         assert (await inspected(world)).battery_percent == 80
@@ -598,7 +598,7 @@ async def test_whoever_gives_up_waiting_lets_the_sensor_go() -> None:
 async def test_a_stranger_that_takes_long_to_look_at_is_not_forgotten_meanwhile() -> None:
     async with played() as world:
         await world.advertise(3)
-        world.ears.delay_s = FORGET_AFTER_S + 10.0
+        world.receiver.delay_s = FORGET_AFTER_S + 10.0
         inspection = await inspected(world)
         await asyncio.sleep(10.0)
         await world.advertise(1)
@@ -619,7 +619,7 @@ async def test_what_was_found_out_about_a_stranger_is_forgotten_with_it() -> Non
 async def test_a_low_battery_is_warned_of_for_as_long_as_it_is_known_and_dry_skin_is_not() -> None:
     async with played() as world:
         await world.advertise(3)
-        world.ears.link.values = {BATTERY_LEVEL: b"\x08", HEART_RATE_MEASUREMENT: b"\x04\x4b"}
+        world.receiver.link.values = {BATTERY_LEVEL: b"\x08", HEART_RATE_MEASUREMENT: b"\x04\x4b"}
         assert len((await inspected(world)).warnings) == 2
         world.fleet.all, world.fleet.delivering = [OURS], {"SIM-0001": False}
         await world.advertise(3)

@@ -11,7 +11,7 @@ from gateway.bluetooth.inspection import Link
 from gateway.bluetooth.radio import Radio, RadioError, RadioState
 
 
-class Ears(Protocol):
+class Receiver(Protocol):
     """A radio that is kept listening."""
 
     @property
@@ -25,7 +25,7 @@ class Ears(Protocol):
         """A link with a device in the air, for the length of the block; raises `RadioError` and `LinkError`."""
 
 
-class NoEars:
+class NoReceiver:
     """Hears nothing, and says why."""
 
     def __init__(self, state: RadioState) -> None:
@@ -41,7 +41,9 @@ class NoEars:
         raise RadioError(self.radio.state)
 
 
-def ears(on_advertisement: Callable[[Advertisement, float], None], adapter: str | None, *, is_enabled: bool) -> Ears:
+def local_receiver(
+    on_advertisement: Callable[[Advertisement, float], None], adapter: str | None, *, is_enabled: bool
+) -> Receiver:
     """What this machine listens with.
 
     Args:
@@ -50,9 +52,9 @@ def ears(on_advertisement: Callable[[Advertisement, float], None], adapter: str 
         is_enabled: Whether it shall listen at all.
     """
     if not is_enabled:
-        return NoEars(RadioState.DISABLED)
+        return NoReceiver(RadioState.DISABLED)
     if sys.platform != "linux":
-        return NoEars(RadioState.UNSUPPORTED)
+        return NoReceiver(RadioState.UNSUPPORTED)
     # Ten megabytes that nobody pays for who does not listen, and D-Bus, which other systems do not have.
     from gateway.bluetooth.supervisor import Supervisor
 
