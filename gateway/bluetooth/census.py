@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from gateway.bluetooth.cautions import NO_CONTACT, half_power_warning
 from gateway.bluetooth.evidence import Assignment, Evidence, Trackers
 from gateway.bluetooth.holder import Verdict, judge
 from gateway.bluetooth.identity import SensorKind, advertised_id, clean_name, model_of, sensor_id
-from gateway.bluetooth.inspection import NO_CONTACT, Inspection
-from gateway.bluetooth.links import half_power_warning
+from gateway.bluetooth.inspection import Inspection
+from gateway.bluetooth.presence import Presence, presence
 from gateway.bluetooth.radio import Radio, RadioState
 from gateway.bluetooth.report import SensorReport, TrackerReport
-from gateway.bluetooth.sightings import Presence, Sensor, Sightings, presence
+from gateway.bluetooth.sightings import Sensor, Sightings
 
 _RETURN_S = 15.0
 """How soon a sensor that we let go is heard again: the longest advertising interval is 10.24 s."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.bluetooth.identity import SensorKind
-from gateway.bluetooth.sightings import Presence
+from gateway.bluetooth.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from gateway.bluetooth.evidence import Evidence
 from gateway.bluetooth.identity import SensorKind
-from gateway.bluetooth.sightings import Presence
+from gateway.bluetooth.presence import Presence
 
 FAINT_DBM = -85
 """A sensor that was no stronger when it was last heard may simply have been carried away."""

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from gateway.bluetooth.advertisement import Advertisement
-from gateway.bluetooth.inspection import Link
+from gateway.bluetooth.link import Link
 from gateway.bluetooth.radio import Radio, RadioError, RadioState
 
 

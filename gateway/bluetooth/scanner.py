@@ -23,7 +23,7 @@ from bleak.exc import (
 )
 
 from gateway.bluetooth.advertisement import Advertisement, EchoFilter
-from gateway.bluetooth.inspection import Link, LinkError
+from gateway.bluetooth.link import Link, LinkError
 from gateway.bluetooth.notifications import Notifications
 from gateway.bluetooth.radio import RadioError, RadioState, state_of_error
 from insiders_codecs.address import address_kind, normal_form

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from gateway.bluetooth.cautions import only_link_warning
 from gateway.bluetooth.census import Census, Closer, Entry, reported
+from gateway.bluetooth.closer_look import look_closer
 from gateway.bluetooth.evidence import Trackers
 from gateway.bluetooth.holder import Holder
-from gateway.bluetooth.inspection import Inspection, LinkError, look_closer
-from gateway.bluetooth.links import only_link_warning
+from gateway.bluetooth.inspection import Inspection
+from gateway.bluetooth.link import LinkError
+from gateway.bluetooth.presence import Presence
+from gateway.bluetooth.publisher import Publisher, StateBoard
 from gateway.bluetooth.radio import Radio, RadioError, RadioState
 from gateway.bluetooth.receiver import Receiver
 from gateway.bluetooth.report import RadioReport, SensorReport, SensorsReport
-from gateway.bluetooth.sightings import Presence, Sensor, Sightings
-from gateway.bluetooth.telling import StateBoard, Telling
+from gateway.bluetooth.sightings import Sensor, Sightings
 
 CONNECT_TIMEOUT_S = 15.0
 
@@ -78,7 +81,7 @@ class Sensors:
         self._utc_ms = utc_ms
         self._now = asyncio.get_running_loop().time
         self._census = Census(sightings, trackers)
-        self._telling = Telling(board)
+        self._publisher = Publisher(board)
         self._looked_at: Sensor | None = None
         self._trouble: Radio | None = None  # as it was reported
         self._offset_ms = 0.0  # from the monotonic clock to the epoch
@@ -147,9 +150,9 @@ class Sensors:
     def _turn(self) -> None:
         now_s, radio = self._now(), self._receiver.radio
         self._report_trouble(radio, now_s)
-        self._telling.tell_radio(_radio_report(radio))
+        self._publisher.publish_radio(_radio_report(radio))
         entries = self._census.entries(radio, now_s)
-        self._telling.tell(self._reported(entries, now_s), now_s)
+        self._publisher.publish(self._reported(entries, now_s), now_s)
         self._census.forget(entries, now_s)
 
     def _reported(self, entries: Iterable[Entry], now_s: float) -> Iterator[SensorReport]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from gateway.bluetooth.adapters import Adapters
 from gateway.bluetooth.advertisement import Advertisement
-from gateway.bluetooth.inspection import Link, LinkError
+from gateway.bluetooth.link import Link, LinkError
 from gateway.bluetooth.radio import Adapter, Backoff, Radio, RadioError, RadioState, outlook
 from gateway.bluetooth.scanner import Scanner
 

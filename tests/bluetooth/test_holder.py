@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.bluetooth.cautions import LOW_BATTERY_PERCENT
 from gateway.bluetooth.evidence import Evidence
 from gateway.bluetooth.holder import FAINT_DBM, FLAT_PERCENT, OVERLAP_S, Holder, Verdict, judge
 from gateway.bluetooth.identity import SensorKind
-from gateway.bluetooth.inspection import LOW_BATTERY_PERCENT
+from gateway.bluetooth.presence import Presence
 from gateway.bluetooth.radio import Radio, RadioState
-from gateway.bluetooth.sightings import Presence
 from gateway.telemetry.delivery import WITHIN_MS
 
 TRACKER = "TRK-2026-00147"

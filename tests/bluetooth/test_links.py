@@ -9,7 +9,7 @@ import pytest
 from bleak.backends.bluezdbus import manager
 from dbus_fast import Variant
 
-from gateway.bluetooth.inspection import LinkError
+from gateway.bluetooth.link import LinkError
 from gateway.bluetooth.notifications import KEPT_NOTIFICATIONS
 from gateway.bluetooth.radio import RadioError, RadioState
 from gateway.bluetooth.scanner import CALL_TIMEOUT_S, GRACE_S

@@ -12,7 +12,8 @@ import pytest
 from gateway.bluetooth.evidence import Assignment
 from gateway.bluetooth.holder import OVERLAP_S
 from gateway.bluetooth.identity import SensorKind
-from gateway.bluetooth.inspection import Inspection, LinkError
+from gateway.bluetooth.inspection import Inspection
+from gateway.bluetooth.link import LinkError
 from gateway.bluetooth.radio import Radio, RadioError, RadioState
 from gateway.bluetooth.report import SensorReport, SensorsReport
 from gateway.bluetooth.sensors import TROUBLE_AFTER_S, InspectionRefused, Sensors

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gateway.bluetooth.identity import SensorKind
-from gateway.bluetooth.sightings import FORGET_AFTER_S, ONE_DEVICE_S, Presence, Sightings, presence
+from gateway.bluetooth.presence import Presence, presence
+from gateway.bluetooth.sightings import FORGET_AFTER_S, ONE_DEVICE_S, Sightings
 from insiders_codecs.address import AddressKind
 from tests.bluetooth.adverts import HEART_RATE, NOTHING, address, advertisement
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.bluetooth.links import half_power_warning, only_link_warning
+from gateway.bluetooth.cautions import half_power_warning, only_link_warning
 from insiders_codecs.cycling_power import CyclingPowerFeature, SensorLocation
 
 PART = CyclingPowerFeature(2 << 20)

@@ -11,19 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bluetooth.closer_look import READ_TIMEOUT_S, READS_TIMEOUT_S, SILENCE_S, look_closer
 from gateway.bluetooth.identity import SensorKind
-from gateway.bluetooth.inspection import (
-    READ_TIMEOUT_S,
-    READS_TIMEOUT_S,
-    SILENCE_S,
-    Ending,
-    HeartRateStream,
-    Inspection,
-    LinkError,
-    PowerStream,
-    Unread,
-    look_closer,
-)
+from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, PowerStream, Unread
+from gateway.bluetooth.link import LinkError
 from insiders_codecs import gatt
 
 pytestmark = pytest.mark.looptime

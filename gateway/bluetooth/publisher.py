@@ -29,7 +29,7 @@ class StateBoard(Protocol):
         """Say no more of a state."""
 
 
-class Telling:
+class Publisher:
     """Knows what was told. Times are seconds of one monotonic clock.
 
     Who calls it every second tells at most one change of each sensor in a second.
@@ -40,11 +40,11 @@ class Telling:
         self._told: dict[str, SensorReport] = {}
         self._drop_at_s: dict[str, float] = {}
 
-    def tell_radio(self, radio: RadioReport) -> None:
+    def publish_radio(self, radio: RadioReport) -> None:
         """Tell how the radio stands."""
         self._board.state_changed("bluetooth", radio.state, adapter=radio.adapter, text=radio.text, action=radio.action)
 
-    def tell(self, sensors: Iterable[SensorReport], now_s: float) -> None:
+    def publish(self, sensors: Iterable[SensorReport], now_s: float) -> None:
         """Tell what has changed about the sensors, of which these are all; devices of unknown kind are not told."""
         present = {sensor.id: sensor for sensor in sensors if sensor.kind != SensorKind.UNKNOWN}
         for sensor_id, sensor in present.items():
