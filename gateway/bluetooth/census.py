@@ -1,16 +1,14 @@
-"""All sensors of this moment, each with its tracker, where it is, and what to do: from the book to the report."""
+"""All sensors of this moment: what the book, the trackers and closer looks know of each, and who has it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.bluetooth.cautions import NO_CONTACT, half_power_warning
 from gateway.bluetooth.evidence import Assignment, Evidence, Trackers
 from gateway.bluetooth.holder import Verdict, judge
-from gateway.bluetooth.identity import SensorKind, advertised_id, clean_name, model_of, sensor_id
+from gateway.bluetooth.identity import SensorKind, advertised_id, sensor_id
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.presence import Presence, presence
 from gateway.bluetooth.radio import Radio, RadioState
-from gateway.bluetooth.report import SensorReport, TrackerReport
 from gateway.bluetooth.sightings import Sensor, Sightings
 
 _RETURN_S = 15.0
@@ -18,7 +16,7 @@ _RETURN_S = 15.0
 
 
 @dataclass(slots=True)
-class Closer:
+class Look:
     """What looking closer at a sensor has left.
 
     Attributes:
@@ -70,12 +68,12 @@ class Census:
     def __init__(self, sightings: Sightings, trackers: Trackers) -> None:
         self._sightings = sightings
         self._trackers = trackers
-        self._closer: dict[Sensor, Closer] = {}
+        self._looks: dict[Sensor, Look] = {}
         self._both_since_s: dict[Sensor, float] = {}
 
-    def closer(self, sensor: Sensor) -> Closer:
+    def look(self, sensor: Sensor) -> Look:
         """What looking closer at a sensor has left, for whoever looks to write down."""
-        return self._closer.setdefault(sensor, Closer())
+        return self._looks.setdefault(sensor, Look())
 
     def entries(self, radio: Radio, now_s: float) -> list[Entry]:
         """Sensors of trackers in the order of these, then other known kinds, strongest first, then the rest."""
@@ -92,7 +90,7 @@ class Census:
         self._sightings.keep({entry.id for entry in entries if entry.assignments} | self._just_looked_at(now_s))
         self._sightings.forget(now_s)
         present = frozenset(self._sightings.sensors.values())
-        for known in (self._closer, self._both_since_s):
+        for known in (self._looks, self._both_since_s):
             for sensor in known.keys() - present:
                 del known[sensor]
 
@@ -112,8 +110,8 @@ class Census:
         """Whose silence is our doing."""
         return {
             sensor.id
-            for sensor, closer in self._closer.items()
-            if closer.is_linked or (closer.until_s is not None and now_s - closer.until_s < _RETURN_S)
+            for sensor, look in self._looks.items()
+            if look.is_linked or (look.until_s is not None and now_s - look.until_s < _RETURN_S)
         }
 
     def _claim(self, assignment: Assignment) -> tuple[bool, bool]:
@@ -125,8 +123,8 @@ class Census:
         kind = SensorKind.UNKNOWN if sensor is None else sensor.kind
         if kind is SensorKind.UNKNOWN and assignments:
             kind = assignments[0].kind
-        closer = Closer() if sensor is None else self._closer.get(sensor, Closer())
-        where = _presence(sensor, closer, radio, now_s)
+        look = Look() if sensor is None else self._looks.get(sensor, Look())
+        where = _presence(sensor, look, radio, now_s)
         assignment = assignments[0] if assignments else None
         delivers = None if assignment is None else self._trackers.delivers(assignment.serial_number, assignment.kind)
         evidence = Evidence(
@@ -136,12 +134,12 @@ class Census:
             radio_action=radio.action,
             presence=where,
             kind=kind if assignment is None else assignment.kind,
-            is_linked=closer.is_linked,
+            is_linked=look.is_linked,
             was_heard=sensor is not None,
             silent_s=None if sensor is None else now_s - sensor.reception.last_seen_s,
             rssi_dbm=None if sensor is None else sensor.reception.rssi_dbm,
-            is_worn=None if sensor is None else _is_worn(sensor, sensor.reception.last_seen_s),
-            battery_percent=None if closer.inspection is None else closer.inspection.battery_percent,
+            is_worn=None if sensor is None else sensor.is_worn(sensor.reception.last_seen_s),
+            battery_percent=None if look.inspection is None else look.inspection.battery_percent,
             tracker=None if assignment is None else assignment.serial_number,
             is_applied=assignment is not None and assignment.is_applied,
             delivers=delivers,
@@ -150,7 +148,7 @@ class Census:
             are_trackers_known=self._trackers.are_known,
         )
         verdict = judge(evidence)
-        return Entry(own_id, sensor, assignments, kind, where, verdict, closer.inspection, closer.inspected_s)
+        return Entry(own_id, sensor, assignments, kind, where, verdict, look.inspection, look.inspected_s)
 
     def _both_for_s(self, sensor: Sensor | None, now_s: float, *, is_both: bool) -> float:
         if sensor is None:
@@ -161,104 +159,20 @@ class Census:
         return now_s - self._both_since_s.setdefault(sensor, now_s)
 
 
-def reported(entry: Entry, now_s: float, epoch_ms: Callable[[float], int]) -> SensorReport:
-    """What is told of a sensor.
-
-    Args:
-        entry: The sensor.
-        now_s: Now.
-        epoch_ms: From times of the monotonic clock to those that are told.
-    """
-    sensor = entry.sensor
-    assignment = entry.assignments[0] if entry.assignments else None
-    name = None if sensor is None else sensor.name
-    if name is None and assignment is not None:
-        name = clean_name(assignment.name)
-    model = sensor.model if sensor is not None and sensor.name is not None else model_of(name)
-    reception = None if sensor is None else sensor.reception
-    is_heard = entry.presence in {Presence.SEEN, Presence.QUIET}
-    heart_rate = sensor.broadcast.value(now_s) if sensor is not None and is_heard else None
-    interval_s = None if reception is None else reception.interval_s
-    return SensorReport(
-        id=entry.id,
-        kind=str(entry.kind),
-        name=name,
-        model=None if model is None else model.name,
-        address=sensor.address if sensor is not None else entry.assignments[0].address,
-        address_kind=None if sensor is None else str(sensor.address_kind),
-        presence=str(entry.presence),
-        rssi_dbm=None if reception is None else reception.rssi_dbm,
-        bars=reception.bars if reception is not None and is_heard else 0,
-        interval_ms=None if interval_s is None else round(interval_s * 1000),
-        first_seen_ms=None if reception is None else epoch_ms(reception.first_seen_s),
-        last_seen_ms=None if reception is None else epoch_ms(reception.last_seen_s),
-        battery_percent=None if entry.inspection is None else entry.inspection.battery_percent,
-        heart_rate_bpm=None if heart_rate is None else heart_rate.heart_rate_bpm,
-        is_contact=_is_worn(sensor, now_s) if sensor is not None and is_heard else None,
-        tracker=None if assignment is None else _tracker(assignment),
-        holder=str(entry.verdict.holder),
-        text=entry.verdict.text,
-        action=entry.verdict.action,
-        warnings=tuple(_warnings(entry, name)),
-        inspection=entry.inspection,
-        inspected_ms=None if entry.inspected_s is None else epoch_ms(entry.inspected_s),
-    )
-
-
-def _presence(sensor: Sensor | None, closer: Closer, radio: Radio, now_s: float) -> Presence:
+def _presence(sensor: Sensor | None, look: Look, radio: Radio, now_s: float) -> Presence:
     since_s = radio.listening_since_s
     if sensor is None:
         return presence(None, None, since_s, now_s)
     seen_s = sensor.reception.last_seen_s
-    if closer.is_linked:
+    if look.is_linked:
         seen_s = now_s  # a link is more than an advertisement
-    elif closer.until_s is not None:
-        seen_s = max(seen_s, closer.until_s)
+    elif look.until_s is not None:
+        seen_s = max(seen_s, look.until_s)
     return presence(seen_s, sensor.reception.interval_s, since_s, now_s)
-
-
-def _is_worn(sensor: Sensor, at_s: float) -> bool | None:
-    """Whether it touched skin at a time when it was heard; a value that does not move any more is no sign of life."""
-    if sensor.broadcast.is_contact is False:
-        return False
-    return True if sensor.broadcast.value(at_s) is not None else None
 
 
 def _has_new_address(sensor: Sensor | None, assignment: Assignment | None) -> bool:
     return sensor is not None and assignment is not None and sensor.address != assignment.address
-
-
-def _tracker(assignment: Assignment) -> TrackerReport:
-    return TrackerReport(
-        serial_number=assignment.serial_number,
-        name=assignment.athlete,
-        number=assignment.number,
-        slot=str(assignment.kind),
-        is_applied=assignment.is_applied,
-    )
-
-
-def _warnings(entry: Entry, name: str | None) -> Iterable[str]:
-    """What a person should know before using the sensor, one clause each."""
-    serial_numbers = sorted({assignment.serial_number for assignment in entry.assignments})
-    if len(serial_numbers) > 1:
-        yield f"It is assigned to {' and '.join(serial_numbers)}: take it from all but one"
-    slots = {assignment.kind for assignment in entry.assignments}
-    if entry.kind is not SensorKind.BOTH and slots - {entry.kind}:
-        yield _WRONG_SLOT[entry.kind]
-    if entry.inspection is not None:
-        # What it said of skin contact then says nothing of now.
-        yield from (warning for warning in entry.inspection.warnings if warning != NO_CONTACT)
-    elif entry.kind.measures_power:
-        warning = half_power_warning(name, None, None)
-        if warning is not None:
-            yield warning
-
-
-_WRONG_SLOT: Mapping[SensorKind, str] = {
-    SensorKind.HEART_RATE: "It is assigned as a power meter and measures heart rate: assign another one",
-    SensorKind.POWER: "It is assigned as a heart-rate sensor and measures power: assign another one",
-}
 
 
 def _rank(entry: Entry) -> tuple[int, int, str]:

@@ -87,3 +87,24 @@ class Inspection(msgspec.Struct, frozen=True, tag_field="op", tag="inspection"):
     power: PowerStream | None
     unread: dict[str, Unread]
     warnings: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all was learned, as happens when the link breaks at once."""
+        streams = (self.heart_rate, self.power)
+        has_stream = any(stream is not None and stream.measurements for stream in streams)
+        return not has_stream and all(getattr(self, field) is None for field in _SAID)
+
+
+_SAID = (
+    "battery_percent",
+    "manufacturer",
+    "model",
+    "serial_number",
+    "firmware",
+    "hardware",
+    "software",
+    "body_location",
+    "sensor_location",
+    "power_features",
+)

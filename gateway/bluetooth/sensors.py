@@ -4,10 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from gateway.bluetooth.cautions import only_link_warning
-from gateway.bluetooth.census import Census, Closer, Entry, reported
+from gateway.bluetooth.census import Census, Entry, Look
 from gateway.bluetooth.closer_look import look_closer
 from gateway.bluetooth.evidence import Trackers
 from gateway.bluetooth.holder import Holder
@@ -15,30 +14,19 @@ from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.link import LinkError
 from gateway.bluetooth.presence import Presence
 from gateway.bluetooth.publisher import Publisher, StateBoard
-from gateway.bluetooth.radio import Radio, RadioError, RadioState
+from gateway.bluetooth.radio import Radio, RadioError
 from gateway.bluetooth.receiver import Receiver
-from gateway.bluetooth.report import RadioReport, SensorReport, SensorsReport
+from gateway.bluetooth.report import SensorReport, SensorsReport
+from gateway.bluetooth.reporting import report_radio, report_sensor
 from gateway.bluetooth.sightings import Sensor, Sightings
+from gateway.bluetooth.trouble import Problems, Trouble
 
 CONNECT_TIMEOUT_S = 15.0
-
-TROUBLE_AFTER_S = 3.0
-"""A radio that was restarted listens again sooner, and nobody needs to act."""
 
 _TURN_S = 1.0
 _DRIFT_MS = 500
 
 _LOG = logging.getLogger(__name__)
-
-
-class Problems(Protocol):
-    """Where people are told what is wrong."""
-
-    def report(self, code: str, text: str, action: str, subject: str = "") -> None:
-        """Say that something is wrong."""
-
-    def resolve(self, code: str, subject: str = "") -> None:
-        """Say that it is right again."""
 
 
 class InspectionRefused(Exception):  # noqa: N818 - a refusal is mostly no error
@@ -77,15 +65,13 @@ class Sensors:
         """
         self._receiver = receiver
         self._sightings = sightings
-        self._problems = problems
         self._utc_ms = utc_ms
         self._now = asyncio.get_running_loop().time
         self._census = Census(sightings, trackers)
         self._publisher = Publisher(board)
         self._looked_at: Sensor | None = None
-        self._trouble: Radio | None = None  # as it was reported
+        self._trouble = Trouble(problems)
         self._offset_ms = 0.0  # from the monotonic clock to the epoch
-        self._deaf_since_s: float | None = None
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Tell what changes, once a second, until cancelled; `beat` is called with each turn."""
@@ -106,7 +92,7 @@ class Sensors:
         now_s, radio = self._now(), self._receiver.radio
         return SensorsReport(
             utc_ms=self._utc_ms(),
-            radio=_radio_report(radio),
+            radio=report_radio(radio),
             others=self._sightings.others(now_s),
             sensors=tuple(self._reported(self._census.entries(radio, now_s), now_s)),
         )
@@ -127,37 +113,37 @@ class Sensors:
         if entry is None:
             raise InspectionRefused("unknown_sensor", "There is no such sensor in the air; see the list of sensors.")
         sensor = self._admitted(entry, is_link_taken_knowingly=is_link_taken_knowingly)
-        with self._looking_at(sensor) as closer:
+        with self._looking_at(sensor) as look:
             try:
                 async with self._receiver.connected(sensor.address, CONNECT_TIMEOUT_S) as link:
                     try:
                         inspection = await look_closer(link, entry.kind, name=sensor.name)
                     finally:
-                        closer.until_s = self._now()
+                        look.until_s = self._now()
             except RadioError:
                 raise InspectionRefused("radio_not_listening", _sentence(self._receiver.radio)) from None
             except LinkError as error:
                 raise InspectionRefused(
                     "inspection_failed", f"It could not be connected ({error}); move closer to it and try again."
                 ) from None
-        if _is_empty(inspection):
+        if inspection.is_empty:
             raise InspectionRefused(
                 "inspection_failed", "The link broke before it said anything; move closer to it and try again."
             )
-        closer.inspection, closer.inspected_s = inspection, self._now()
+        look.inspection, look.inspected_s = inspection, self._now()
         return inspection
 
     def _turn(self) -> None:
         now_s, radio = self._now(), self._receiver.radio
-        self._report_trouble(radio, now_s)
-        self._publisher.publish_radio(_radio_report(radio))
+        self._trouble.update(radio, now_s)
+        self._publisher.publish_radio(report_radio(radio))
         entries = self._census.entries(radio, now_s)
         self._publisher.publish(self._reported(entries, now_s), now_s)
         self._census.forget(entries, now_s)
 
     def _reported(self, entries: Iterable[Entry], now_s: float) -> Iterator[SensorReport]:
         self._follow_wall_clock(now_s)
-        return (reported(entry, now_s, self._epoch_ms) for entry in entries)
+        return (report_sensor(entry, now_s, self._epoch_ms) for entry in entries)
 
     def _epoch_ms(self, at_s: float) -> int:
         """A time of the monotonic clock as one for people: always the same, unless the wall clock jumps."""
@@ -190,68 +176,14 @@ class Sensors:
         return entry.sensor
 
     @contextmanager
-    def _looking_at(self, sensor: Sensor) -> Iterator[Closer]:
-        closer = self._census.closer(sensor)
-        self._looked_at, closer.is_linked = sensor, True
+    def _looking_at(self, sensor: Sensor) -> Iterator[Look]:
+        look = self._census.look(sensor)
+        self._looked_at, look.is_linked = sensor, True
         try:
-            yield closer
+            yield look
         finally:
-            self._looked_at, closer.is_linked = None, False
-
-    def _report_trouble(self, radio: Radio, now_s: float) -> None:
-        """A radio that is starting has not recovered yet, and has no new trouble either.
-
-        That nothing at all is heard is no trouble: there may be nobody, as in every night.
-        """
-        if radio.is_listening or radio.state in {RadioState.DISABLED, RadioState.SILENT}:
-            self._deaf_since_s = None
-            self._resolve_trouble()
-            return
-        if self._deaf_since_s is None:
-            self._deaf_since_s = now_s
-        is_lasting = now_s - self._deaf_since_s >= TROUBLE_AFTER_S
-        if is_lasting and radio.state is not RadioState.STARTING and radio != self._trouble:
-            if self._trouble is None or self._trouble.state is not radio.state:
-                self._resolve_trouble()
-            self._problems.report(_code(radio), radio.text, radio.action)
-            self._trouble = radio
-
-    def _resolve_trouble(self) -> None:
-        if self._trouble is not None:
-            self._problems.resolve(_code(self._trouble))
-            self._trouble = None
-
-
-def _code(radio: Radio) -> str:
-    return f"bluetooth_{radio.state}"
+            self._looked_at, look.is_linked = None, False
 
 
 def _sentence(radio: Radio) -> str:
     return f"{radio.text}: {radio.action}." if radio.action else f"{radio.text}."
-
-
-def _radio_report(radio: Radio) -> RadioReport:
-    return RadioReport(
-        state=str(radio.state), adapter=radio.adapter, text=radio.text, action=radio.action, notes=radio.notes
-    )
-
-
-def _is_empty(inspection: Inspection) -> bool:
-    """Whether nothing at all was learned, as happens when the link breaks at once."""
-    streams = (inspection.heart_rate, inspection.power)
-    has_stream = any(stream is not None and stream.measurements for stream in streams)
-    return not has_stream and not any(getattr(inspection, field) is not None for field in _SAID)
-
-
-_SAID = (
-    "battery_percent",
-    "manufacturer",
-    "model",
-    "serial_number",
-    "firmware",
-    "hardware",
-    "software",
-    "body_location",
-    "sensor_location",
-    "power_features",
-)

@@ -97,6 +97,15 @@ class Sensor:
         if name is not None and (new_id is not None or self.advertised_id is None):
             self.name, self.model, self.advertised_id = name, model_of(name), new_id
 
+    def is_worn(self, at_s: float) -> bool | None:
+        """Whether it touched skin when it was heard at a time; None if it does not tell.
+
+        A heart rate that does not move any more is no sign of life.
+        """
+        if self.broadcast.is_contact is False:
+            return False
+        return True if self.broadcast.value(at_s) is not None else None
+
     def move(self, advertisement: Advertisement, now_s: float) -> None:
         """It has a new address."""
         kept = [address for address in self.former_addresses if address != advertisement.address]

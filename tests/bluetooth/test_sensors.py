@@ -16,8 +16,9 @@ from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.link import LinkError
 from gateway.bluetooth.radio import Radio, RadioError, RadioState
 from gateway.bluetooth.report import SensorReport, SensorsReport
-from gateway.bluetooth.sensors import TROUBLE_AFTER_S, InspectionRefused, Sensors
+from gateway.bluetooth.sensors import InspectionRefused, Sensors
 from gateway.bluetooth.sightings import FORGET_AFTER_S, Sightings
+from gateway.bluetooth.trouble import TROUBLE_AFTER_S
 from gateway.live.board import Board
 from gateway.problems import Problems
 from insiders_codecs.address import AddressKind
@@ -236,7 +237,7 @@ async def test_a_day_of_bystanders_leaves_nothing_behind() -> None:
         await asyncio.sleep(2 * FORGET_AFTER_S)
         assert world.report().sensors == ()
         assert world.told() == {"bluetooth": "listening"}
-        assert not world.sensors._census._closer
+        assert not world.sensors._census._looks
         assert not world.sensors._census._both_since_s
 
 
@@ -612,7 +613,7 @@ async def test_what_was_found_out_about_a_stranger_is_forgotten_with_it() -> Non
         await world.sensors.inspect(ID, is_link_taken_knowingly=False)
         await asyncio.sleep(FORGET_AFTER_S + 20.0)
         assert world.report().sensors == ()
-        assert not world.sensors._census._closer
+        assert not world.sensors._census._looks
         world.hear()
         assert (world.one().battery_percent, world.one().inspected_ms) == (None, None)
 

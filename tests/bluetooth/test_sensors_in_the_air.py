@@ -11,9 +11,10 @@ from gateway.bluetooth.holder import OVERLAP_S
 from gateway.bluetooth.identity import SensorKind
 from gateway.bluetooth.radio import RadioState
 from gateway.bluetooth.report import SensorReport
-from gateway.bluetooth.sensors import TROUBLE_AFTER_S, InspectionRefused, Sensors
+from gateway.bluetooth.sensors import InspectionRefused, Sensors
 from gateway.bluetooth.sightings import Sightings
 from gateway.bluetooth.supervisor import Supervisor
+from gateway.bluetooth.trouble import TROUBLE_AFTER_S
 from gateway.live.board import Board
 from gateway.problems import Problems
 from gateway.simulator.airspace import Airspace
