@@ -18,7 +18,7 @@ from rich.console import Console
 from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
 from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
-from gateway.scan.closer import ScanError, closer
+from gateway.scan.closer import ScanError, look_closer
 from gateway.scan.screen import scan, scan_json, scan_once
 from gateway.scan.sources import GatewaySource, Source
 from gateway.service import stop_on_signal
@@ -225,7 +225,7 @@ async def _scanned(options: argparse.Namespace, console: Console, *, is_live: bo
             return
         await source.settle()
         if options.closer is not None:
-            await closer(source, options.closer, console, is_json=options.json)
+            await look_closer(source, options.closer, console, is_json=options.json)
         elif options.json:
             await scan_json(source)
         else:

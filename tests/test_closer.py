@@ -17,7 +17,8 @@ from rich.console import Console
 from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, PowerStream, Unread
 from gateway.bluetooth.report import SensorReport, SensorsReport, TrackerReport
 from gateway.live.requests import ErrorCode, RequestError
-from gateway.scan.closer import ScanError, block, closer, find
+from gateway.scan.closer import ScanError, find, look_closer
+from gateway.scan.findings import block
 from tests.test_scan import ADA, report, sensor
 
 WARNING = "It may have one link only, and SIM-0001 would get nothing from it for half a minute."
@@ -216,7 +217,7 @@ def test_an_athlete_with_two_sensors_is_a_choice_between_them() -> None:
 
 async def test_without_a_terminal_it_looks_and_prints_and_asks_nothing() -> None:
     air, (screen, out) = Air(sensor()), console(is_terminal=False)
-    await closer(air, "AE60", screen)
+    await look_closer(air, "AE60", screen)
     assert air.asked == [("polar-h10-ae60d42f", False)]
     assert out.getvalue().splitlines() == told(FOUND)
 
@@ -226,7 +227,7 @@ async def test_the_only_link_is_not_taken_where_nobody_can_be_asked(*, is_termin
     """Neither with the output nor with the input in a pipe."""
     air, (screen, _) = Air(sensor(), refusal=LINK_NEEDED), console(is_terminal=is_terminal)
     with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 would get nothing"):
-        await closer(air, "AE60", screen, io.StringIO("y\n") if is_terminal else answers)
+        await look_closer(air, "AE60", screen, io.StringIO("y\n") if is_terminal else answers)
     assert air.asked == [("polar-h10-ae60d42f", False)]
 
 
@@ -236,7 +237,7 @@ async def test_the_only_link_is_not_taken_where_nobody_can_be_asked(*, is_termin
 async def test_in_a_terminal_it_asks_and_takes_no_for_the_usual_answer(typed: bytes, *, is_taken: bool) -> None:
     air = Air(sensor(tracker=ADA), refusal=LINK_NEEDED)
     with terminal(typed) as (answers, screen, person):
-        await closer(air, "AE60", screen, answers)
+        await look_closer(air, "AE60", screen, answers)
     assert [taken for _, taken in air.asked] == [False, True][: 1 + is_taken]
     asked = f"Polar H10 AE60D42F (10 Ada Lindqvist): {WARNING} Take it all the same? [y/N] "
     assert " ".join(person.getvalue().splitlines()).startswith(asked)
@@ -246,7 +247,7 @@ async def test_in_a_terminal_it_asks_and_takes_no_for_the_usual_answer(typed: by
 async def test_what_was_typed_before_the_question_is_no_answer_to_it() -> None:
     air = Air(sensor(), refusal=LINK_NEEDED)
     with terminal(b"n\n", early=b"y\n") as (answers, screen, _):
-        await closer(air, "AE60", screen, answers)
+        await look_closer(air, "AE60", screen, answers)
     assert [taken for _, taken in air.asked] == [False]
 
 
@@ -255,7 +256,7 @@ async def test_the_question_can_be_left_with_ctrl_c() -> None:
     air = Air(sensor(), refusal=LINK_NEEDED)
     with terminal() as (answers, screen, _), pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await closer(air, "AE60", screen, answers)
+            await look_closer(air, "AE60", screen, answers)
     assert [taken for _, taken in air.asked] == [False]
 
 
@@ -263,7 +264,7 @@ async def test_the_question_can_be_left_with_ctrl_c() -> None:
 @pytest.mark.parametrize(("lasts_s", "is_said"), [(0.5, False), (20.0, True)])
 async def test_that_it_takes_a_while_is_said_if_it_does(lasts_s: float, *, is_said: bool) -> None:
     air, (screen, out) = Air(sensor(tracker=ADA), lasts_s=lasts_s), console(is_terminal=True)
-    await closer(air, "AE60", screen)
+    await look_closer(air, "AE60", screen)
     patience = "Looking closer at Polar H10 AE60D42F (10 Ada Lindqvist), which takes up to half a minute."
     assert " ".join(out.getvalue().split()).startswith(patience) is is_said
     assert out.getvalue().count("Looking closer") == is_said
@@ -274,11 +275,11 @@ async def test_what_is_no_answer_for_a_person_says_nothing_meanwhile() -> None:
     """Neither into a pipe nor as JSON; and nothing is said of a look that was refused, however late it ends."""
     for is_terminal, is_json in ((False, False), (True, True)):
         screen, out = console(is_terminal=is_terminal)
-        await closer(Air(sensor(), lasts_s=20.0), "AE60", screen, is_json=is_json)
+        await look_closer(Air(sensor(), lasts_s=20.0), "AE60", screen, is_json=is_json)
         assert "Looking closer" not in out.getvalue()
     screen, out = console(is_terminal=True)
     with pytest.raises(ScanError):
-        await closer(Air(sensor(), refusal=RequestError(ErrorCode.INSPECTION_RUNNING, "Busy.")), "AE60", screen)
+        await look_closer(Air(sensor(), refusal=RequestError(ErrorCode.INSPECTION_RUNNING, "Busy.")), "AE60", screen)
     await asyncio.sleep(30)
     assert not out.getvalue()
 
@@ -287,12 +288,12 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
     """In a terminal too, with what a device says of itself as it says it."""
     air, (screen, out) = Air(sensor()), console(is_terminal=True)
     air.found = inspection(model="[bold]H10[/] :smile:" * 9)
-    await closer(air, "AE60", screen, is_json=True)
+    await look_closer(air, "AE60", screen, is_json=True)
     assert msgspec.json.decode(out.getvalue(), type=Inspection) == air.found
     assert out.getvalue().count("\n") == 1
     air.refusal = RequestError(ErrorCode.LINK_NEEDED, WARNING)
     with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 would get nothing"):
-        await closer(air, "AE60", screen, answers, is_json=True)
+        await look_closer(air, "AE60", screen, answers, is_json=True)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +307,7 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
 async def test_a_refusal_says_of_whom_in_the_words_of_who_refuses(seen: SensorReport, who: str) -> None:
     refusal = RequestError(ErrorCode.SENSOR_NOT_IN_THE_AIR, "It is not in the air: put it on.")
     with pytest.raises(ScanError) as refused:
-        await closer(Air(seen, refusal=refusal), "AE60", console(is_terminal=False)[0])
+        await look_closer(Air(seen, refusal=refusal), "AE60", console(is_terminal=False)[0])
     assert str(refused.value) == f"{who}It is not in the air: put it on."
 
 

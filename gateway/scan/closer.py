@@ -1,4 +1,4 @@
-"""A closer look at one sensor: which one a person means, the question before its link is taken, what was found."""
+"""A closer look at one sensor: which one a person means, and the question before its link is taken."""
 
 import asyncio
 import sys
@@ -12,60 +12,21 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, PowerStream
 from gateway.bluetooth.report import SensorReport
 from gateway.live.requests import ErrorCode, RequestError
+from gateway.scan.findings import block
 from gateway.scan.sources import Source
-from gateway.scan.words import (
-    KINDS,
-    NOT_KNOWN,
-    UNKNOWN_KIND,
-    athlete_of,
-    called,
-    counted,
-    name_among,
-    name_of,
-    plain,
-    width_of,
-    wrapped,
-)
+from gateway.scan.words import athlete_of, called, name_among, name_of, plain, width_of, wrapped
 
 LASTS_S = 0.7
 """A look that takes longer is worth a word; what is refused is refused sooner."""
-
-_FOUND = {
-    "battery_percent": "Battery",
-    "manufacturer": "Made by",
-    "model": "Model",
-    "serial_number": "Serial number",
-    "firmware": "Firmware",
-    "hardware": "Hardware",
-    "software": "Software",
-    "body_location": "Worn on",
-    "sensor_location": "Sits on",
-    "power_features": "Can do",
-}
-"""Values of an inspection in the order in which they are told, and what people call them."""
-
-_WHY_NOT = {
-    "absent": "not offered",
-    "refused": "refused",
-    "garbled": "not readable",
-    "no_answer": "no answer",
-}
-_ENDINGS = {
-    Ending.COMPLETE: "",
-    Ending.SILENT: "then silence",
-    Ending.LOST: "then the link was lost",
-    Ending.REFUSED: "it sends none",
-}
 
 
 class ScanError(Exception):
     """What was asked for cannot be done; a sentence says why and what to do."""
 
 
-async def closer(
+async def look_closer(
     source: Source, wanted: str, console: Console, answers: TextIO = sys.stdin, *, is_json: bool = False
 ) -> None:
     """Look closer at one sensor and print what was found; ask first if a tracker may need its link.
@@ -140,54 +101,12 @@ def find(sensors: Sequence[SensorReport], wanted: str) -> SensorReport:
     return matches[0]
 
 
-def block(sensor: SensorReport, found: Inspection, width: int) -> Text:
-    """What looking closer has found, as it is to be printed."""
-    if sensor.kind == UNKNOWN_KIND:
-        sensor = msgspec.structs.replace(sensor, kind=_kind_found(found))
-    kind = [] if sensor.kind == UNKNOWN_KIND else [KINDS.get(sensor.kind, sensor.kind)]
-    lines = wrapped(", ".join([called(sensor), *kind, sensor.address]), width, "bold")
-    told: dict[str, str] = {}
-    for field, label in _FOUND.items():
-        value = getattr(found, field)
-        if value is not None:
-            told[label] = ", ".join(value) if isinstance(value, tuple) else str(value)
-    if found.battery_percent is not None:
-        told["Battery"] += " %"
-    if found.heart_rate is not None:
-        told["Heart rate"] = _heart_rate(found.heart_rate)
-    if found.power is not None:
-        told["Power"] = _power(found.power)
-    unread = [f"{_FOUND.get(field, field).lower()} ({_WHY_NOT.get(why, why)})" for field, why in found.unread.items()]
-    if unread:
-        told["Not known"] = ", ".join(unread)
-    indent = max(map(len, told), default=0) + 4
-    for label, text in told.items():
-        first, *rest = wrapped(plain(text).strip() or NOT_KNOWN, width - indent)
-        lines.append(Text(f"  {label:{indent - 2}}") + first)
-        lines += [Text(" " * indent) + more for more in rest]
-    lines += [line for warning in found.warnings for line in wrapped(f"{warning}.", width, "yellow", "! ")]
-    return Text("\n").join(lines)
-
-
 def _known_as(sensor: SensorReport, names: Counter[str]) -> list[str]:
     """All that a person may call it by, in small letters."""
     known = [sensor.id, sensor.address, name_of(sensor), name_among(sensor, names), athlete_of(sensor)]
     if sensor.tracker is not None:
         known += [plain(sensor.tracker.name or ""), sensor.tracker.serial_number]
     return [word.strip().casefold() for word in known]
-
-
-def _kind_found(found: Inspection) -> str:
-    """What a device measures that did not say so before it was looked at."""
-    match found.heart_rate, found.power:
-        case None, None:
-            return UNKNOWN_KIND
-        case _, None:
-            return "heart_rate"
-        case None, _:
-            return "power"
-        case _:
-            return "both"
 
 
 def _refusal(sensor: SensorReport, error: RequestError) -> ScanError:
@@ -214,30 +133,6 @@ async def _is_agreed(question: str, console: Console, answers: TextIO) -> bool:
     termios.tcflush(answers, termios.TCIFLUSH)  # what was typed before the question is no answer to it
     console.print(Text("\n").join(wrapped(question, width_of(console) - 2)), end=" ")
     return (await _line_of(answers)).strip().lower() in {"y", "yes"}
-
-
-def _heart_rate(stream: HeartRateStream) -> str:
-    parts = [counted(stream.measurements, "measurement")]
-    if stream.median_bpm is not None:
-        parts.insert(0, f"{stream.median_bpm} bpm ({stream.lowest_bpm} to {stream.highest_bpm})")
-    if stream.is_contact is not None:
-        parts.append("skin contact" if stream.is_contact else "no skin contact")
-    parts.append(f"{counted(stream.rr_intervals, 'beat')} timed")
-    return _stream(parts, stream.garbled, stream.ending)
-
-
-def _power(stream: PowerStream) -> str:
-    parts = [counted(stream.measurements, "measurement")]
-    if stream.mean_w is not None:
-        parts.insert(0, f"{stream.mean_w} W")
-    if stream.cadence_rpm is not None:
-        parts.append(f"{stream.cadence_rpm} rpm")
-    return _stream(parts, stream.garbled, stream.ending)
-
-
-def _stream(parts: list[str], garbled: int, ending: Ending) -> str:
-    bad = [f"{garbled} not readable"] if garbled else []
-    return ", ".join([*parts, *bad, *([_ENDINGS[ending]] if _ENDINGS[ending] else [])])
 
 
 async def _line_of(answers: TextIO) -> str:
