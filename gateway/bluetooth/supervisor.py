@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from gateway.bluetooth.adapters import Adapters
 from gateway.bluetooth.advertisement import Advertisement
-from gateway.bluetooth.link import Link, LinkError
+from gateway.bluetooth.link import Link
+from gateway.bluetooth.links import Links
 from gateway.bluetooth.radio import Adapter, Backoff, Radio, RadioError, RadioState, outlook
 from gateway.bluetooth.scanner import Scanner
 
@@ -56,21 +57,15 @@ class Supervisor:
         self._is_ready = False
         self._is_deaf = False
         self._scan: _Scan | None = None
-        self._links: asyncio.TaskGroup | None = None
-        self._held: set[asyncio.Task[None]] = set()
-        self._one_link = asyncio.Lock()
+        self._links = Links(self._scanner.connected)
 
     async def run(self) -> None:
         """Listen for ever; ends by cancellation, and leaves neither a scan nor a link behind."""
         try:
-            async with asyncio.TaskGroup() as links:
-                self._links = links
-                try:
-                    while True:
-                        await self._look_safely()
-                        await self._pause()
-                finally:
-                    self._links = None
+            async with self._links.owned():
+                while True:
+                    await self._look_safely()
+                    await self._pause()
         finally:
             await self._scanner.stop()
             await self._adapters.close()
@@ -89,50 +84,17 @@ class Supervisor:
             RadioError: The radio does not listen.
             LinkError: There is no link.
         """
-        if self._links is None or not self.radio.is_listening:
+        if not (self._links.are_possible and self.radio.is_listening):
             raise RadioError(self.radio.state, self.radio.detail)
-        opened = asyncio.get_running_loop().create_future()
-        released = asyncio.Event()
-        task = self._links.create_task(self._hold(address, timeout_s, opened, released))
-        self._held.add(task)
-        task.add_done_callback(self._held.discard)
-        try:
-            yield await opened
-        finally:
-            released.set()
-            if opened.cancelled():
-                task.cancel()
-            await asyncio.wait({task})
-
-    async def _hold(
-        self, address: str, timeout_s: float, opened: asyncio.Future[Link], released: asyncio.Event
-    ) -> None:
-        try:
-            async with self._one_link, self._scanner.connected(address, timeout_s) as link:
-                if not opened.done():
-                    opened.set_result(link)
-                await released.wait()
-        except Exception as error:  # noqa: BLE001 - the edge of a task: what went wrong with a link is its user's matter
-            if not opened.done():
-                opened.set_exception(error)
-        finally:
-            if not opened.done():
-                opened.set_exception(LinkError("the radio stopped"))
-
-    async def _end_links(self) -> None:
-        """Let every device go in order, while there is somebody who can be asked to."""
-        held = tuple(self._held)
-        for task in held:
-            task.cancel()
-        if held:
-            await asyncio.wait(held)
+        async with self._links.held(address, timeout_s) as link:
+            yield link
 
     async def _look_safely(self) -> None:
         try:
             await self._look()
         except Exception:  # noqa: BLE001 - the edge of a task: without Bluetooth the gateway goes on
             _LOG.exception("Unexpected failure of Bluetooth, it goes on")
-            await self._end_links()
+            await self._links.end()
             self._scanner.abandon()
             self._rest(Radio(RadioState.FAILED, self._wanted))
 
@@ -196,7 +158,7 @@ class Supervisor:
             self._retry_s = now_s + self._backoff.failed(RadioState.FAILED)
         self._scan = None
         self._say(replace(radio, state=RadioState.SILENT) if self._is_deaf else radio)
-        await self._end_links()
+        await self._links.end()
 
     async def _begin_scan(self, radio: Radio, name: str) -> None:
         await self._scanner.stop()  # ours may have ended without our knowing, or not at all

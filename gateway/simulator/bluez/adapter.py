@@ -79,9 +79,7 @@ class Adapter:
             return
         device = self.devices.get(peripheral.address)
         if device is None:
-            device = Device(
-                peripheral, self.path, self._objects, lambda: self.controller.is_powered, self._link_changed
-            )
+            device = Device(peripheral, self.path, self._objects, self._is_powered, self._link_changed)
             self.devices[peripheral.address] = device
         elif device.is_connected:
             return
