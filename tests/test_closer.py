@@ -147,7 +147,7 @@ def test_what_was_found_is_wrapped_at_words_at_the_width_of_the_window(width: in
 def test_what_was_found_says_whose_it_is_and_that_it_may_be_no_sensor() -> None:
     assert told(FOUND, sensor(tracker=ADA))[0] == "Polar H10 AE60D42F (10 Ada Lindqvist), heart, a0:9e:1a:00:4f:2a"
     device = sensor("Speaker", kind="unknown")
-    assert told(inspection(), device) == ["Speaker (perhaps no sensor), a0:9e:1a:00:4f:2a"]
+    assert told(inspection(), device) == ["Speaker (perhaps not a sensor), a0:9e:1a:00:4f:2a"]
     assert told(FOUND, device)[0] == "Speaker, heart, a0:9e:1a:00:4f:2a"
     power = PowerStream(Ending.COMPLETE, 10, 0, 243, 92)
     assert told(inspection(power=power), device)[0] == "Speaker, power, a0:9e:1a:00:4f:2a"
@@ -189,7 +189,7 @@ def test_a_sensor_is_found_by_any_part_that_only_it_has(wanted: str, place: int)
 
 @pytest.mark.parametrize("wanted", ["Stages", "\x1b[2J"])
 def test_what_nobody_is_called_is_said_to_be_nobody(wanted: str) -> None:
-    with pytest.raises(ScanError, match="No sensor is called") as refused:
+    with pytest.raises(ScanError, match="No sensor and no athlete is called") as refused:
         find(AIR, wanted)
     assert "\x1b" not in str(refused.value)
 
@@ -239,7 +239,7 @@ async def test_in_a_terminal_it_asks_and_takes_no_for_the_usual_answer(typed: by
     with terminal(typed) as (answers, screen, person):
         await look_closer(air, "AE60", screen, answers)
     assert [taken for _, taken in air.asked] == [False, True][: 1 + is_taken]
-    asked = f"Polar H10 AE60D42F (10 Ada Lindqvist): {WARNING} Take it all the same? [y/N] "
+    asked = f"Polar H10 AE60D42F (10 Ada Lindqvist): {WARNING} Take it anyway? [y/N] "
     assert " ".join(person.getvalue().splitlines()).startswith(asked)
     assert ("Battery" in person.getvalue()) is is_taken
 
@@ -301,7 +301,7 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
     [
         (sensor(), "Polar H10 AE60D42F: "),
         (sensor(tracker=ADA), "Polar H10 AE60D42F (10 Ada Lindqvist): "),
-        (sensor(kind="unknown"), "Polar H10 AE60D42F (perhaps no sensor): "),
+        (sensor(kind="unknown"), "Polar H10 AE60D42F (perhaps not a sensor): "),
     ],
 )
 async def test_a_refusal_says_of_whom_in_the_words_of_who_refuses(seen: SensorReport, who: str) -> None:

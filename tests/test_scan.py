@@ -114,7 +114,7 @@ ASSIOMA17287R          power ■■··  -78  80%   —                free     
 Nothing to do:
 Polar H10 AE60D42F     heart —          80%   — 10 Ada Lindqv… in use          —
 Polar H9 0B1C2D3E      heart ■■■·  -61  80%  71                free          2 s
-Perhaps no sensors:
+Perhaps not sensors:
 a0-9e-1a-00-4f-2a      ?     ···· -101    —   —                              2 s
 and 14 other devices
 """

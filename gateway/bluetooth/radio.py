@@ -102,7 +102,7 @@ class Radio:
             case RadioState.LISTENING:
                 return f"Bluetooth listens with adapter {self.adapter}"
             case RadioState.NO_ADAPTER if self.adapter:
-                found = f"there is {' and '.join(self.present)}" if self.present else "there is no other"
+                found = f"only {' and '.join(self.present)} found" if self.present else "no other found"
                 return f"Bluetooth adapter {self.adapter} is missing, {found}"
             case RadioState.NO_CENTRAL | RadioState.BLOCKED | RadioState.POWERED_OFF if self.adapter:
                 return f"Bluetooth adapter {self.adapter} {_TEXTS[self.state]}"
@@ -147,7 +147,7 @@ _TEXTS = {
 _ACTIONS = {
     RadioState.STARTING: "",
     RadioState.LISTENING: "",
-    RadioState.SILENT: "hold a phone or a worn strap near the adapter; if it stays, unplug it and plug it in again",
+    RadioState.SILENT: "hold a phone or a worn strap near the adapter; if nothing changes, unplug and replug it",
     RadioState.DISABLED: "set enabled = true in [bluetooth]",
     RadioState.UNSUPPORTED: "run the gateway on a Raspberry Pi or another Linux computer",
     RadioState.NO_BUS: "run `sudo systemctl start dbus`, or reboot",
@@ -157,7 +157,7 @@ _ACTIONS = {
     RadioState.BLOCKED: "run `sudo rfkill unblock bluetooth`",
     RadioState.POWERED_OFF: "run `bluetoothctl power on`",
     RadioState.DENIED: "give the service SupplementaryGroups=bluetooth, or your user the group bluetooth",
-    RadioState.BUSY: "wait ten seconds; if it stays, run `sudo systemctl restart bluetooth`",
+    RadioState.BUSY: "wait ten seconds; if nothing changes, run `sudo systemctl restart bluetooth`",
     RadioState.FAILED: "run `sudo systemctl restart bluetooth`",
 }
 

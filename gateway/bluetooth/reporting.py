@@ -90,6 +90,6 @@ def _warnings(entry: Entry, name: str | None) -> Iterable[str]:
 
 
 _WRONG_SLOT: Mapping[SensorKind, str] = {
-    SensorKind.HEART_RATE: "It is assigned as a power meter and measures heart rate: assign another one",
-    SensorKind.POWER: "It is assigned as a heart-rate sensor and measures power: assign another one",
+    SensorKind.HEART_RATE: "It is assigned as a power meter but measures heart rate: assign another one",
+    SensorKind.POWER: "It is assigned as a heart-rate sensor but measures power: assign another one",
 }

@@ -124,7 +124,7 @@ class Sensors:
                 raise InspectionRefused("radio_not_listening", _sentence(self._receiver.radio)) from None
             except LinkError as error:
                 raise InspectionRefused(
-                    "inspection_failed", f"It could not be connected ({error}); move closer to it and try again."
+                    "inspection_failed", f"The connection failed ({error}); move closer to it and try again."
                 ) from None
         if inspection.is_empty:
             raise InspectionRefused(

@@ -56,7 +56,7 @@ async def look_closer(
             raise refusal from None
         if not (is_talking and answers.isatty()):
             raise ScanError(f"{refusal} In a terminal, without --json, you would be asked.") from None
-        if not await _is_agreed(f"{refusal} Take it all the same? [y/N]", console, answers):
+        if not await _is_agreed(f"{refusal} Take it anyway? [y/N]", console, answers):
             console.print("Left alone.")
             return
         try:
@@ -84,17 +84,14 @@ def find(sensors: Sequence[SensorReport], wanted: str) -> SensorReport:
     if not sought:
         raise ScanError(
             "Say which sensor: a name, an athlete, an id or an address, or a part of it that no other has; "
-            "`insiders-gateway scan` shows those there are."
+            "`insiders-gateway scan` lists them."
         )
     names = Counter(map(name_of, sensors))
     known = [(sensor, _known_as(sensor, names)) for sensor in sensors]
     matches = [sensor for sensor, words in known if sought in words]
     matches = matches or [sensor for sensor, words in known if any(sought in word for word in words)]
     if not matches:
-        raise ScanError(
-            f"No sensor is called {plain(wanted)!r}, nor the athlete of one: "
-            "`insiders-gateway scan` shows those there are."
-        )
+        raise ScanError(f"No sensor and no athlete is called {plain(wanted)!r}: `insiders-gateway scan` lists them.")
     if len(matches) > 1:
         told = [*(name_among(sensor, names) for sensor in matches[:4]), *(["others"] if len(matches) > 4 else [])]
         raise ScanError(f"{plain(wanted)!r} may be {', '.join(told[:-1])} or {told[-1]}: give one of these.")

@@ -46,7 +46,7 @@ _LISTENING = "listening"
 _IS_HEARD = {"seen", "quiet"}
 _HELD = "tracker"
 
-_WARNED, _WELL, _UNTOLD, _OTHERS = "With a warning:", "Nothing to do:", "Not known now:", "Perhaps no sensors:"
+_WARNED, _WELL, _UNTOLD, _OTHERS = "With a warning:", "Nothing to do:", "Not known now:", "Perhaps not sensors:"
 """Headings of groups that need nobody at once, in this order; only one of the second and third can be there."""
 
 _CALM = {_WELL: "green", _UNTOLD: "dim", _OTHERS: "dim"}

@@ -52,7 +52,7 @@ def is_doubtful(sensor: SensorReport) -> bool:
 
 def called(sensor: SensorReport) -> str:
     """A sensor in words: its name, and whose it is."""
-    whose = "perhaps no sensor" if is_doubtful(sensor) else athlete_of(sensor)
+    whose = "perhaps not a sensor" if is_doubtful(sensor) else athlete_of(sensor)
     return f"{name_of(sensor)} ({whose})" if whose else name_of(sensor)
 
 

@@ -138,7 +138,7 @@ SITUATIONS = {
         "hold a phone near",
     ),
     "a spare strap far away": (replace(STRAP, rssi_dbm=FAINT_DBM), Holder.FREE, "free, but faint", "closer"),
-    "who knows what": (replace(STRAP, kind=SensorKind.UNKNOWN), Holder.UNKNOWN, "perhaps it is no sensor", ""),
+    "who knows what": (replace(STRAP, kind=SensorKind.UNKNOWN), Holder.UNKNOWN, "perhaps not a sensor", ""),
 }
 
 
@@ -265,7 +265,7 @@ def test_electrodes_and_cranks_come_before_any_advice_about_radio(judged: list[t
         if evidence.is_listening and not evidence.was_heard and verdict.holder is Holder.NOT_WORN:
             assert {SensorKind.HEART_RATE: "wet", SensorKind.POWER: "cranks"}.get(evidence.kind, "") in verdict.action
         if verdict.holder is Holder.ELSEWHERE and not evidence.is_worn:
-            assert verdict.action.startswith(("turn the cranks", "see that it is wet"))
+            assert verdict.action.startswith(("turn the cranks", "make sure that it is wet"))
 
 
 def test_sentences_fit_a_line_and_are_one_sentence(judged: list[tuple[Evidence, Verdict]]) -> None:

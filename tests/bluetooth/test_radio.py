@@ -48,9 +48,9 @@ def test_the_action_is_what_a_technician_types(state: RadioState, action: str) -
 def test_a_missing_configured_adapter_is_named_with_those_that_are_there() -> None:
     radio = outlook([Adapter("hci1", is_powered=True), Adapter("hci0", is_powered=True)], "hci7")
     assert radio.state is RadioState.NO_ADAPTER
-    assert radio.text == "Bluetooth adapter hci7 is missing, there is hci0 and hci1"
+    assert radio.text == "Bluetooth adapter hci7 is missing, only hci0 and hci1 found"
     assert radio.action == "plug it in, or name another one as adapter in [bluetooth]"
-    assert outlook([], "hci7").text == "Bluetooth adapter hci7 is missing, there is no other"
+    assert outlook([], "hci7").text == "Bluetooth adapter hci7 is missing, no other found"
 
 
 def test_an_on_board_radio_is_mentioned() -> None:

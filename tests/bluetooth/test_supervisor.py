@@ -538,7 +538,7 @@ async def test_the_configured_adapter_is_used_and_no_other(bus: Bus) -> None:
         assert not bluez.is_discovering("hci0")
         bluez.unplug("hci1")
         await radio.until(S.NO_ADAPTER)
-        assert radio.radio.text == "Bluetooth adapter hci1 is missing, there is hci0"
+        assert radio.radio.text == "Bluetooth adapter hci1 is missing, only hci0 found"
         assert not bluez.is_discovering("hci0")
 
 
