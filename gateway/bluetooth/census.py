@@ -1,8 +1,9 @@
 """All sensors of this moment: what the book, the trackers and closer looks know of each, and who has it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from gateway.bluetooth.bond import Bond
 from gateway.bluetooth.evidence import Assignment, Evidence, Trackers
 from gateway.bluetooth.holder import Verdict, judge
 from gateway.bluetooth.identity import SensorKind, advertised_id, sensor_id
@@ -69,7 +70,7 @@ class Census:
         self._sightings = sightings
         self._trackers = trackers
         self._looks: dict[Sensor, Look] = {}
-        self._both_since_s: dict[Sensor, float] = {}
+        self._bonds: dict[tuple[str, str], Bond] = {}  # by the ids of sensor and tracker
 
     def look(self, sensor: Sensor) -> Look:
         """What looking closer at a sensor has left, for whoever looks to write down."""
@@ -85,14 +86,15 @@ class Census:
         ]
         return sorted(entries, key=_rank)
 
-    def forget(self, entries: Iterable[Entry], now_s: float) -> None:
+    def forget(self, entries: Collection[Entry], now_s: float) -> None:
         """Forget what has left, but for the sensors of trackers: those stay, heard or not; `entries` are all."""
         self._sightings.keep({entry.id for entry in entries if entry.assignments} | self._just_looked_at(now_s))
         self._sightings.forget(now_s)
         present = frozenset(self._sightings.sensors.values())
-        for known in (self._looks, self._both_since_s):
-            for sensor in known.keys() - present:
-                del known[sensor]
+        for sensor in self._looks.keys() - present:
+            del self._looks[sensor]
+        for bond in self._bonds.keys() - {(entry.id, entry.tracker) for entry in entries}:
+            del self._bonds[bond]
 
     def _assigned(self) -> dict[str, tuple[Assignment, ...]]:
         """What trackers have or shall have, by the id of the sensor; the tracker that has it goes first."""
@@ -127,6 +129,8 @@ class Census:
         where = _presence(sensor, look, radio, now_s)
         assignment = assignments[0] if assignments else None
         delivers = None if assignment is None else self._trackers.delivers(assignment.serial_number, assignment.kind)
+        bond = Bond() if assignment is None else self._bonds.setdefault((own_id, assignment.serial_number), Bond())
+        bond.note(is_seen=where is Presence.SEEN and not look.is_linked, delivers=delivers, now_s=now_s)
         evidence = Evidence(
             # A radio that only happens to hear nothing refutes nobody who knows better.
             is_listening=radio.is_listening or radio.state is RadioState.SILENT,
@@ -136,27 +140,25 @@ class Census:
             kind=kind if assignment is None else assignment.kind,
             is_linked=look.is_linked,
             was_heard=sensor is not None,
-            silent_s=None if sensor is None else now_s - sensor.reception.last_seen_s,
+            silent_s=_ago(radio.listening_since_s if sensor is None else sensor.reception.last_seen_s, now_s),
             rssi_dbm=None if sensor is None else sensor.reception.rssi_dbm,
             is_worn=None if sensor is None else sensor.is_worn(sensor.reception.last_seen_s),
             battery_percent=None if look.inspection is None else look.inspection.battery_percent,
             tracker=None if assignment is None else assignment.serial_number,
             is_applied=assignment is not None and assignment.is_applied,
             delivers=delivers,
-            both_for_s=self._both_for_s(sensor, now_s, is_both=where is Presence.SEEN and bool(delivers)),
+            both_for_s=bond.both_for_s,
+            unused_for_s=_ago(bond.unused_since_s, now_s),
+            delivered_ago_s=_ago(bond.delivered_s, now_s),
             has_new_address=_has_new_address(sensor, assignment),
             are_trackers_known=self._trackers.are_known,
         )
         verdict = judge(evidence)
         return Entry(own_id, sensor, assignments, kind, where, verdict, look.inspection, look.inspected_s)
 
-    def _both_for_s(self, sensor: Sensor | None, now_s: float, *, is_both: bool) -> float:
-        if sensor is None:
-            return 0.0
-        if not is_both:
-            self._both_since_s.pop(sensor, None)
-            return 0.0
-        return now_s - self._both_since_s.setdefault(sensor, now_s)
+
+def _ago(at_s: float | None, now_s: float) -> float | None:
+    return None if at_s is None else now_s - at_s
 
 
 def _presence(sensor: Sensor | None, look: Look, radio: Radio, now_s: float) -> Presence:

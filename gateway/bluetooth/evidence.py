@@ -57,14 +57,18 @@ class Evidence:
         kind: What it measures for its tracker, or at all.
         is_linked: Whether the gateway itself holds a link to it.
         was_heard: Whether it was ever heard.
-        silent_s: For how long it has not been heard; None if it never was.
+        silent_s: For how long it has not been heard, or if it never was, for how long the radio has been listening;
+            None if nobody knows.
         rssi_dbm: How strong it was when it was last heard; None if nobody knows.
         is_worn: Whether it had skin contact or a moving heart rate when it was last heard; None if it did not tell.
         battery_percent: When it was last looked at; None if nobody knows.
         tracker: Serial number of the tracker that it belongs to; None if it is nobody's.
         is_applied: Whether that tracker has taken it over.
         delivers: Whether that tracker sends what the sensor measures; None if the tracker is silent.
-        both_for_s: For how long it has been in the air and its tracker delivering at the same time.
+        both_for_s: For how long it has been in the air and its tracker delivering at the same time, until now or until
+            the tracker fell silent.
+        unused_for_s: For how long it has been in the air and its tracker, which is on, got nothing; None if not at all.
+        delivered_ago_s: How long ago its tracker delivered last; None if it never did.
         has_new_address: Whether its tracker looks for it under an address that it no longer has.
         are_trackers_known: Whether it is known which sensors the trackers listen to; otherwise it may be one of those.
     """
@@ -84,5 +88,7 @@ class Evidence:
     is_applied: bool = True
     delivers: bool | None = None
     both_for_s: float = 0.0
+    unused_for_s: float | None = None
+    delivered_ago_s: float | None = None
     has_new_address: bool = False
     are_trackers_known: bool = True

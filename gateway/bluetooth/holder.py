@@ -18,8 +18,8 @@ FLAT_PERCENT = 10
 """A coin cell that once said so little may be empty by now."""
 
 JUST_S = 30.0
-"""Before anybody is suspected of having a sensor that vanished: its tracker may have taken it just now, and the first
-values have to come through the cloud."""
+"""Before anybody is suspected of anything: a tracker may have taken the sensor just now, and the first values have to
+come through the cloud."""
 
 OVERLAP_S = 15.0
 """A tracker counts as delivering for 10 s after its last value, and a sensor as seen for some seconds after it was
@@ -87,6 +87,8 @@ def _not_known_yet(evidence: Evidence) -> Verdict:
     """Nothing can be concluded from what the radio did not hear; what a tracker gets needs no radio."""
     if evidence.tracker is not None and evidence.delivers and evidence.is_applied:
         return _held(evidence, evidence.tracker)
+    if _had_it_last(evidence):
+        return _HAD_IT_LAST
     if evidence.radio_text:
         return Verdict(Holder.UNKNOWN, f"Unknown: {evidence.radio_text}", evidence.radio_action)
     return Verdict(Holder.UNKNOWN, "Unknown: the radio has only just begun to listen", "wait half a minute")
@@ -101,6 +103,9 @@ _WAKE = {
 _WAKE_OTHER = "switch it on, or put it on"
 
 
+_HAD_IT_LAST = Verdict(
+    Holder.UNKNOWN, "Not in the air; its tracker is silent, and had it last", "bring the tracker where it has network"
+)
 _JUST_VANISHED = Verdict(Holder.UNKNOWN, "Not heard for some seconds", "wait half a minute, or move closer to it")
 
 
@@ -114,6 +119,12 @@ def _in_the_air(evidence: Evidence) -> Verdict:
             Holder.FREE,
             "Visible and free; its tracker has not taken it over yet",
             "switch the tracker off and on",
+        )
+    if evidence.delivers is None and evidence.both_for_s >= OVERLAP_S:
+        return Verdict(
+            Holder.UNKNOWN,
+            "In the air; its tracker is silent, and may have it all the same",
+            "see that the tracker is on and has network",
         )
     if evidence.delivers is None:
         return Verdict(
@@ -131,6 +142,8 @@ def _in_the_air(evidence: Evidence) -> Verdict:
         )
     if evidence.is_worn is False:
         return Verdict(Holder.NOT_WORN, "In the air, but without skin contact", _wake(evidence))
+    if evidence.unused_for_s is None or evidence.unused_for_s < JUST_S:
+        return Verdict(Holder.UNKNOWN, "In the air; its tracker may be about to take it", "wait half a minute")
     return Verdict(
         Holder.NOT_USED,
         f"In the air, though its tracker is on and gets no {value}",
@@ -142,8 +155,8 @@ def _nobodys(evidence: Evidence) -> Verdict:
     """In the air, and no tracker's."""
     if evidence.kind is SensorKind.UNKNOWN:
         return Verdict(Holder.UNKNOWN, "In the air; perhaps not a sensor")
-    if evidence.rssi_dbm is not None and evidence.rssi_dbm <= FAINT_DBM:
-        return Verdict(Holder.FREE, "Visible and free, but faint", "bring it closer to the gateway before you use it")
+    if not evidence.are_trackers_known:
+        return Verdict(Holder.UNKNOWN, "In the air; whether a tracker has it all the same, only a gateway knows")
     return Verdict(Holder.FREE, "Visible and free" + (", not worn" if evidence.is_worn is False else ""))
 
 
@@ -171,6 +184,8 @@ def _missing(evidence: Evidence) -> Verdict:
             f"Not in the air; its tracker gets {_value(evidence)}, from it or from another",
             "wait until the tracker has taken it over, or switch it off and on",
         )
+    if _had_it_last(evidence):
+        return _HAD_IT_LAST
     if evidence.presence is Presence.QUIET:
         return _JUST_VANISHED
     if not evidence.was_heard:
@@ -198,11 +213,20 @@ def _missing(evidence: Evidence) -> Verdict:
     return _JUST_VANISHED if evidence.silent_s is not None and evidence.silent_s < JUST_S else _elsewhere(evidence)
 
 
+def _had_it_last(evidence: Evidence) -> bool:
+    """Whether the sensor was not heard since its tracker, which is silent now, delivered from it."""
+    if evidence.delivers is not None or evidence.delivered_ago_s is None or not evidence.is_applied:
+        return False
+    return not evidence.was_heard or evidence.silent_s is None or evidence.delivered_ago_s < evidence.silent_s
+
+
 def _held(evidence: Evidence, tracker: str) -> Verdict:
     return Verdict(Holder.TRACKER, f"In use by {tracker}, which gets its {_value(evidence)}")
 
 
 def _never_heard(evidence: Evidence) -> Verdict:
+    if evidence.silent_s is not None and evidence.silent_s < JUST_S:
+        return Verdict(Holder.UNKNOWN, "Not seen yet", "wait half a minute")
     likely = {SensorKind.HEART_RATE: "not worn", SensorKind.POWER: "asleep"}.get(evidence.kind, "switched off")
     if evidence.tracker is not None and evidence.delivers is None:
         text = f"Not seen yet, and its tracker is silent: {likely}, or held by it"
@@ -216,22 +240,22 @@ def _elsewhere(evidence: Evidence) -> Verdict:
     if evidence.tracker is None and not evidence.are_trackers_known:
         asleep = "asleep" if evidence.kind is SensorKind.POWER else "taken off"
         others = "" if evidence.is_worn else f"{asleep}, or "
-        return Verdict(Holder.UNKNOWN, f"Near when it vanished: {others}held by a tracker, phone or watch")
+        return Verdict(Holder.UNKNOWN, f"Vanished: {others}held by a tracker, phone or watch")
     if evidence.kind is SensorKind.POWER:
         return Verdict(
             Holder.ELSEWHERE,
-            "Near when it vanished: asleep, or held by a bike computer",
+            "Vanished: asleep, or held by a bike computer",
             "turn the cranks; then switch off the bike computer and phones nearby",
         )
     if evidence.is_worn:
         return Verdict(
             Holder.ELSEWHERE,
-            "Worn and near when it vanished: probably held by a phone or watch",
+            "Worn when it vanished: probably held by a phone or watch",
             "switch off Bluetooth on the athlete's phone and watch",
         )
     return Verdict(
         Holder.ELSEWHERE,
-        "Near when it vanished: taken off, or held by a phone or watch",
+        "Vanished: taken off, or held by a phone or watch",
         "make sure that it is wet and worn; then switch off Bluetooth on phone and watch",
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.bluetooth.cautions import LOW_BATTERY_PERCENT
 from gateway.bluetooth.evidence import Evidence
-from gateway.bluetooth.holder import FAINT_DBM, FLAT_PERCENT, OVERLAP_S, Holder, Verdict, judge
+from gateway.bluetooth.holder import FAINT_DBM, FLAT_PERCENT, JUST_S, OVERLAP_S, Holder, Verdict, judge
 from gateway.bluetooth.identity import SensorKind
 from gateway.bluetooth.presence import Presence
 from gateway.bluetooth.radio import Radio, RadioState
@@ -17,7 +17,7 @@ LONGEST_SENTENCE = 80
 
 STRAP = Evidence(is_listening=True, presence=Presence.SEEN, kind=SensorKind.HEART_RATE, rssi_dbm=-60, is_worn=True)
 """A strap of nobody, near and worn."""
-OURS = replace(STRAP, tracker=TRACKER, delivers=False)
+OURS = replace(STRAP, tracker=TRACKER, delivers=False, unused_for_s=JUST_S)
 """A strap whose tracker is on and gets nothing."""
 METER = replace(OURS, kind=SensorKind.POWER, is_worn=None)
 BOTH = replace(OURS, delivers=True, both_for_s=OVERLAP_S)
@@ -137,7 +137,38 @@ SITUATIONS = {
         "Nothing was heard",
         "hold a phone near",
     ),
-    "a spare strap far away": (replace(STRAP, rssi_dbm=FAINT_DBM), Holder.FREE, "free, but faint", "closer"),
+    "a spare strap, and nobody knows the trackers": (
+        replace(STRAP, are_trackers_known=False),
+        Holder.UNKNOWN,
+        "only a gateway knows",
+        "",
+    ),
+    "switched on a moment ago": (replace(OURS, unused_for_s=29.0), Holder.UNKNOWN, "about to take it", "wait"),
+    "dual link, and its tracker has lost the network": (
+        replace(BOTH, delivers=None, delivered_ago_s=20.0),
+        Holder.UNKNOWN,
+        "is silent, and may have it all the same",
+        "has network",
+    ),
+    "held by its tracker, which has lost the network": (
+        replace(gone(OURS), delivers=None, silent_s=900.0, delivered_ago_s=20.0),
+        Holder.UNKNOWN,
+        "is silent, and had it last",
+        "network",
+    ),
+    "never heard, held by its tracker, which has lost the network": (
+        replace(never(OURS), delivers=None, silent_s=900.0, delivered_ago_s=20.0),
+        Holder.UNKNOWN,
+        "is silent, and had it last",
+        "network",
+    ),
+    "heard since its tracker, which is off now, had it": (
+        replace(gone(OURS), delivers=None, silent_s=60.0, delivered_ago_s=300.0),
+        Holder.UNKNOWN,
+        "is silent and may hold it",
+        "switch the tracker on",
+    ),
+    "the gateway has only begun": (replace(never(OURS), silent_s=29.0), Holder.UNKNOWN, "Not seen yet", "wait"),
     "who knows what": (replace(STRAP, kind=SensorKind.UNKNOWN), Holder.UNKNOWN, "perhaps not a sensor", ""),
 }
 

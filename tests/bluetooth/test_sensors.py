@@ -238,7 +238,7 @@ async def test_a_day_of_bystanders_leaves_nothing_behind() -> None:
         assert world.report().sensors == ()
         assert world.told() == {"bluetooth": "listening"}
         assert not world.sensors._census._looks
-        assert not world.sensors._census._both_since_s
+        assert not world.sensors._census._bonds
 
 
 async def test_sensors_of_trackers_go_first_then_the_strongest_then_strangers() -> None:
@@ -265,6 +265,8 @@ async def test_a_strap_that_its_tracker_takes_and_lets_go() -> None:
     async with played() as world:
         world.fleet.all, world.fleet.delivering = [OURS], {"SIM-0001": False}
         await world.advertise(12)
+        assert world.one().holder == "unknown", "it may be about to take it"
+        await world.advertise(30)
         assert world.one().holder == "not_used"
         world.fleet.delivering["SIM-0001"] = True
         assert (world.one().presence, world.one().holder) == ("seen", "tracker")
@@ -335,7 +337,7 @@ async def test_a_strap_belongs_to_the_tracker_that_listens_to_it_before_one_that
     async with played() as world:
         other = Assignment("SIM-0002", "Bo", None, SensorKind.HEART_RATE, address(1), NAME, is_applied=False)
         world.fleet.all, world.fleet.delivering = [other, OURS], {"SIM-0001": False, "SIM-0002": True}
-        await world.advertise(3)
+        await world.advertise(40)
         sensor = world.one()
         assert sensor.tracker is not None
         assert (sensor.tracker.serial_number, sensor.holder) == ("SIM-0001", "not_used")
@@ -510,6 +512,7 @@ async def test_what_is_not_in_the_air_is_refused_with_what_to_do() -> None:
         code, text = await world.refusal(take_link=True)
         assert (code, text) == ("sensor_not_in_the_air", "In use by SIM-0001, which gets its heart rate.")
         world.fleet.delivering["SIM-0001"] = False
+        await asyncio.sleep(20.0)
         assert "wet a strap's electrodes" in (await world.refusal(take_link=True))[1]
 
 

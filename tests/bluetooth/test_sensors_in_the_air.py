@@ -100,7 +100,7 @@ async def playing(bluez: FakeBluez) -> AsyncIterator[Field]:
 async def test_a_strap_comes_is_taken_by_its_tracker_let_go_and_taken_by_a_phone(bluez: FakeBluez) -> None:
     async with playing(bluez) as field:
         strap = field.sensor()
-        await asyncio.sleep(10)
+        await asyncio.sleep(40)
         about = field.about(strap)
         assert (about.presence, about.holder, about.model) == ("seen", "not_used", "Polar H10")
         assert (about.heart_rate_bpm, about.is_contact) == (142, True)
@@ -110,10 +110,22 @@ async def test_a_strap_comes_is_taken_by_its_tracker_let_go_and_taken_by_a_phone
         assert (field.about(strap).presence, field.about(strap).holder) == ("gone", "tracker")
         field.airspace.released(strap, TRACKER)
         await asyncio.sleep(5)
-        assert (field.about(strap).presence, field.about(strap).holder) == ("seen", "not_used")
+        assert (field.about(strap).presence, field.about(strap).holder) == ("seen", "unknown")
         assert field.airspace.taken_by(strap, "her phone")
         await asyncio.sleep(GONE_S)
         assert (field.about(strap).presence, field.about(strap).holder) == ("gone", "elsewhere")
+
+
+async def test_a_tracker_that_loses_its_network_is_not_taken_for_a_strap_that_is_not_worn(bluez: FakeBluez) -> None:
+    async with playing(bluez) as field:
+        strap = field.sensor()
+        field.airspace.taken_by(strap, TRACKER)
+        await asyncio.sleep(60)
+        assert (field.about(strap).last_seen_ms, field.about(strap).holder) == (None, "tracker")
+        field.is_tracker_on = False  # as far as anybody can tell
+        await asyncio.sleep(60)
+        about = field.about(strap)
+        assert (about.holder, about.action) == ("unknown", "bring the tracker where it has network")
 
 
 async def test_a_strap_with_two_links_is_heard_while_its_tracker_has_it(bluez: FakeBluez) -> None:
@@ -237,7 +249,7 @@ async def test_nothing_is_known_while_the_radio_is_down_and_everything_again_soo
             case _:
                 await bluez.start()
         await asyncio.sleep(5)
-        assert (field.about(strap).presence, field.about(strap).holder) == ("seen", "not_used")
+        assert (field.about(strap).presence, field.about(strap).holder) == ("seen", "unknown")
         assert field.problem_codes() == []
 
 
@@ -281,7 +293,7 @@ async def test_looking_closer_reads_a_strap_over_a_link_and_lets_it_go(bluez: Fa
         assert inspection.heart_rate is not None
         assert inspection.heart_rate.median_bpm == 142
         assert not bluez.connected(strap.peripheral)
-        assert (field.about(strap).presence, field.about(strap).holder) == ("seen", "not_used")
+        assert (field.about(strap).presence, field.about(strap).holder) == ("seen", "unknown")
         await asyncio.sleep(5)
         about = field.about(strap)
         assert (about.presence, about.battery_percent, about.inspection) == ("seen", 85, inspection)
