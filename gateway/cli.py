@@ -215,11 +215,16 @@ async def _gaps(options: argparse.Namespace) -> int:
 async def _scan(options: argparse.Namespace) -> int:
     console = Console()
     is_live = console.is_terminal and not options.json and options.closer is None
-    return await _until_stopped(_scanned(options, console, is_live=is_live), if_stopped=0 if is_live else EXIT_STOPPED)
+    status = await _until_stopped(
+        _scanned(options, console, is_live=is_live), if_stopped=0 if is_live else EXIT_STOPPED
+    )
+    if status == EXIT_STOPPED and options.closer is not None:
+        print("Stopped: nothing is connected with the sensor any more.", file=sys.stderr)
+    return status
 
 
 async def _scanned(options: argparse.Namespace, console: Console, *, is_live: bool) -> None:
-    async with _sensor_source(options.url, console) as source:
+    async with _sensor_source(options.url, is_live=is_live) as source:
         if is_live:
             await scan(source, console)
             return
@@ -233,7 +238,7 @@ async def _scanned(options: argparse.Namespace, console: Console, *, is_live: bo
 
 
 @asynccontextmanager
-async def _sensor_source(typed: str | None, console: Console) -> AsyncIterator[Source]:
+async def _sensor_source(typed: str | None, *, is_live: bool) -> AsyncIterator[Source]:
     """Where to ask for sensors."""
     url = stream_url(DEFAULT_URL if typed is None else typed)
     try:
@@ -243,9 +248,9 @@ async def _sensor_source(typed: str | None, console: Console) -> AsyncIterator[S
             raise
         from gateway.scan.own_radio import own_radio
 
-        if console.is_terminal:
-            told = f"No gateway answers at {DEFAULT_URL}: listening with this machine's own radio."
-            console.print(told, style="dim", highlight=False)
+        duration = "" if is_live else ", up to ten seconds"
+        told = f"No gateway answers at {DEFAULT_URL}: listening with this machine's own radio{duration}."
+        print(told, file=sys.stderr)
         async with own_radio() as source:
             yield source
     else:

@@ -166,7 +166,9 @@ class BluetoothSettings(_Section):
 
     enabled: bool = Field(default=True, description="true or false, without quotes")
     adapter: str | None = Field(
-        default=None, pattern=r"^hci[0-9]{1,3}$", description='the name of an adapter in quotes, such as "hci0"'
+        default=None,
+        pattern=r"^hci(0|[1-9][0-9]{0,2})$",
+        description='the name of an adapter in quotes, such as "hci0"',
     )
 
 

@@ -21,7 +21,7 @@ from gateway.scan.closer import ScanError, find, look_closer
 from gateway.scan.findings import block
 from tests.test_scan import ADA, report, sensor
 
-WARNING = "It may have one link only, and SIM-0001 would get nothing from it for half a minute."
+WARNING = "It may have one link only, and for half a minute SIM-0001 could not have it."
 
 LINK_NEEDED = RequestError(ErrorCode.LINK_NEEDED, WARNING)
 
@@ -226,7 +226,7 @@ async def test_without_a_terminal_it_looks_and_prints_and_asks_nothing() -> None
 async def test_the_only_link_is_not_taken_where_nobody_can_be_asked(*, is_terminal: bool) -> None:
     """Neither with the output nor with the input in a pipe."""
     air, (screen, _) = Air(sensor(), refusal=LINK_NEEDED), console(is_terminal=is_terminal)
-    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 would get nothing"):
+    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 could not have it"):
         await look_closer(air, "AE60", screen, io.StringIO("y\n") if is_terminal else answers)
     assert air.asked == [("polar-h10-ae60d42f", False)]
 
@@ -292,7 +292,7 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
     assert msgspec.json.decode(out.getvalue(), type=Inspection) == air.found
     assert out.getvalue().count("\n") == 1
     air.refusal = RequestError(ErrorCode.LINK_NEEDED, WARNING)
-    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 would get nothing"):
+    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 could not have it"):
         await look_closer(air, "AE60", screen, answers, is_json=True)
 
 

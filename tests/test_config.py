@@ -201,6 +201,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("[[trackers]]\nserial_number = ' '", 'trackers[1].serial_number: found " ", expected the serial number'),
         (f"[gateway]\nsite = '{'x' * 201}'", f'gateway.site: found "{"x" * 37}…", expected at most 200 characters'),
         ('[bluetooth]\nenabled = "no"', 'bluetooth.enabled: found "no", expected true or false, without quotes'),
+        ("[bluetooth]\nadapter = 'hci01'", 'bluetooth.adapter: found "hci01", expected the name of an adapter'),
         ("[bluetooth]\nadapter = 'usb0'", 'bluetooth.adapter: found "usb0", expected the name of an adapter in quotes'),
         ("[telemetry]\nring_minutes = 121", "telemetry.ring_minutes: found 121, expected whole minutes from 1 to 120"),
     ],

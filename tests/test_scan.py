@@ -1,5 +1,6 @@
 """The sensors in the air as a technician reads them."""
 
+import asyncio
 import io
 import json
 from collections.abc import Callable
@@ -185,6 +186,15 @@ def test_with_nothing_to_do_it_says_so_once() -> None:
     lines = drawn(report(sensor()))
     assert lines[0] == "Bluetooth listens with adapter hci0. 1 sensor, nothing to do."
     assert lines[3] == "Nothing to do:"
+
+
+def test_what_only_takes_time_needs_nobody() -> None:
+    waiting = ("In the air; its tracker may be about to take it", "wait half a minute")
+    lines = drawn(report(sensor("A", waiting, holder="unknown"), sensor("B")))
+    assert lines[0] == "Bluetooth listens with adapter hci0. 2 sensors, nothing to do."
+    assert lines[3] == "Not known yet, wait half a minute:"
+    assert "in the air" in lines[4]
+    assert lines[5] == "Nothing to do:"
 
 
 def test_the_trouble_of_the_radio_stands_on_top_with_its_action_and_only_there() -> None:
@@ -411,6 +421,20 @@ async def test_it_asks_every_second_and_goes_on_when_an_answer_fails() -> None:
         await scan(source, console)
     assert "Nothing answers. What follows is" in out.getvalue()
     assert "Back again" in out.getvalue()
+
+
+@pytest.mark.looptime
+async def test_what_a_gateway_said_long_ago_is_no_heart_rate_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("gateway.scan.screen._now_s", loop.time)
+    for silent_s, is_shown in ((8, True), (12, False)):
+        out = io.StringIO()
+        source = Told(report(sensor()), *[StreamError("Gone")] * silent_s, RuntimeError("enough"))
+        with pytest.raises(RuntimeError, match="enough"):
+            await scan(source, Console(file=out, width=80, height=24, force_terminal=True))
+        last = out.getvalue().rpartition("Gone.")[2]
+        assert ("71" in last) is is_shown
+        assert ("-61" in last) is is_shown
 
 
 async def test_a_first_question_without_answer_is_an_error() -> None:

@@ -25,7 +25,7 @@ def only_link_warning(links: int | None, tracker: str | None, *, is_shared: bool
     """
     if tracker is None or is_shared or (links is not None and links > 1):
         return None
-    return f"It may have one link only, and {tracker} would get nothing from it for half a minute"
+    return f"It may have one link only, and for half a minute {tracker} could not have it"
 
 
 def half_power_warning(

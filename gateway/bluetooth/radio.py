@@ -80,7 +80,7 @@ class Radio:
         is_on_board: Whether that one is soldered to the computer; None if nobody can tell.
         listening_since_s: Monotonic time from which on silence of a sensor proves something; None while it does not.
         present: The adapters that there are, where the wanted one is missing.
-        detail: What the Bluetooth service said, where the state says too little.
+        detail: What the Bluetooth service said, or which setting leads to no bus, where the state says too little.
     """
 
     state: RadioState
@@ -108,6 +108,8 @@ class Radio:
                 return f"Bluetooth adapter {self.adapter} {_TEXTS[self.state]}"
             case RadioState.NO_CENTRAL | RadioState.BLOCKED | RadioState.POWERED_OFF:
                 return f"The Bluetooth adapter {_TEXTS[self.state]}"
+            case RadioState.NO_BUS if self.detail:
+                return f"No D-Bus answers where {self.detail} says that it is"
             case RadioState.FAILED if self.detail:
                 return f"{_TEXTS[self.state]}: {self.detail}"
             case _:
@@ -118,6 +120,8 @@ class Radio:
         """One clause: what a technician would do next; empty if nothing."""
         if self.state is RadioState.NO_ADAPTER and self.adapter:
             return "plug it in, or name another one as adapter in [bluetooth]"
+        if self.state is RadioState.NO_BUS and self.detail:
+            return f"unset {self.detail}, or start what it names"
         return _ACTIONS[self.state]
 
     @property

@@ -164,7 +164,8 @@ class Sensors:
             raise InspectionRefused("inspection_running", f"{which} is being looked at; try again in half a minute.")
         is_taken = entry.presence is Presence.QUIET and entry.verdict.holder is Holder.TRACKER
         if entry.sensor is None or is_taken or entry.presence not in {Presence.SEEN, Presence.QUIET}:
-            advice = f"; {entry.verdict.action}" if entry.verdict.action else ""
+            action = entry.verdict.action or "to look closer, switch its tracker off first"
+            advice = f"; {action}" if entry.tracker is not None or entry.verdict.action else ""
             raise InspectionRefused("sensor_not_in_the_air", f"{entry.verdict.text}{advice}.")
         warning = only_link_warning(
             entry.sensor.model.links if entry.sensor.model else None,

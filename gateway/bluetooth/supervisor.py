@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,8 @@ STEADY_S = 10.0
 
 SILENT_S = 90.0
 """Where sensors are used there are phones and watches too, and not one of them is quiet for so long."""
+
+_BUS_SETTING = "DBUS_SYSTEM_BUS_ADDRESS"
 
 _LOG = logging.getLogger(__name__)
 
@@ -237,7 +240,10 @@ class _Scan:
 
 def _failed(radio: Radio, error: RadioError) -> Radio:
     """What is said when something could not be done; most states say enough by themselves."""
-    return replace(radio, state=error.state, detail=error.detail if error.state is RadioState.FAILED else "")
+    detail = error.detail if error.state is RadioState.FAILED else ""
+    if error.state is RadioState.NO_BUS and _BUS_SETTING in os.environ:
+        detail = _BUS_SETTING  # somebody has been trying something; a reboot would not help
+    return replace(radio, state=error.state, detail=detail)
 
 
 def _named(adapters: Sequence[Adapter], name: str | None) -> Adapter | None:

@@ -10,12 +10,16 @@ from rich.console import Console
 from rich.live import Live
 
 from gateway import log
+from gateway.bluetooth.report import SensorsReport
 from gateway.live.client import StreamError
 from gateway.scan.sources import Source
 from gateway.scan.table import table
 from gateway.scan.words import width_of
 
 ASKED_EVERY_S = 1.0
+
+OLD_S = 10.0
+"""A heart rate or a signal of so long ago is nobody's any more."""
 
 
 async def scan(source: Source, console: Console) -> None:
@@ -36,7 +40,10 @@ async def scan(source: Source, console: Console) -> None:
                     report, trouble = await source.report(), ""
                     told_s = _now_s()
                 except StreamError as error:
-                    trouble = f"{error}. What follows is {_now_s() - told_s:.0f} s old."
+                    old_s = _now_s() - told_s
+                    trouble = f"{error}. What follows is {old_s:.0f} s old."
+                    if old_s >= OLD_S:
+                        report = _without_values(report)
         finally:
             screen.stop()
             log.restream()
@@ -53,6 +60,14 @@ async def scan_json(source: Source, out: TextIO = sys.stdout) -> None:
     """Print what is in the air as one JSON document; raises `StreamError`."""
     out.write(msgspec.json.encode(await source.report()).decode() + "\n")
     out.flush()
+
+
+def _without_values(report: SensorsReport) -> SensorsReport:
+    """What may still hold when nobody has told anything for a while."""
+    sensors = tuple(
+        msgspec.structs.replace(sensor, rssi_dbm=None, bars=0, heart_rate_bpm=None) for sensor in report.sensors
+    )
+    return msgspec.structs.replace(report, sensors=sensors)
 
 
 def _now_s() -> float:

@@ -46,10 +46,12 @@ _LISTENING = "listening"
 _IS_HEARD = {"seen", "quiet"}
 _HELD = "tracker"
 
-_WARNED, _WELL, _UNTOLD, _OTHERS = "With a warning:", "Nothing to do:", "Not known now:", "Perhaps not sensors:"
-"""Headings of groups that need nobody at once, in this order; only one of the second and third can be there."""
+_WARNED, _AWAITED, _OTHERS = "With a warning:", "Not known yet, wait half a minute:", "Perhaps not sensors:"
+_WELL, _UNTOLD = "Nothing to do:", "Not known now:"
+_LAST = (_WARNED, _AWAITED, _WELL, _UNTOLD, _OTHERS)
+"""Headings of groups that need nobody at once, in this order; only one of the third and fourth can be there."""
 
-_CALM = {_WELL: "green", _UNTOLD: "dim", _OTHERS: "dim"}
+_CALM = {_AWAITED: "dim", _WELL: "green", _UNTOLD: "dim", _OTHERS: "dim"}
 """Groups that need nobody, and how their headings look."""
 
 _KEPT_ENDING = 9
@@ -107,6 +109,8 @@ def _heading(report: SensorsReport, sensor: SensorReport) -> str:
     """Under which words a sensor stands: what is to be done with it, where something is."""
     if is_doubtful(sensor):
         return _OTHERS
+    if sensor.action.startswith("wait "):
+        return _AWAITED
     if sensor.action and sensor.action != report.radio.action:
         return _sentences(sensor.text, sensor.action)
     if sensor.warnings:
@@ -138,9 +142,8 @@ def _above(report: SensorsReport, groups: _Groups, trouble: str, width: int, hei
 def _parts(report: SensorsReport, groups: _Groups, widths: Mapping[str, int], width: int) -> Iterator[_Part]:
     """The lines of each sensor in the order in which they are to be seen."""
     names = Counter(name_of(sensor) for sensor in report.sensors)
-    last = [_WARNED, _WELL, _UNTOLD, _OTHERS]
     # What is to be done stands in the order of the report, which is that of a sort that leaves equals as they are.
-    for heading in sorted(groups, key=lambda heading: last.index(heading) if heading in last else -1):
+    for heading in sorted(groups, key=lambda heading: _LAST.index(heading) if heading in _LAST else -1):
         for place, sensor in enumerate(groups[heading]):
             is_away = sensor.presence != "seen" or sensor.kind == UNKNOWN_KIND
             style = "bold" if heading not in _CALM else "dim" if is_away else ""
@@ -192,10 +195,19 @@ def _cells(report: SensorsReport, sensor: SensorReport, name: str, name_width: i
         "Batt": NOT_KNOWN if sensor.battery_percent is None else f"{sensor.battery_percent}%",
         "bpm": NOT_KNOWN if sensor.heart_rate_bpm is None else str(sensor.heart_rate_bpm),
         "Athlete": athlete_of(sensor),
-        "State": plain(_STATES.get(sensor.holder, sensor.holder)) if sensor.kind != UNKNOWN_KIND else "",
+        "State": _state(sensor),
         # A tracker's link is why it is not heard, as it is to be.
         "Seen": NOT_KNOWN if sensor.holder == _HELD and not is_heard else seen,
     }
+
+
+def _state(sensor: SensorReport) -> str:
+    """Who has it, in a word; if nobody knows, that it is in the air says something too."""
+    if sensor.kind == UNKNOWN_KIND:
+        return ""
+    if sensor.holder == "unknown" and sensor.presence == "seen":
+        return "in the air"
+    return plain(_STATES.get(sensor.holder, sensor.holder))
 
 
 def _counts(groups: _Groups) -> tuple[int, int, int]:

@@ -67,6 +67,12 @@ def test_a_failure_says_what_the_service_said() -> None:
     assert text == "The Bluetooth service does not do what it is asked: org.bluez.Error.Failed"
 
 
+def test_a_bus_that_a_setting_leads_to_is_not_the_systems() -> None:
+    radio = Radio(RadioState.NO_BUS, detail="DBUS_SYSTEM_BUS_ADDRESS")
+    assert radio.text == "No D-Bus answers where DBUS_SYSTEM_BUS_ADDRESS says that it is"
+    assert radio.action == "unset DBUS_SYSTEM_BUS_ADDRESS, or start what it names"
+
+
 def test_the_configured_adapter_is_taken_whatever_it_is() -> None:
     good, wanted = Adapter("hci0", is_powered=True), Adapter("hci1", is_powered=False, is_on_board=True)
     assert chosen(good, wanted, wanted="hci1") == "hci1"

@@ -505,12 +505,18 @@ async def test_a_sensor_nobody_has_heard_of_is_refused() -> None:
         assert (await world.refusal("no-such-sensor"))[0] == "unknown_sensor"
 
 
+SWITCH_OFF = "to look closer, switch its tracker off first"
+
+
 async def test_what_is_not_in_the_air_is_refused_with_what_to_do() -> None:
     async with played() as world:
         world.fleet.all, world.fleet.delivering = [OURS], {"SIM-0001": True}
         await asyncio.sleep(20.0)
         code, text = await world.refusal(take_link=True)
-        assert (code, text) == ("sensor_not_in_the_air", "In use by SIM-0001, which gets its heart rate.")
+        assert (code, text) == (
+            "sensor_not_in_the_air",
+            f"In use by SIM-0001, which gets its heart rate; {SWITCH_OFF}.",
+        )
         world.fleet.delivering["SIM-0001"] = False
         await asyncio.sleep(20.0)
         assert "wet a strap's electrodes" in (await world.refusal(take_link=True))[1]
@@ -531,7 +537,7 @@ async def test_a_link_that_a_tracker_may_need_is_taken_knowingly_only() -> None:
         await world.advertise(3)
         code, text = await world.refusal()
         assert code == "link_needed"
-        assert "SIM-0001 would get nothing from it" in text
+        assert "SIM-0001 could not have it" in text
         assert (await inspected(world, take_link=True)).battery_percent == 80
 
 

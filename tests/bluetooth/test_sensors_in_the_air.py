@@ -286,7 +286,7 @@ async def test_looking_closer_reads_a_strap_over_a_link_and_lets_it_go(bluez: Fa
     async with playing(bluez) as field:
         strap = field.sensor()
         await asyncio.sleep(5)
-        with pytest.raises(InspectionRefused, match=f"{TRACKER} would get nothing"):
+        with pytest.raises(InspectionRefused, match=f"{TRACKER} could not have it"):
             await field.sensors.inspect(field.about(strap).id, is_link_taken_knowingly=False)
         inspection = await field.sensors.inspect(field.about(strap).id, is_link_taken_knowingly=True)
         assert (inspection.battery_percent, inspection.manufacturer) == (85, "Polar Electro Oy")

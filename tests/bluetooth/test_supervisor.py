@@ -502,6 +502,7 @@ async def test_without_a_bus_it_runs_on(monkeypatch: pytest.MonkeyPatch, address
     async with listening() as radio:
         await asyncio.sleep(300)
         assert radio.states == [S.NO_BUS]
+        assert "unset DBUS_SYSTEM_BUS_ADDRESS" in radio.radio.action
 
 
 async def test_a_bus_that_turns_us_away_is_a_matter_of_permission(
