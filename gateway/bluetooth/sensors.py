@@ -111,7 +111,7 @@ class Sensors:
         entries = {entry.id: entry for entry in self._census.entries(self._receiver.radio, now_s)}
         entry = entries.get(sensor_id)
         if entry is None:
-            raise InspectionRefused("unknown_sensor", "There is no such sensor in the air; see the list of sensors.")
+            raise InspectionRefused("unknown_sensor", "No sensor has this id; see the list of sensors.")
         sensor = self._admitted(entry, is_link_taken_knowingly=is_link_taken_knowingly)
         with self._looking_at(sensor) as look:
             try:

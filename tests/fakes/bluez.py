@@ -51,8 +51,10 @@ async def show(script: Script, say: Callable[[str], None], stop: asyncio.Event) 
 
 
 async def main() -> None:
+    if sys.argv[1:] and sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     script = load(Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT)
     await show(script, lambda line: print(line, flush=True), stop)
