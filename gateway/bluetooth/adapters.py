@@ -18,6 +18,7 @@ from gateway.bluetooth.radio import Adapter, RadioError, RadioState, state_of_er
 from gateway.bluetooth.strays import stray_links
 
 CALL_TIMEOUT_S = 5.0
+"""BlueZ answers at once; what takes longer hangs."""
 
 _LOG = logging.getLogger(__name__)
 

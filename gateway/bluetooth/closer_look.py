@@ -27,10 +27,14 @@ from insiders_codecs.heart_rate import (
 )
 
 STREAM_S = 10.0
+"""Ten measurements: enough for a median, and no longer than a person likes to wait."""
+
 SILENCE_S = 4.0
 """A sensor notifies once a second. A link whose Bluetooth service was killed says nothing, not even that it is gone."""
 
 READ_TIMEOUT_S = 4.0
+"""A sensor answers within a second, also over a slow link; one that does not would hold up the others."""
+
 READS_TIMEOUT_S = 15.0
 """For all reads together: a sensor's only link is not to be held longer than a person waits."""
 

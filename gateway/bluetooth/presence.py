@@ -37,6 +37,10 @@ def presence(
     return Presence.QUIET if heard_since_s == last_seen_s else Presence.UNKNOWN
 
 
+# Until its own is known, that of most straps.
 _USUAL_INTERVAL_S = 1.0
+
+# In intervals, because single advertisements are missed all the time. What was learned may be wrong, so there are
+# bounds: the upper ones leave two and four advertisements to the slowest sensor there may be, with one in 10.24 s.
 _QUIET_INTERVALS, _QUIET_AT_LEAST_S, _QUIET_AT_MOST_S = 4, 3.0, 25.0
 _GONE_INTERVALS, _GONE_AT_LEAST_S, _GONE_AT_MOST_S = 10, 10.0, 45.0

@@ -29,6 +29,8 @@ from gateway.bluetooth.radio import RadioError, RadioState, state_of_error
 from insiders_codecs.address import address_kind, normal_form
 
 CALL_TIMEOUT_S = 5.0
+"""BlueZ answers at once, and a sensor within a second; what takes longer hangs."""
+
 GRACE_S = 2.0
 """How long bleak may clean up after it was interrupted, until that is interrupted too."""
 

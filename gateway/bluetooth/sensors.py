@@ -22,9 +22,11 @@ from gateway.bluetooth.sightings import Sensor, Sightings
 from gateway.bluetooth.trouble import Problems, Trouble
 
 CONNECT_TIMEOUT_S = 15.0
+"""Connecting has to wait for an advertisement, and the slowest sensors send one in 10 s."""
 
 _TURN_S = 1.0
 _DRIFT_MS = 500
+"""By less the wall clock is only being steered, and times that were told would wobble with it."""
 
 _LOG = logging.getLogger(__name__)
 

@@ -38,7 +38,10 @@ _MOST_UNKNOWN = 500
 """From here on, only devices of a known kind are taken in."""
 
 _MOST_OTHERS = 5000
+"""More than a full stand; beyond that the number says nothing."""
+
 _FORMER_ADDRESSES = 8
+"""A tracker may still know a sensor by one of these; with each new battery there may be another one."""
 
 
 class Sensor:

@@ -16,6 +16,8 @@ from gateway.bluetooth.radio import Adapter, Backoff, Radio, RadioError, RadioSt
 from gateway.bluetooth.scanner import Scanner
 
 LOOK_S = 2.0
+"""Signals tell of most changes at once; this is for what they leave out."""
+
 LEAST_WAIT_S = 0.01
 CONFIRM_S = 2.0
 """How long a scan that was accepted may take to show."""

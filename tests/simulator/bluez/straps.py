@@ -35,7 +35,7 @@ def strap(number: int = 1) -> Peripheral:
     )
 
 
-class Ears:
+class Listener:
     """A scanner, and everything it was told."""
 
     def __init__(self, adapter: str | None = None) -> None:

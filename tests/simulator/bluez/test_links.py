@@ -15,7 +15,7 @@ from tests.simulator.bluez.straps import (
     BATTERY_LEVEL,
     HEART_RATE_CONTROL,
     HEART_RATE_MEASUREMENT,
-    Ears,
+    Listener,
     strap,
 )
 
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.looptime
 
 async def found(bluez: FakeBluez, peripheral: Peripheral) -> BLEDevice:
     """The device as a short scan finds it."""
-    async with Ears() as ears:
+    async with Listener() as listener:
         bluez.hear(peripheral, -60)
         await asyncio.sleep(0.1)
-    return ears.last[0]
+    return listener.last[0]
 
 
 async def test_a_read_finds_the_value_of_now(bluez: FakeBluez) -> None:
@@ -89,37 +89,37 @@ async def test_a_read_comes_as_a_notification_too(bluez: FakeBluez) -> None:
 
 async def test_a_connected_device_is_not_heard_and_the_others_are(bluez: FakeBluez) -> None:
     ours, other = strap(1), strap(2)
-    async with Ears() as ears:
+    async with Listener() as listener:
         bluez.hear(ours, -60)
         await asyncio.sleep(0.1)
-        async with BleakClient(ears.last[0]):
+        async with BleakClient(listener.last[0]):
             assert bluez.connected(ours)
-            ears.heard.clear()
+            listener.heard.clear()
             for _ in range(10):
                 bluez.hear(ours, -50)
                 bluez.hear(other, -55)
                 await asyncio.sleep(0.2)
-            assert ears.rssi == [-55] * 10
+            assert listener.rssi == [-55] * 10
         assert not bluez.connected(ours)
         bluez.hear(ours, -50)
         await asyncio.sleep(0.1)
-    assert ears.rssi[-1] == -50
+    assert listener.rssi[-1] == -50
 
 
 async def test_a_link_calls_back_with_the_strength_of_the_last_advertisement(bluez: FakeBluez) -> None:
     """Three to five callbacks that are no advertisements."""
     sensor = strap()
-    async with Ears() as ears:
+    async with Listener() as listener:
         bluez.hear(sensor, -60)
         await asyncio.sleep(0.1)
-        device = ears.last[0]
+        device = listener.last[0]
         for _ in range(2):
-            ears.heard.clear()
+            listener.heard.clear()
             async with BleakClient(device):
                 await asyncio.sleep(5)
             await asyncio.sleep(0.1)
-            assert 3 <= len(ears.heard) <= 5
-            assert set(ears.rssi) == {-60}
+            assert 3 <= len(listener.heard) <= 5
+            assert set(listener.rssi) == {-60}
 
 
 async def test_who_listens_on_the_other_side_learns_of_the_link(bluez: FakeBluez) -> None:
