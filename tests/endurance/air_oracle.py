@@ -282,7 +282,7 @@ def holdings(air: Air) -> dict[str, int]:
         "bleak: watchers": len(bleak._device_watchers),
         "bleak: seen devices": 0 if scan is None else len(scan.discovered_devices),
         "book": len(air.sightings._sensors) + len(air.sightings._at) + len(air.sightings._others),
-        "census": len(census._looks) + len(census._both_since_s),
+        "census": len(census._looks) + len(census._bonds),
         "echoes": len(scanner._echoes._counts_from_s),
         "board": len(air.board._items),
         "problems": len(air.problems),
