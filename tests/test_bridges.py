@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType
 
 from gateway.bluetooth.identity import SensorKind
+from gateway.bluetooth.sensors import Refusal
 from gateway.bridges import SensorUsers
 from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
+from gateway.live.requests import ErrorCode
 from gateway.pairing.readings import Readings
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.address import normal_form
@@ -96,3 +98,8 @@ async def test_each_kind_of_sensor_is_seen_in_its_own_values() -> None:
     assert told.delivers("SIM-0001", SensorKind.POWER) is True
     assert told.delivers("SIM-0001", SensorKind.HEART_RATE) is False
     assert told.delivers("SIM-0009", SensorKind.POWER) is None
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_every_refusal_of_a_closer_look_has_a_code_that_clients_know(refusal: Refusal) -> None:
+    assert ErrorCode(refusal)

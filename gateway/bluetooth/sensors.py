@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 
 from gateway.bluetooth.cautions import only_link_warning
 from gateway.bluetooth.census import Census, Entry, Look
@@ -31,14 +32,25 @@ _DRIFT_MS = 500
 _LOG = logging.getLogger(__name__)
 
 
+class Refusal(StrEnum):
+    """Why a closer look cannot be taken, or has failed."""
+
+    UNKNOWN_SENSOR = "unknown_sensor"
+    LINK_NEEDED = "link_needed"
+    SENSOR_NOT_IN_THE_AIR = "sensor_not_in_the_air"
+    INSPECTION_RUNNING = "inspection_running"
+    RADIO_NOT_LISTENING = "radio_not_listening"
+    INSPECTION_FAILED = "inspection_failed"
+
+
 class InspectionRefused(Exception):  # noqa: N818 - a refusal is mostly no error
     """A closer look that cannot be taken, or that failed; its text says what to do.
 
     Attributes:
-        code: Stable, for programs.
+        code: Why.
     """
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: Refusal, text: str) -> None:
         super().__init__(text)
         self.code = code
 
@@ -113,7 +125,7 @@ class Sensors:
         entries = {entry.id: entry for entry in self._census.entries(self._receiver.radio, now_s)}
         entry = entries.get(sensor_id)
         if entry is None:
-            raise InspectionRefused("unknown_sensor", "No sensor has this id; see the list of sensors.")
+            raise InspectionRefused(Refusal.UNKNOWN_SENSOR, "No sensor has this id; see the list of sensors.")
         sensor = self._admitted(entry, is_link_taken_knowingly=is_link_taken_knowingly)
         with self._looking_at(sensor) as look:
             try:
@@ -123,14 +135,14 @@ class Sensors:
                     finally:
                         look.until_s = self._now()
             except RadioError:
-                raise InspectionRefused("radio_not_listening", _sentence(self._receiver.radio)) from None
+                raise InspectionRefused(Refusal.RADIO_NOT_LISTENING, _sentence(self._receiver.radio)) from None
             except LinkError as error:
                 raise InspectionRefused(
-                    "inspection_failed", f"The connection failed ({error}); move closer to it and try again."
+                    Refusal.INSPECTION_FAILED, f"The connection failed ({error}); move closer to it and try again."
                 ) from None
         if inspection.is_empty:
             raise InspectionRefused(
-                "inspection_failed", "The link broke before it said anything; move closer to it and try again."
+                Refusal.INSPECTION_FAILED, "The link broke before it said anything; move closer to it and try again."
             )
         look.inspection, look.inspected_s = inspection, self._now()
         return inspection
@@ -160,22 +172,24 @@ class Sensors:
         """The sensor of an entry, if it may be looked at."""
         radio = self._receiver.radio
         if not radio.is_listening:
-            raise InspectionRefused("radio_not_listening", _sentence(radio))
+            raise InspectionRefused(Refusal.RADIO_NOT_LISTENING, _sentence(radio))
         if self._looked_at is not None:
             which = "This sensor" if self._looked_at is entry.sensor else "Another sensor"
-            raise InspectionRefused("inspection_running", f"{which} is being looked at; try again in half a minute.")
+            raise InspectionRefused(
+                Refusal.INSPECTION_RUNNING, f"{which} is being looked at; try again in half a minute."
+            )
         is_taken = entry.presence is Presence.QUIET and entry.verdict.holder is Holder.TRACKER
         if entry.sensor is None or is_taken or entry.presence not in {Presence.SEEN, Presence.QUIET}:
             action = entry.verdict.action or "to look closer, switch its tracker off first"
             advice = f"; {action}" if entry.tracker is not None or entry.verdict.action else ""
-            raise InspectionRefused("sensor_not_in_the_air", f"{entry.verdict.text}{advice}.")
+            raise InspectionRefused(Refusal.SENSOR_NOT_IN_THE_AIR, f"{entry.verdict.text}{advice}.")
         warning = only_link_warning(
             entry.sensor.model.links if entry.sensor.model else None,
             entry.tracker,
             is_shared=entry.verdict.holder is Holder.SHARED,
         )
         if warning is not None and not is_link_taken_knowingly:
-            raise InspectionRefused("link_needed", f"{warning}.")
+            raise InspectionRefused(Refusal.LINK_NEEDED, f"{warning}.")
         return entry.sensor
 
     @contextmanager
