@@ -225,7 +225,11 @@ class FakeBluez:
         if self._bus is None or not self._bus.connected:
             _close(message.unix_fds)
             return
-        sent = self._bus.send(message)
+        try:
+            sent = self._bus.send(message)
+        except OSError:  # a connection that has just broken is noticed where it is next used
+            _close(message.unix_fds)
+            return
         if not sent.done() or message.unix_fds:
             sent.add_done_callback(functools.partial(_sent, message.unix_fds))
 
@@ -256,7 +260,7 @@ async def _leave(bus: MessageBus) -> None:
 
 
 def _sent(unix_fds: Sequence[int], sent: asyncio.Future[None]) -> None:
-    """The other side has its own copies now. A connection that broke meanwhile is noticed where it is next used."""
+    """The other side has its own copies now, and a broken connection is noticed where it is next used."""
     _close(unix_fds)
     if not sent.cancelled():
         sent.exception()
