@@ -251,7 +251,7 @@ async def _sensor_source(typed: str | None, *, is_live: bool) -> AsyncIterator[S
         duration = "" if is_live else ", up to ten seconds"
         told = f"No gateway answers at {DEFAULT_URL}: listening with this machine's own radio{duration}."
         print(told, file=sys.stderr)
-        async with own_radio() as source:
+        async with own_radio(_configured_adapter()) as source:
             yield source
     else:
         yield GatewaySource(url)
@@ -302,9 +302,19 @@ async def _until_stopped(work: Coroutine[object, object, None], if_stopped: int 
 
 def _config(options: argparse.Namespace) -> Path:
     path: Path | None = options.config
-    if path is None:
-        path = Path("config.toml") if Path("config.toml").exists() else SYSTEM_CONFIG
-    return path
+    return _usual_config() if path is None else path
+
+
+def _usual_config() -> Path:
+    return Path("config.toml") if Path("config.toml").exists() else SYSTEM_CONFIG
+
+
+def _configured_adapter() -> str | None:
+    """The adapter that the gateway of this machine would listen with, if it is configured and has one of its own."""
+    try:
+        return load(_usual_config()).bluetooth.adapter
+    except ConfigError:
+        return None
 
 
 def _cause(error: OSError) -> str:

@@ -248,3 +248,15 @@ def test_a_check_prints_every_mistake_where_its_output_is_read(
         "live.hots",
     }
     assert told.err == ""
+
+
+def test_a_scan_without_a_gateway_listens_with_the_adapter_that_is_configured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "SYSTEM_CONFIG", tmp_path / "missing.toml")
+    assert cli._configured_adapter() is None
+    (tmp_path / "config.toml").write_text("[bluetooth]\nadapter = 3")
+    assert cli._configured_adapter() is None, "a scan is not the place to complain of it"
+    (tmp_path / "config.toml").write_text('[cloud]\nusername = "a"\nclient_id = "b"\n[bluetooth]\nadapter = "hci1"')
+    assert cli._configured_adapter() == "hci1"

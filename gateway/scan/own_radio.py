@@ -46,10 +46,14 @@ class OwnRadio:
 
 
 @asynccontextmanager
-async def own_radio() -> AsyncIterator[Source]:
-    """Listen for as long as the context is open."""
+async def own_radio(adapter: str | None) -> AsyncIterator[Source]:
+    """Listen for as long as the context is open.
+
+    Args:
+        adapter: With this one, "hci0"; None for the best one.
+    """
     sightings = Sightings()
-    receiver = local_receiver(sightings.heard, None, is_enabled=True)
+    receiver = local_receiver(sightings.heard, adapter, is_enabled=True)
     sensors = Sensors(receiver, sightings, _NoTrackers(), _Untold(), Board(), lambda: time.time_ns() // 1_000_000)
     async with asyncio.TaskGroup() as tasks:
         listening = [tasks.create_task(receiver.run()), tasks.create_task(sensors.run(lambda: None))]
