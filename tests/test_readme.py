@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
+from gateway.simulator.team_sensors import SPARES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -43,6 +44,11 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert ended.value.code == 0
     assert "usage: insiders-gateway" in capsys.readouterr().out
     assert f"insiders-gateway {command}" in README or f"./{command}" in README
+
+
+def test_the_sensor_to_be_looked_at_is_one_of_the_demo() -> None:
+    (wanted,) = re.findall(r"scan --closer (\w+)", README)
+    assert [unit.name for unit in SPARES if wanted in unit.name] != []
 
 
 def test_the_ten_line_client_prints_samples_of_the_demo() -> None:

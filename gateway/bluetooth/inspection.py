@@ -1,5 +1,9 @@
-"""What a closer look at a sensor finds: what it says of itself, and some seconds of what it measures."""
+"""What a closer look at a sensor finds: what it says of itself, and some seconds of what it measures.
 
+Closed sets are plain strings in it, so that an older reader survives what a newer gateway says.
+"""
+
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -27,7 +31,7 @@ class HeartRateStream(msgspec.Struct, frozen=True):
     """Some seconds of heart rate.
 
     Attributes:
-        ending: How it ended.
+        ending: How it ended, an `Ending`.
         measurements: How many came.
         garbled: How many more could not be read.
         median_bpm: Of those that have a heart rate; None if none has.
@@ -37,7 +41,7 @@ class HeartRateStream(msgspec.Struct, frozen=True):
         rr_intervals: How many came.
     """
 
-    ending: Ending
+    ending: str
     measurements: int
     garbled: int
     median_bpm: int | None
@@ -51,14 +55,14 @@ class PowerStream(msgspec.Struct, frozen=True):
     """Some seconds of power.
 
     Attributes:
-        ending: How it ended.
+        ending: How it ended, an `Ending`.
         measurements: How many came.
         garbled: How many more could not be read.
         mean_w: Of all; None if none came.
         cadence_rpm: At the end; None if the sensor does not tell or has not been seen to turn.
     """
 
-    ending: Ending
+    ending: str
     measurements: int
     garbled: int
     mean_w: int | None
@@ -69,7 +73,7 @@ class Inspection(msgspec.Struct, frozen=True, tag_field="op", tag="inspection"):
     """What one look has found; a value is None if it is not known, and `unread` says why.
 
     Attributes:
-        unread: Name of each value that is not known -> why.
+        unread: Name of each value that is not known -> why, an `Unread`.
         warnings: What a person should know before using the sensor, one clause each.
     """
 
@@ -85,7 +89,7 @@ class Inspection(msgspec.Struct, frozen=True, tag_field="op", tag="inspection"):
     power_features: tuple[str, ...] | None
     heart_rate: HeartRateStream | None
     power: PowerStream | None
-    unread: dict[str, Unread]
+    unread: Mapping[str, str]
     warnings: tuple[str, ...]
 
     @property

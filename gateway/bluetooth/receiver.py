@@ -55,7 +55,7 @@ def local_receiver(
         return NoReceiver(RadioState.DISABLED)
     if sys.platform != "linux":
         return NoReceiver(RadioState.UNSUPPORTED)
-    # Ten megabytes that nobody pays for who does not listen, and D-Bus, which other systems do not have.
+    # Some megabytes that nobody pays for who does not listen, and D-Bus, which other systems do not have.
     from gateway.bluetooth.supervisor import Supervisor
 
     return Supervisor(on_advertisement, adapter)

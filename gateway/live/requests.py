@@ -125,7 +125,8 @@ def parse_inspect(body: bytes) -> Inspect:
     try:
         message = msgspec.json.decode(body or b"{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
-        raise RequestError(ErrorCode.BAD_MESSAGE, "The body is no JSON object.") from None
+        text = 'Send a JSON object such as {"take_link": true}, or nothing.'
+        raise RequestError(ErrorCode.BAD_MESSAGE, text) from None
     return _convert(message, Inspect)
 
 

@@ -127,7 +127,8 @@ class LiveServer:
         except web.HTTPNotFound as error:
             if error.content_type == "application/json":
                 raise
-            return web.Response(status=error.status, **self._refusal("unknown_path", "There is nothing here."))
+            text = "There is nothing here; /api/v1/hello says who this is."
+            return web.Response(status=error.status, **self._refusal("unknown_path", text))
 
     async def _hello(self, request: web.Request) -> web.Response:
         self._check_origin(request)

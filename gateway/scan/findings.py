@@ -1,5 +1,7 @@
 """What a closer look has found, as lines for people."""
 
+from collections.abc import Mapping
+
 import msgspec
 from rich.text import Text
 
@@ -27,7 +29,7 @@ _WHY_NOT = {
     "garbled": "not readable",
     "no_answer": "no answer",
 }
-_ENDINGS = {
+_ENDINGS: Mapping[str, str] = {
     Ending.COMPLETE: "",
     Ending.SILENT: "then silence",
     Ending.LOST: "then the link was lost",
@@ -96,6 +98,7 @@ def _power(stream: PowerStream) -> str:
     return _stream(parts, stream.garbled, stream.ending)
 
 
-def _stream(parts: list[str], garbled: int, ending: Ending) -> str:
+def _stream(parts: list[str], garbled: int, ending: str) -> str:
     bad = [f"{garbled} not readable"] if garbled else []
-    return ", ".join([*parts, *bad, *([_ENDINGS[ending]] if _ENDINGS[ending] else [])])
+    end = _ENDINGS.get(ending, ending)
+    return ", ".join([*parts, *bad, *([end] if end else [])])

@@ -58,10 +58,16 @@ class Ground:
         }
         return [by_number[number] for number in sorted(by_number)]
 
-    def states(self) -> dict[str, str]:
-        """What laptops are told now, by key."""
-        told = self.world.gateway.feed._audience.since(0)  # type: ignore[attr-defined]
-        return {message["key"]: message["value"] for message in told if message["op"] == "state"}
+    async def states(self) -> dict[str, str]:
+        """What a laptop is told that connects now, by key: all of it before the first time."""
+        told = {}
+        async with aclosing(LiveClient(self.world.url).messages()) as messages:
+            async for message in messages:
+                if message["op"] == "time":
+                    break
+                if message["op"] == "state":
+                    told[message["key"]] = message["value"]
+        return told
 
 
 @asynccontextmanager
@@ -80,7 +86,7 @@ async def test_every_athletes_strap_is_known_and_who_has_it(bluez: FakeBluez) ->
         expected[TWO_LINKS] = "shared"
         expected[SNATCHED], expected[FORGOTTEN] = "elsewhere", "not_worn"
         assert await g.holders() == expected
-        states = g.states()
+        states = await g.states()
         assert states["bluetooth"] == "listening"
         assert sum(key.startswith("sensor/") for key in states) >= TRACKERS
 
@@ -119,7 +125,7 @@ async def test_whatever_happens_to_the_radio_the_athletes_data_go_on(bluez: Fake
         assert report["radio"]["action"]
         assert {sensor["presence"] for sensor in report["sensors"]} == {"unknown"}
         assert {sensor["holder"] for sensor in report["sensors"]} == {"unknown"}
-        told = g.states()
+        told = await g.states()
         assert {told[key] for key in told if key.startswith("sensor/")} == {"unknown"}
         assert [problem.code for problem in g.world.gateway.problems] == [f"bluetooth_{report['radio']['state']}"]
         await asyncio.sleep(20)

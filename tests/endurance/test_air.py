@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from gateway.simulator.bluez.bus import is_available
 from tests.bluetooth.listening import running
 from tests.endurance.air import Weeks, growth, logged
 from tests.endurance.air_oracle import Oracle
@@ -24,7 +23,7 @@ async def _sessions(seed: int) -> tuple[Air, Oracle, Weeks]:
         return world, oracle, course
 
 
-@pytest.mark.skipif(not is_available(), reason="no dbus-daemon")
+@pytest.mark.dbus
 @pytest.mark.parametrize("seed", [15])
 def test_disasters_in_any_order_break_no_promise_and_leave_nothing_behind(seed: int) -> None:
     with logged() as records, asyncio.Runner(loop_factory=VirtualLoop) as runner:

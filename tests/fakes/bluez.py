@@ -15,9 +15,8 @@ from pathlib import Path
 from gateway.simulator.airspace import Airspace
 from gateway.simulator.bluez.bus import BusError, private_bus
 from gateway.simulator.bluez.service import FakeBluez
-from tests.fakes.script import Script, ScriptError, World, load, told
+from tests.fakes.script import WORLDS, Script, ScriptError, World, load, told
 
-WORLDS = Path(__file__).parent / "worlds"
 DEFAULT = WORLDS / "training.toml"
 
 

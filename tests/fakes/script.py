@@ -18,6 +18,8 @@ from gateway.simulator.bystanders import bystanders
 from gateway.simulator.sensor_models import MODELS, Unit
 from gateway.simulator.sensors import Sensor, Vitals
 
+WORLDS = Path(__file__).parent / "worlds"
+
 _PATIENCE_S, _RETRY_S = 60.0, 1.0
 
 
@@ -245,8 +247,10 @@ def load(path: Path) -> Script:
     """
     try:
         script = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Script)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ScriptError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ScriptError(f"{path} cannot be read ({error.strerror}): give the path of a world, or nothing.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ScriptError(f"{path} is no world, compare it with those in {WORLDS}: {error}.") from error
     known = {sensor.key for sensor in script.sensors}
     unknown = {event.sensor for event in script.events if isinstance(event, _ToSensor)} - known
     unknown |= {sensor.model for sensor in script.sensors} - MODELS.keys()

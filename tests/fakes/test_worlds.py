@@ -11,8 +11,8 @@ from bleak import BleakScanner
 
 from gateway.simulator.bluez.bus import Bus
 from tests.bluetooth.conftest import bus
-from tests.fakes.bluez import WORLDS, play
-from tests.fakes.script import AnyEvent, ScriptError, load
+from tests.fakes.bluez import play
+from tests.fakes.script import WORLDS, AnyEvent, ScriptError, load
 
 __all__ = ["bus"]
 

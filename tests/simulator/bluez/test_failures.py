@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,10 @@ pytestmark = pytest.mark.looptime
 IN_PROGRESS_NAME = "org.bluez.Error.InProgress"
 
 
-async def refusal_of(call: object) -> str:
+async def refusal_of(call: Awaitable[object]) -> str:
     """The D-Bus name of the error that a call of bleak raises."""
     with pytest.raises(BleakDBusError) as caught:
-        await call  # type: ignore[misc]
+        await call
     return caught.value.dbus_error
 
 
