@@ -1,0 +1,97 @@
+"""What must be remembered of a tracker so that a restart, or a power cut in the middle of a write, changes nothing."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from gateway.pairing.documents import Document, Sensor, Slot
+
+
+class Intent(Struct, frozen=True):
+    """A write that may have reached the cloud: journaled before it is sent, gone when its outcome is known.
+
+    Attributes:
+        base: The target that it replaces.
+        payload: The target that it makes.
+        changed: The slots in which the two differ.
+        generation: Of what was desired.
+        fingerprint: Of that generation and of what is sent.
+        at_ms: When, epoch ms.
+    """
+
+    base: Document
+    payload: Document
+    changed: tuple[Slot, ...]
+    generation: int
+    fingerprint: str
+    at_ms: int
+
+
+class Suspension(Struct, frozen=True):
+    """Somebody has stopped our writes.
+
+    Attributes:
+        author: Who.
+        reason: Why, in their words.
+        at_ms: When, epoch ms.
+    """
+
+    author: str
+    reason: str
+    at_ms: int
+
+
+class Renaming(Struct, frozen=True):
+    """The cloud took a sensor and keeps its name in its own way; the two count as the same."""
+
+    wanted: Sensor
+    kept: Sensor
+
+
+class Refusal(Struct, frozen=True):
+    """What the cloud does not take, so that it is never sent again.
+
+    Attributes:
+        fingerprint: As in `Intent`.
+        kind: How it was refused.
+        text: In words, one clause without anything the cloud wrote; "" where there is nothing to add.
+    """
+
+    class Kind(StrEnum):
+        """How."""
+
+        REJECTED = "rejected"  # answered with an error about its content
+        NOT_ECHOED = "not_echoed"  # accepted, and not there when it was read back
+
+    fingerprint: str
+    kind: Kind
+    text: str = ""
+
+
+class Memory(Struct, frozen=True):
+    """Of one tracker; what is None was never so.
+
+    Attributes:
+        target: The cloud's target when we last knew it: read, or written and read back.
+        current: The cloud's current document when it was last read.
+        intent: A write whose outcome is not known.
+        ours: The target that we wrote last and found there.
+        ours_ms: When it was found there, epoch ms.
+        drifted_generation: Of what was desired when somebody else changed the target away from it; None if nobody has,
+            or something else is desired since, or it is as desired again.
+        foreign_ms: When somebody else changed the target, epoch ms, newest last, a few of them.
+        refusals: What the cloud does not take.
+        renamings: Names that the cloud keeps in its own way.
+        suspension: Who has stopped our writes.
+    """
+
+    target: Document | None = None
+    current: Document | None = None
+    intent: Intent | None = None
+    ours: Document | None = None
+    ours_ms: int | None = None
+    drifted_generation: int | None = None
+    foreign_ms: tuple[int, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    renamings: tuple[Renaming, ...] = ()
+    suspension: Suspension | None = None

@@ -1,0 +1,92 @@
+"""What people may ask of the pairings, and how they are refused."""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from gateway.pairing.documents import Wanted
+from gateway.pairing.report import TeamEntry
+
+
+class Refusal(StrEnum):
+    """Why something that a person asked for is not done."""
+
+    UNKNOWN_TRACKER = "unknown_tracker"
+    FILE_MANAGED = "file_managed"  # the configuration is the only place to change it
+    SUSPENDED = "suspended"
+    SESSION_RUNNING = "session_running"  # say `during_session` to do it all the same
+    SENSOR_TAKEN = "sensor_taken"  # another tracker's; a list with both of them can exchange them
+    INVALID_SENSOR = "invalid_sensor"
+    NOTHING_TO_DO = "nothing_to_do"
+    PLAN_CHANGED = "plan_changed"  # this hash is not, or no longer, what is to change
+    NOT_READ_YET = "not_read_yet"
+    STORE_FAILED = "store_failed"
+
+
+class PairingRefused(Exception):  # noqa: N818 - a refusal is mostly no error
+    """Something that cannot be done; its text says what to do.
+
+    Attributes:
+        code: Why.
+    """
+
+    def __init__(self, code: Refusal, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class SetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Want something of one tracker; a slot that is not named stays as it is.
+
+    Attributes:
+        heart_rate, power: A sensor, "none", or "unmanaged".
+        author: Who wants it.
+        reason: Why, in their words.
+        is_scanned: Whether the sensor was held to the gateway.
+        immediate: Tell the tracker at once, not when it starts next.
+        during_session: Though athletes train.
+    """
+
+    heart_rate: Wanted | UnsetType = UNSET
+    power: Wanted | UnsetType = UNSET
+    author: str = ""
+    reason: str = ""
+    is_scanned: bool = False
+    immediate: bool = False
+    during_session: bool = False
+
+
+class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Want something of several trackers, all of it or nothing; trackers that are not named stay as they are."""
+
+    trackers: tuple[TeamEntry, ...]
+    author: str = ""
+    reason: str = ""
+    immediate: bool = False
+    during_session: bool = False
+
+
+class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Approve changes.
+
+    Attributes:
+        approve: Hash of a group of changes, or of all of them.
+        author: Who approves.
+        immediate: Tell the trackers at once.
+        during_session: Though athletes train.
+        unconfirmed: Do not wait until a tracker confirms that it has let a sensor go.
+    """
+
+    approve: str
+    author: str = ""
+    immediate: bool = False
+    during_session: bool = False
+    unconfirmed: bool = False
+
+
+class PersonRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Adopt, suspend, resume, retry: who, and why in their words."""
+
+    author: str = ""
+    reason: str = ""
