@@ -54,6 +54,7 @@ class Desired(Struct, frozen=True):
         at_ms: When, epoch ms.
         is_immediate: Whether the tracker is told at once and not when it starts next.
         is_during_session: Whether it may be written while athletes train.
+        is_bulk: Whether it came together with that of so many other trackers that a person has to look at them all.
     """
 
     heart_rate: Wanted = Wish.UNMANAGED
@@ -66,6 +67,7 @@ class Desired(Struct, frozen=True):
     at_ms: int = 0
     is_immediate: bool = False
     is_during_session: bool = False
+    is_bulk: bool = False
 
     def __getitem__(self, slot: Slot) -> Wanted:
         """What is wanted of a slot."""

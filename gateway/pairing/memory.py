@@ -80,6 +80,7 @@ class Memory(Struct, frozen=True):
         drifted_generation: Of what was desired when somebody else changed the target away from it; None if nobody has,
             or something else is desired since, or it is as desired again.
         foreign_ms: When somebody else changed the target, epoch ms, newest last, a few of them.
+        rival_since_ms: Since when another controller is taken to write too, epoch ms: only a person ends that.
         refusals: What the cloud does not take.
         renamings: Names that the cloud keeps in its own way.
         suspension: Who has stopped our writes.
@@ -92,6 +93,7 @@ class Memory(Struct, frozen=True):
     ours_ms: int | None = None
     drifted_generation: int | None = None
     foreign_ms: tuple[int, ...] = ()
+    rival_since_ms: int | None = None
     refusals: tuple[Refusal, ...] = ()
     renamings: tuple[Renaming, ...] = ()
     suspension: Suspension | None = None
