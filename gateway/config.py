@@ -28,6 +28,8 @@ from pydantic import (
 
 from gateway.cloud.endpoints import ENDPOINTS, override
 from gateway.mistakes import ConfigError, Mistake, as_written, describe, mistakes_of, nearest, shown
+from insiders_codecs.address import normal_form
+from insiders_codecs.errors import DecodeError
 
 __all__ = [
     "EXIT_CONFIG",
@@ -39,6 +41,8 @@ __all__ = [
     "GatewaySettings",
     "LiveSettings",
     "Mistake",
+    "PairingSettings",
+    "SensorSettings",
     "Settings",
     "TelemetrySettings",
     "TrackerSettings",
@@ -172,6 +176,17 @@ class BluetoothSettings(_Section):
     )
 
 
+class PairingSettings(_Section):
+    """``[pairing]``: how the trackers are made to listen to the right sensors."""
+
+    mode: Literal["observe", "propose", "enforce"] = Field(
+        default="propose", description='"observe", "propose" or "enforce", in quotes'
+    )
+    clear_form: Literal["null", "empty_object", "empty_strings"] = Field(
+        default="null", description='"null", "empty_object" or "empty_strings", in quotes'
+    )
+
+
 class LiveSettings(_Section):
     """``[live]``: where laptops connect."""
 
@@ -179,13 +194,30 @@ class LiveSettings(_Section):
     port: int = Field(default=8770, ge=0, le=65535, description="a whole number from 0 (any free port) to 65535")
 
 
+class SensorSettings(_Section):
+    """One strap or power meter.
+
+    Attributes:
+        address: Lower case with colons.
+        name: As it advertises itself.
+    """
+
+    address: str
+    name: _Text
+
+
+_SENSOR = '"none", or { address = "a0:9e:1a:12:34:56", name = "Polar H10 1A2B3C4D" }'
+
+
 class TrackerSettings(_Section):
-    """One ``[[trackers]]``: a tracker and who wears it."""
+    """One ``[[trackers]]``: a tracker, who wears it, and which sensors it listens to."""
 
     serial_number: _Text = Field(description="the serial number on the tracker's label, in quotes")
     device_name: _Text | None = Field(default=None, description="the device name on the tracker's label, in quotes")
     athlete: _Text | None = Field(default=None, description="the name of who wears it, in quotes")
     number: int | None = Field(default=None, ge=0, le=9999, description="a whole number from 0 to 9999, without quotes")
+    heart_rate_sensor: SensorSettings | Literal["none"] | None = Field(default=None, description=_SENSOR)
+    power_meter: SensorSettings | Literal["none"] | None = Field(default=None, description=_SENSOR)
 
     @field_validator("serial_number", "number")
     @classmethod
@@ -198,6 +230,28 @@ class TrackerSettings(_Section):
             seen.add(value)
         return value
 
+    @field_validator("heart_rate_sensor", "power_meter", mode="before")
+    @classmethod
+    def _sensor(cls, value: object, info: ValidationInfo) -> object:
+        # Not left to the union, whose mistakes nobody understands.
+        if value is None or value == "none" or isinstance(value, SensorSettings):
+            return value
+        if not isinstance(value, dict) or value.keys() != {"address", "name"}:
+            raise ValueError(_SENSOR)
+        try:
+            sensor = SensorSettings.model_validate(value)
+            address = normal_form(sensor.address)
+        except ValidationError:
+            raise ValueError("address and name as texts in quotes, the name not empty") from None
+        except DecodeError:
+            raise ValueError('an address of six octets such as "a0:9e:1a:12:34:56"') from None
+        if isinstance(info.context, dict):
+            seen = info.context.setdefault("sensors", set())
+            if address in seen:
+                raise ValueError("a sensor that no other tracker has")
+            seen.add(address)
+        return sensor.model_copy(update={"address": address})
+
 
 class Settings(_Section):
     """The whole file."""
@@ -206,6 +260,7 @@ class Settings(_Section):
     cloud: CloudSettings = Field(description="a section [cloud]")
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="a section [telemetry]")
     bluetooth: BluetoothSettings = Field(default_factory=BluetoothSettings, description="a section [bluetooth]")
+    pairing: PairingSettings = Field(default_factory=PairingSettings, description="a section [pairing]")
     live: LiveSettings = Field(default_factory=LiveSettings, description="a section [live]")
     trackers: Annotated[tuple[TrackerSettings, ...], Field(strict=False)] = Field(
         default=(), description="sections [[trackers]], with double brackets"

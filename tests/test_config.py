@@ -20,6 +20,8 @@ from gateway.config import (
     GatewaySettings,
     LiveSettings,
     Mistake,
+    PairingSettings,
+    SensorSettings,
     Settings,
     TelemetrySettings,
     TrackerSettings,
@@ -36,6 +38,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "cloud": CloudSettings,
     "telemetry": TelemetrySettings,
     "bluetooth": BluetoothSettings,
+    "pairing": PairingSettings,
     "live": LiveSettings,
     "trackers": TrackerSettings,
 }
@@ -203,11 +206,38 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ('[bluetooth]\nenabled = "no"', 'bluetooth.enabled: found "no", expected true or false, without quotes'),
         ("[bluetooth]\nadapter = 'hci01'", 'bluetooth.adapter: found "hci01", expected the name of an adapter'),
         ("[bluetooth]\nadapter = 'usb0'", 'bluetooth.adapter: found "usb0", expected the name of an adapter in quotes'),
+        ('[pairing]\nmode = "force"', 'pairing.mode: found "force", expected "observe", "propose" or "enforce"'),
+        (
+            "[[trackers]]\nserial_number = 'a'\nheart_rate_sensor = 'a0:9e:1a:12:34:56'",
+            'trackers[1].heart_rate_sensor: found "a0:9e:1a:12:34:56", expected "none", or { address =',
+        ),
+        (
+            "[[trackers]]\nserial_number = 'a'\npower_meter = { address = 'a0:9e:1a', name = 'x' }",
+            "trackers[1].power_meter: found a section, expected an address of six octets",
+        ),
+        (
+            "[[trackers]]\nserial_number = 'a'\npower_meter = { address = 'a0:9e:1a:12:34:56', name = '' }",
+            "trackers[1].power_meter: found a section, expected address and name as texts in quotes",
+        ),
         ("[telemetry]\nring_minutes = 121", "telemetry.ring_minutes: found 121, expected whole minutes from 1 to 120"),
     ],
 )
 def test_a_mistake_names_key_find_and_what_is_allowed(tmp_path: Path, text: str, expected: str) -> None:
     assert str(mistake(tmp_path, text)).startswith(expected)
+
+
+def test_a_sensor_may_be_written_in_any_form_of_its_address(tmp_path: Path) -> None:
+    text = "[[trackers]]\nserial_number = 'a'\nheart_rate_sensor = { address = 'A0-9E-1A-12-34-56', name = ' H10 ' }"
+    (tracker,) = load(written(tmp_path, MINIMAL + text)).trackers
+    assert tracker.heart_rate_sensor == SensorSettings(address="a0:9e:1a:12:34:56", name="H10")
+    assert tracker.power_meter is None
+
+
+def test_no_two_trackers_have_one_sensor(tmp_path: Path) -> None:
+    first = "[[trackers]]\nserial_number = 'a'\nheart_rate_sensor = { address = 'A0-9E-1A-12-34-56', name = 'H10' }\n"
+    second = "[[trackers]]\nserial_number = 'b'\npower_meter = { address = 'a09e1a123456', name = 'H10' }"
+    assert mistake(tmp_path, first + second).key == "trackers[2].power_meter"
+    assert mistake(tmp_path, first + second).allowed == "a sensor that no other tracker has"
 
 
 def test_wrong_type_of_a_whole_section(tmp_path: Path) -> None:
