@@ -29,6 +29,7 @@ IMPORTERS = {
         "gateway.cli",
         "gateway.demo",
         "gateway.gaps",
+        "gateway.pair",
         "gateway.scan",
         "gateway.terminal",
         "gateway.trackers",
@@ -44,7 +45,12 @@ PARTS_OF = {"pydantic_core": "pydantic", "yarl": "aiohttp"}
 ONLY = {
     # A bug in the client's decoding must not hide in the simulator.
     "gateway.simulator": ("gateway.cloud.endpoints",),
-    "gateway.config": ("gateway.cloud.endpoints", "gateway.mistakes"),
+    "gateway.config": (
+        "gateway.cloud.endpoints",
+        "gateway.mistakes",
+        "insiders_codecs.address",
+        "insiders_codecs.errors",
+    ),
     "gateway.problems": (),
     "gateway.service": (),
     "gateway.log": (),
