@@ -18,12 +18,13 @@ from rich.console import Console
 from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
 from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
-from gateway.scan.closer import ScanError, look_closer
+from gateway.scan.closer import look_closer
 from gateway.scan.screen import scan, scan_json, scan_once
 from gateway.scan.sources import GatewaySource, Source
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
 from gateway.simulator.faults import Faults, profiles
+from gateway.terminal.errors import CommandError
 
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
 DEFAULT_URL = f"127.0.0.1:{DEFAULT_PORT}"
@@ -56,7 +57,7 @@ def _explain(error: BaseException) -> int:
             return EXIT_CONFIG
         case StreamError():
             return _fail(f"{cause}.")
-        case SimulatorError() | ScanError():
+        case SimulatorError() | CommandError():
             return _fail(str(cause))
         case BrokenPipeError():
             # Our reader is gone, `| head` for example. Python must not try to flush into the pipe once more.

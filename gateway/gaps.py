@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gateway.live.client import StreamError, fetch_gaps
 from gateway.live.gaps import ChannelGaps, Gap, GapReport, GapState
-from gateway.terminal import columns
+from gateway.terminal.layout import columns
 
 SHOWN_PER_GROUP = 20
 """Gaps listed of each group unless all are asked for: an outage gives every tracker one."""

@@ -17,8 +17,9 @@ from rich.console import Console
 from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, PowerStream, Unread
 from gateway.bluetooth.report import SensorReport, SensorsReport, TrackerReport
 from gateway.live.requests import ErrorCode, RequestError
-from gateway.scan.closer import ScanError, find, look_closer
+from gateway.scan.closer import find, look_closer
 from gateway.scan.findings import block
+from gateway.terminal.errors import CommandError
 from tests.test_scan import ADA, report, sensor
 
 WARNING = "It may have one link only, and for half a minute SIM-0001 could not have it."
@@ -189,29 +190,29 @@ def test_a_sensor_is_found_by_any_part_that_only_it_has(wanted: str, place: int)
 
 @pytest.mark.parametrize("wanted", ["Stages", "\x1b[2J"])
 def test_what_nobody_is_called_is_said_to_be_nobody(wanted: str) -> None:
-    with pytest.raises(ScanError, match="No sensor and no athlete is called") as refused:
+    with pytest.raises(CommandError, match="No sensor and no athlete is called") as refused:
         find(AIR, wanted)
     assert "\x1b" not in str(refused.value)
 
 
 @pytest.mark.parametrize("wanted", ["", "  ", "\x1b"])
 def test_where_nothing_is_given_it_says_what_to_give(wanted: str) -> None:
-    with pytest.raises(ScanError, match="Say which sensor: a name, an athlete, an id or an address"):
+    with pytest.raises(CommandError, match="Say which sensor: a name, an athlete, an id or an address"):
         find(AIR, wanted)
 
 
 def test_what_several_are_called_is_a_choice_of_names_as_in_the_table() -> None:
-    with pytest.raises(ScanError, match=r"'AE60' may be S1 or S2: give one of these\."):
+    with pytest.raises(CommandError, match=r"'AE60' may be S1 or S2: give one of these\."):
         find([sensor("S1", id="S1-ae60"), sensor("S2", id="S2-ae60"), *AIR[1:]], "AE60")
-    with pytest.raises(ScanError, match="may be S0, S1, S2, S3 or others: "):
+    with pytest.raises(CommandError, match="may be S0, S1, S2, S3 or others: "):
         find([sensor(f"S{number}") for number in range(5)], "S")
-    with pytest.raises(ScanError, match="'TICKR' may be TICKR 3e:6e or TICKR 77:01: "):
+    with pytest.raises(CommandError, match="'TICKR' may be TICKR 3e:6e or TICKR 77:01: "):
         find(AIR, "TICKR")
 
 
 def test_an_athlete_with_two_sensors_is_a_choice_between_them() -> None:
     both = [sensor("Polar H9 0C4FA154", tracker=BEA), sensor("ASSIOMA17287L", kind="power", tracker=BEA)]
-    with pytest.raises(ScanError, match="'Bea Okafor' may be Polar H9 0C4FA154 or ASSIOMA17287L: "):
+    with pytest.raises(CommandError, match="'Bea Okafor' may be Polar H9 0C4FA154 or ASSIOMA17287L: "):
         find([*both, *AIR[:4]], "Bea Okafor")
 
 
@@ -226,7 +227,7 @@ async def test_without_a_terminal_it_looks_and_prints_and_asks_nothing() -> None
 async def test_the_only_link_is_not_taken_where_nobody_can_be_asked(*, is_terminal: bool) -> None:
     """Neither with the output nor with the input in a pipe."""
     air, (screen, _) = Air(sensor(), refusal=LINK_NEEDED), console(is_terminal=is_terminal)
-    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 could not have it"):
+    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(CommandError, match="SIM-0001 could not have it"):
         await look_closer(air, "AE60", screen, io.StringIO("y\n") if is_terminal else answers)
     assert air.asked == [("polar-h10-ae60d42f", False)]
 
@@ -278,7 +279,7 @@ async def test_what_is_no_answer_for_a_person_says_nothing_meanwhile() -> None:
         await look_closer(Air(sensor(), lasts_s=20.0), "AE60", screen, is_json=is_json)
         assert "Looking closer" not in out.getvalue()
     screen, out = console(is_terminal=True)
-    with pytest.raises(ScanError):
+    with pytest.raises(CommandError):
         await look_closer(Air(sensor(), refusal=RequestError(ErrorCode.INSPECTION_RUNNING, "Busy.")), "AE60", screen)
     await asyncio.sleep(30)
     assert not out.getvalue()
@@ -292,7 +293,7 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
     assert msgspec.json.decode(out.getvalue(), type=Inspection) == air.found
     assert out.getvalue().count("\n") == 1
     air.refusal = RequestError(ErrorCode.LINK_NEEDED, WARNING)
-    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(ScanError, match="SIM-0001 could not have it"):
+    with terminal(early=b"y\n") as (answers, _, _), pytest.raises(CommandError, match="SIM-0001 could not have it"):
         await look_closer(air, "AE60", screen, answers, is_json=True)
 
 
@@ -306,7 +307,7 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
 )
 async def test_a_refusal_says_of_whom_in_the_words_of_who_refuses(seen: SensorReport, who: str) -> None:
     refusal = RequestError(ErrorCode.SENSOR_NOT_IN_THE_AIR, "It is not in the air: put it on.")
-    with pytest.raises(ScanError) as refused:
+    with pytest.raises(CommandError) as refused:
         await look_closer(Air(seen, refusal=refusal), "AE60", console(is_terminal=False)[0])
     assert str(refused.value) == f"{who}It is not in the air: put it on."
 

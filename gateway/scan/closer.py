@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import termios
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,14 +15,14 @@ from gateway.bluetooth.report import SensorReport
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.scan.findings import block
 from gateway.scan.sources import Source
-from gateway.scan.words import athlete_of, called, name_among, name_of, plain, width_of, wrapped
+from gateway.terminal import finding
+from gateway.terminal.asking import is_agreed
+from gateway.terminal.errors import CommandError
+from gateway.terminal.layout import width_of, wrapped
+from gateway.terminal.sensors import athlete_of, called, name_among, name_of, names_of
 
 LASTS_S = 0.7
 """A look that takes longer is worth a word; what is refused is refused sooner."""
-
-
-class ScanError(Exception):
-    """What was asked for cannot be done; a sentence says why and what to do."""
 
 
 async def look_closer(
@@ -39,12 +38,12 @@ async def look_closer(
         is_json: Print what was found as JSON, and ask nothing.
 
     Raises:
-        ScanError: If there is no such sensor, or it cannot be looked at.
+        CommandError: If there is no such sensor, or it cannot be looked at.
         StreamError: If nobody answers.
     """
     report = await source.report()
     if not report.sensors and report.radio.action:
-        raise ScanError(f"{report.radio.text}: {report.radio.action}.")
+        raise CommandError(f"{report.radio.text}: {report.radio.action}.")
     sensor = find(report.sensors, wanted)
     is_talking = console.is_terminal and not is_json
     try:
@@ -55,8 +54,8 @@ async def look_closer(
         if error.code is not ErrorCode.LINK_NEEDED:
             raise refusal from None
         if not (is_talking and answers.isatty()):
-            raise ScanError(f"{refusal} In a terminal, without --json, you would be asked.") from None
-        if not await _is_agreed(f"{refusal} Take it anyway? [y/N]", console, answers):
+            raise CommandError(f"{refusal} In a terminal, without --json, you would be asked.") from None
+        if not await is_agreed(f"{refusal} Take it anyway?", console, answers):
             console.print("Left alone.")
             return
         try:
@@ -78,36 +77,26 @@ def find(sensors: Sequence[SensorReport], wanted: str) -> SensorReport:
         wanted: Id, address or name of one, or its athlete, or a part that only it has, in any case.
 
     Raises:
-        ScanError: If it is none, or one of several.
+        CommandError: If it is none, or one of several.
     """
-    sought = plain(wanted).strip().casefold()
-    if not sought:
-        raise ScanError(
-            "Say which sensor: a name, an athlete, an id or an address, or a part of it that no other has; "
-            "`insiders-gateway scan` lists them."
-        )
     names = Counter(map(name_of, sensors))
-    known = [(sensor, _known_as(sensor, names)) for sensor in sensors]
-    matches = [sensor for sensor, words in known if sought in words]
-    matches = matches or [sensor for sensor, words in known if any(sought in word for word in words)]
-    if not matches:
-        raise ScanError(f"No sensor and no athlete is called {plain(wanted)!r}: `insiders-gateway scan` lists them.")
-    if len(matches) > 1:
-        told = [*(name_among(sensor, names) for sensor in matches[:4]), *(["others"] if len(matches) > 4 else [])]
-        raise ScanError(f"{plain(wanted)!r} may be {', '.join(told[:-1])} or {told[-1]}: give one of these.")
-    return matches[0]
+    return finding.find(
+        sensors,
+        wanted,
+        lambda sensor: [*names_of(sensor, names), athlete_of(sensor), *_tracker_names(sensor)],
+        lambda sensor: name_among(sensor, names),
+        if_nothing="Say which sensor: a name, an athlete, an id or an address, or a part of it that no other has; "
+        "`insiders-gateway scan` lists them.",
+        if_nobody="No sensor and no athlete is called {}: `insiders-gateway scan` lists them.",
+    )
 
 
-def _known_as(sensor: SensorReport, names: Counter[str]) -> list[str]:
-    """All that a person may call it by, in small letters."""
-    known = [sensor.id, sensor.address, name_of(sensor), name_among(sensor, names), athlete_of(sensor)]
-    if sensor.tracker is not None:
-        known += [plain(sensor.tracker.name or ""), sensor.tracker.serial_number]
-    return [word.strip().casefold() for word in known]
+def _tracker_names(sensor: SensorReport) -> list[str]:
+    return [] if sensor.tracker is None else [sensor.tracker.name or "", sensor.tracker.serial_number]
 
 
-def _refusal(sensor: SensorReport, error: RequestError) -> ScanError:
-    return ScanError(f"{called(sensor)}: {error}")
+def _refusal(sensor: SensorReport, error: RequestError) -> CommandError:
+    return CommandError(f"{called(sensor)}: {error}")
 
 
 @contextmanager
@@ -124,20 +113,3 @@ def _said_if_it_lasts(sensor: SensorReport, console: Console | None) -> Iterator
         yield
     finally:
         timer.cancel()
-
-
-async def _is_agreed(question: str, console: Console, answers: TextIO) -> bool:
-    termios.tcflush(answers, termios.TCIFLUSH)  # what was typed before the question is no answer to it
-    console.print(Text("\n").join(wrapped(question, width_of(console) - 2)), end=" ")
-    return (await _line_of(answers)).strip().lower() in {"y", "yes"}
-
-
-async def _line_of(answers: TextIO) -> str:
-    """One line that a person types, waited for so that Ctrl-C still ends the program."""
-    loop, is_typed = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(answers, is_typed.set)
-    try:
-        await is_typed.wait()
-    finally:
-        loop.remove_reader(answers)
-    return answers.readline()

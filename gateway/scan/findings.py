@@ -7,7 +7,8 @@ from rich.text import Text
 
 from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, PowerStream
 from gateway.bluetooth.report import SensorReport
-from gateway.scan.words import KINDS, NOT_KNOWN, UNKNOWN_KIND, called, counted, plain, wrapped
+from gateway.terminal.layout import NOT_KNOWN, counted, plain, wrapped
+from gateway.terminal.sensors import KINDS, UNKNOWN_KIND, called
 
 _FOUND = {
     "battery_percent": "Battery",

@@ -14,7 +14,7 @@ from gateway.bluetooth.report import SensorsReport
 from gateway.live.client import StreamError
 from gateway.scan.sources import Source
 from gateway.scan.table import table
-from gateway.scan.words import width_of
+from gateway.terminal.layout import width_of
 
 ASKED_EVERY_S = 1.0
 

@@ -8,19 +8,8 @@ from itertools import count
 from rich.text import Text
 
 from gateway.bluetooth.report import SensorReport, SensorsReport
-from gateway.scan.words import (
-    KINDS,
-    NOT_KNOWN,
-    UNKNOWN_KIND,
-    athlete_of,
-    counted,
-    is_doubtful,
-    name_among,
-    name_of,
-    plain,
-    wrapped,
-)
-from gateway.terminal import columns
+from gateway.terminal.layout import NOT_KNOWN, columns, counted, plain, sentences, wrapped
+from gateway.terminal.sensors import KINDS, UNKNOWN_KIND, athlete_of, is_doubtful, name_among, name_of
 
 _WIDTHS = {"Sensor": 22, "Kind": 5, "Signal": 9, "Batt": 4, "bpm": 3, "Athlete": 14, "State": 10, "Seen": 6}
 """The columns, and how wide they are in a window of 80."""
@@ -112,7 +101,7 @@ def _heading(report: SensorsReport, sensor: SensorReport) -> str:
     if sensor.action.startswith("wait "):
         return _AWAITED
     if sensor.action and sensor.action != report.radio.action:
-        return _sentences(sensor.text, sensor.action)
+        return sentences(sensor.text, sensor.action)
     if sensor.warnings:
         return _WARNED
     return _WELL if report.radio.state == _LISTENING else _UNTOLD
@@ -129,7 +118,7 @@ def _above(report: SensorsReport, groups: _Groups, trouble: str, width: int, hei
         need = f"{needing} need{'s' if needing == 1 else ''} you" if needing else "nothing to do"
         told = wrapped(f"{radio.text}. {counted(needing + well, 'sensor')}, {need}.", width)
     else:
-        told = wrapped(_sentences(radio.text, radio.action), width, "bold yellow")
+        told = wrapped(sentences(radio.text, radio.action), width, "bold yellow")
     notes = [wrapped(f"{note}.", width, "dim") for note in radio.notes]
     lines = wrapped(trouble, width, "bold red") if trouble else told
     for more in (*([told] if trouble else []), *notes, [Text()]):
@@ -215,12 +204,6 @@ def _counts(groups: _Groups) -> tuple[int, int, int]:
     others = len(groups.get(_OTHERS, ()))
     well = sum(len(groups.get(heading, ())) for heading in _CALM) - others
     return sum(map(len, groups.values())) - well - others, well, others
-
-
-def _sentences(text: str, action: str) -> str:
-    """A clause that says how it is, and one that says what to do, as sentences."""
-    told = plain(text) + "."
-    return f"{told} {plain(action[:1].upper() + action[1:])}." if action else told
 
 
 def _left_out(groups: _Groups, shown: int, bystanders: int) -> str:

@@ -1,27 +1,14 @@
-"""What people call things: sensors, kinds and athletes, and what of a stranger's words may be shown, line by line."""
+"""What people call sensors, and whose they are."""
 
 from collections import Counter
 
-from rich.console import Console
-from rich.text import Text
-
 from gateway.bluetooth.report import SensorReport
+from gateway.terminal.layout import NOT_KNOWN, plain
 
-NOT_KNOWN = "—"
 UNKNOWN_KIND = "unknown"
 KINDS = {"heart_rate": "heart", "power": "power", "both": "both", UNKNOWN_KIND: "?"}
 
-_LONGEST_LINE = 100
-"""Beyond this the eye loses the line."""
-
 _LONGEST_NAME = 64
-_ANY_CONSOLE = Console()
-"""Rich wants one to wrap a text; it plays no part in it."""
-
-
-def width_of(console: Console) -> int:
-    """How many columns of a console are used."""
-    return min(console.width, _LONGEST_LINE)
 
 
 def name_of(sensor: SensorReport) -> str:
@@ -56,25 +43,11 @@ def called(sensor: SensorReport) -> str:
     return f"{name_of(sensor)} ({whose})" if whose else name_of(sensor)
 
 
-def counted(number: int, noun: str) -> str:
-    """So many of something."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def wrapped(sentence: str, width: int, style: str = "", lead: str = "") -> list[Text]:
-    """A sentence in as many lines as it takes.
+def names_of(sensor: SensorReport, names: Counter[str]) -> list[str]:
+    """All that a sensor itself may be called by.
 
     Args:
-        sentence: Anybody's words.
-        width: Of the lines, in cells of a terminal: some characters take two.
-        style: Of the lines.
-        lead: What stands before the first line, and leaves its room free before the others.
+        sensor: Which.
+        names: How many sensors are called what.
     """
-    lines = Text(plain(sentence)).wrap(_ANY_CONSOLE, width - len(lead))
-    leads = [lead, *[" " * len(lead)] * (len(lines) - 1)]
-    return [Text(before + line.plain.rstrip(), style) for before, line in zip(leads, lines, strict=True)]
-
-
-def plain(text: str) -> str:
-    """What a stranger wrote, without what would move the cursor, turn the line around or hide in it."""
-    return "".join(character for character in text if character.isprintable())
+    return [sensor.id, sensor.address, name_of(sensor), name_among(sensor, names)]
