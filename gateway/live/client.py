@@ -97,19 +97,61 @@ async def inspect_sensor(url: str, sensor_id: str, *, take_link: bool) -> bytes:
         StreamError: If there is no answer.
     """
     path = f"sensors/{quote(sensor_id, safe='')}/inspect"
-    status, body = await _ask(url, "POST", path, {"take_link": take_link}, INSPECTION_TIMEOUT_S)
-    if status == _OK:
-        return body
-    try:
-        refusal = msgspec.json.decode(body, type=_Refusal)
-    except msgspec.DecodeError:
-        raise _other_version(url, "sensors", status) from None
-    raise RequestError(refusal.code, refusal.text)
+    return await _request(url, "POST", path, {"take_link": take_link}, INSPECTION_TIMEOUT_S)
+
+
+async def fetch_pairings(url: str, path: str = "") -> bytes:
+    """What a gateway tells of the pairings: the JSON of one of the reports of `gateway.pairing.report`.
+
+    Args:
+        url: Of its live stream, as `stream_url` gives it.
+        path: What of it: "" all trackers, "plan", "team", or a `tracker_path`.
+
+    Raises:
+        RequestError: If the gateway refuses, with its words.
+        StreamError: If there is no answer.
+    """
+    return await _request(url, "GET", f"pairings/{path}".rstrip("/"))
+
+
+async def change_pairings(url: str, method: str, path: str, document: Message) -> bytes:
+    """Ask a gateway to change pairings: the JSON of one of the reports of `gateway.pairing.report`.
+
+    Args:
+        url: Of its live stream, as `stream_url` gives it.
+        method: "PUT", "POST" or "PATCH".
+        path: What to change, "team" or "apply" for example; of one tracker a `tracker_path`.
+        document: One of the requests of `gateway.pairing.requests`.
+
+    Raises:
+        RequestError: If the gateway refuses, with its words.
+        StreamError: If there is no answer; whether anything was changed is not known then.
+    """
+    return await _request(url, method, f"pairings/{path}", document)
+
+
+def tracker_path(serial_number: str, action: str = "") -> str:
+    """The path of one tracker's pairings, or of something to do with them: "adopt", "retry" and so on."""
+    return f"trackers/{quote(serial_number, safe='')}/{action}".rstrip("/")
 
 
 class _Refusal(msgspec.Struct):
     code: ErrorCode
     text: str
+
+
+async def _request(
+    url: str, method: str, path: str, document: Message | None = None, timeout_s: float = ANSWER_TIMEOUT_S
+) -> bytes:
+    """What is answered to a request that may be refused; raises `RequestError` if it is."""
+    status, body = await _ask(url, method, path, document, timeout_s)
+    if status == _OK:
+        return body
+    try:
+        refusal = msgspec.json.decode(body, type=_Refusal)
+    except msgspec.DecodeError:
+        raise _other_version(url, path.partition("/")[0], status) from None
+    raise RequestError(refusal.code, refusal.text)
 
 
 async def _fetch(url: str, what: str) -> bytes:

@@ -14,6 +14,9 @@ MAX_SUBSCRIPTIONS = 64
 MAX_INBOUND_BYTES = 40 * 1024
 """A resume of 1000 channels with a list of 1000 devices takes 32 kB."""
 
+MAX_BODY_BYTES = 512 * 1024
+"""Of a request over HTTP: what a list for 1000 trackers takes, both sensors of each, with room for long names."""
+
 SubId = Annotated[int, Meta(ge=0, lt=1 << 31)]
 RequestId = int | str | None
 _T = TypeVar("_T")
@@ -23,6 +26,7 @@ class ErrorCode(StrEnum):
     """Stable codes of `error` messages."""
 
     BAD_MESSAGE = "bad_message"
+    MESSAGE_TOO_BIG = "message_too_big"
     UNSUPPORTED_OPTION = "unsupported_option"
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_COLUMN = "unknown_column"
@@ -35,6 +39,16 @@ class ErrorCode(StrEnum):
     INSPECTION_RUNNING = "inspection_running"
     RADIO_NOT_LISTENING = "radio_not_listening"
     INSPECTION_FAILED = "inspection_failed"
+    UNKNOWN_TRACKER = "unknown_tracker"
+    FILE_MANAGED = "file_managed"
+    SUSPENDED = "suspended"
+    SESSION_RUNNING = "session_running"
+    SENSOR_TAKEN = "sensor_taken"
+    INVALID_SENSOR = "invalid_sensor"
+    NOTHING_TO_DO = "nothing_to_do"
+    PLAN_CHANGED = "plan_changed"
+    NOT_READ_YET = "not_read_yet"
+    STORE_FAILED = "store_failed"
 
 
 class RequestError(ValueError):
@@ -120,14 +134,17 @@ def parse_unsub(message: Message) -> Unsub:
     return _convert(message, Unsub)
 
 
-def parse_inspect(body: bytes) -> Inspect:
-    """Check the body of a request to look closer, which may be empty; raises `RequestError`."""
+def parse_body(body: bytes, form: type[_T]) -> _T:
+    """Check the body of a request over HTTP, which may be empty where nothing is required.
+
+    Raises:
+        RequestError: If it is no JSON object, or none of this form.
+    """
     try:
         message = msgspec.json.decode(body or b"{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
-        text = 'Send a JSON object such as {"take_link": true}, or nothing.'
-        raise RequestError(ErrorCode.BAD_MESSAGE, text) from None
-    return _convert(message, Inspect)
+        raise RequestError(ErrorCode.BAD_MESSAGE, "Send a JSON object in UTF-8.") from None
+    return _convert(message, form)
 
 
 def _convert(message: Mapping[str, Any], form: type[_T]) -> _T:

@@ -188,3 +188,36 @@ class SensorsView(Protocol):
         Raises:
             RequestError: With the code that says why it cannot be done.
         """
+
+
+class PairingsView(Protocol):
+    """Which sensors the trackers shall listen to.
+
+    Every method answers with what becomes the JSON of the answer. A serial number is anything that a stranger wrote; a
+    body is JSON, as it came. All but the first three raise `RequestError` with the code that says why something cannot
+    be done.
+    """
+
+    def report(self) -> object:
+        """How each tracker stands."""
+
+    def plan(self) -> object:
+        """What is to change."""
+
+    def team(self) -> object:
+        """What is wanted of all trackers."""
+
+    def explain(self, serial_number: str) -> object:
+        """How one tracker stands, and what has happened to it."""
+
+    async def set(self, serial_number: str, body: bytes) -> object:
+        """Want something of one tracker."""
+
+    async def import_team(self, body: bytes) -> object:
+        """Want something of several trackers."""
+
+    async def apply(self, body: bytes) -> object:
+        """Approve changes."""
+
+    async def act(self, action: str, serial_number: str | None, body: bytes) -> object:
+        """Adopt, suspend, resume or retry: one tracker, or all of them."""

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway.live.board import Board
 from gateway.live.client import StreamError, fetch_sensors, inspect_sensor
-from gateway.live.requests import MAX_INBOUND_BYTES, ErrorCode, RequestError
+from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.server import GOODBYE_S, LiveServer
 from gateway.live.session import Hub
 
@@ -166,7 +166,7 @@ async def test_a_body_that_is_not_compressed_as_it_says_is_refused(served: Serve
 
 
 async def test_a_body_is_bounded(served: Served) -> None:
-    padding = b" " * (MAX_INBOUND_BYTES - 2)
+    padding = b" " * (MAX_BODY_BYTES - 2)
     assert (await served.post(b"{}" + padding))[0] == 200
     status, answer = await served.post(b"{}" + padding + b" ")
     assert (status, answer["code"]) == (413, "message_too_big")
