@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from gateway.simulator.accounts import Accounts
-from gateway.simulator.bluetooth import HEART_RATE, POWER, BluetoothConfig, Pairings
+from gateway.simulator.bluetooth import BluetoothConfig, Obedience
 from gateway.simulator.delivery import BATCH_MS, ROWS_PER_BATCH, Delivery, Times
 from gateway.simulator.devices import Device, catalogue
 from gateway.simulator.encoded import EncodedSeconds
@@ -22,10 +22,10 @@ from gateway.simulator.faults import Faults
 from gateway.simulator.jobs import Jobs
 from gateway.simulator.listening import Listening
 from gateway.simulator.ownership import Register
+from gateway.simulator.pairings import PairingRegister, PairingWrite, Writer
 from gateway.simulator.rows import Row, rest_rows
 from gateway.simulator.schedule import Schedule
 from gateway.simulator.selection import Selection, Span, select, wholly_within
-from gateway.simulator.sensor_models import meter, strap
 from gateway.simulator.throttle import Throttle
 from gateway.simulator.world import Second, World
 
@@ -81,7 +81,7 @@ class SimulatedCloud:
         phases = np.random.default_rng((seed, 9)).integers(0, BATCH_MS, trackers).tolist()
         first_ms = start_ms - round(history_s * 1000)
         self._deliveries = [Delivery(seed, place, first_ms + phase, start_ms) for place, phase in enumerate(phases)]
-        self._bluetooth = [BluetoothConfig(_pairings(place)) for place in range(trackers)]
+        self._pairings = PairingRegister(self._places)
         self._listening = [Listening(place) for place in range(trackers)]
         self._frozen: dict[tuple[int, int, int, int], int] = {}
         self._assign(min(first_ms, start_ms - _OWNED_BEFORE_MS))
@@ -114,7 +114,7 @@ class SimulatedCloud:
     def bluetooth(self, device_id: int) -> BluetoothConfig:
         """The Bluetooth configuration of a tracker."""
         self._tell_online(device_id)
-        return self._bluetooth[self._places[device_id]]
+        return self._pairings[device_id]
 
     def delivery(self, device_id: int) -> Delivery:
         """The delivery of a tracker, decided up to now."""
@@ -220,6 +220,37 @@ class SimulatedCloud:
         draws = self._deliveries[self._places[device_id]].draws(batches)
         return [draw >= faults.no_fix_fraction for draw in draws[:, 3].tolist()]
 
+    # --- Bluetooth sensors -------------------------------------------------------------------------------------------
+
+    @property
+    def pairing_writes(self) -> list[PairingWrite]:
+        """Every change of a Bluetooth target that was carried out or ignored with success, in order."""
+        return self._pairings.writes
+
+    def change_pairings(self, device_id: int, body: object, by: Writer, *, immediate_sending: bool) -> None:
+        """Change a Bluetooth target as a request over the API asks; raises the refusal."""
+        config, now_ms = self.bluetooth(device_id), self.now_ms()
+        self._pairings.request(device_id, body, by, now_ms, self._faults, self.dice, push=immediate_sending)
+        if immediate_sending:
+            config.push(now_ms, self._faults, is_online=self.is_online(device_id))
+
+    def write_pairings(self, device_id: int, body: object) -> None:
+        """Somebody else changes a Bluetooth target: {"pairing_1": {"mac_address": ..., "name": ...} or None}.
+
+        Raises:
+            Refusal: There is no such tracker, or the body is not an object of valid pairings.
+        """
+        self.bluetooth(self.device(device_id).device_id)
+        self._pairings.overwrite(device_id, body, self.now_ms())
+
+    def forget_pairings(self, device_id: int) -> None:
+        """Reset a tracker to how it left the factory: it uses no sensor until its next start."""
+        self.bluetooth(self.device(device_id).device_id).forget()
+
+    def set_obedience(self, device_id: int, how: Obedience) -> None:
+        """What a tracker does from now on with a Bluetooth target that it gets."""
+        self.bluetooth(self.device(device_id).device_id).obedience = how
+
     # --- what happens to trackers ------------------------------------------------------------------------------------
 
     def set_network(self, device_id: int, *, connected: bool) -> None:
@@ -236,7 +267,9 @@ class SimulatedCloud:
         delivery.set_powered(self.now_ms(), self._faults, powered=on)
         self.changes += 1
         if starts:
-            self._bluetooth[self._places[device_id]].start()
+            self._pairings[device_id].start()
+        elif not on:
+            self._pairings[device_id].stop(self.now_ms())
         self._tell_online(device_id)
 
     def set_clock(self, device_id: int, *, error_s: int) -> None:
@@ -267,7 +300,7 @@ class SimulatedCloud:
 
     def _tell_online(self, device_id: int) -> None:
         if self.is_online(device_id):
-            self._bluetooth[self._places[device_id]].online()
+            self._pairings[device_id].online(self.now_ms(), self._faults)
 
     def _planned_outages(self) -> Schedule:
         every_ms, lasts_ms = round(self._faults.outage_every_s * 1000), round(self._faults.outage_s * 1000)
@@ -280,9 +313,3 @@ class SimulatedCloud:
             for device in devices:
                 device.activation_ms = since_ms
                 self.ownerships.take(manager.manager_id, device.device_id, since_ms)
-
-
-def _pairings(place: int) -> Pairings:
-    """The sensors a tracker was used with before: a heart-rate strap, and a power meter for riders."""
-    units = {HEART_RATE: strap(place), POWER: meter(place)}
-    return {slot: {"mac_address": unit.address, "name": unit.name} for slot, unit in units.items() if unit is not None}

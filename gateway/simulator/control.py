@@ -9,6 +9,7 @@ from typing import get_args
 
 from aiohttp import web
 
+from gateway.simulator.bluetooth import SLOTS, Obedience
 from gateway.simulator.cloud import NewOwner, SimulatedCloud
 from gateway.simulator.errors import FaultsError, Refusal
 from gateway.simulator.faults import CLOCK_ERROR_MAXIMUM_S
@@ -31,6 +32,10 @@ def add_routes(app: web.Application, cloud: SimulatedCloud) -> None:
             web.post(f"{device}/clock", _checked(control.clock)),
             web.post(f"{device}/restart", _checked(control.restart)),
             web.post(f"{device}/move", _checked(control.move)),
+            web.get(f"{device}/pairings", _checked(control.pairings)),
+            web.post(f"{device}/pairings", _checked(control.write_pairings)),
+            web.post(f"{device}/forget", _checked(control.forget)),
+            web.post(f"{device}/obedience", _checked(control.obedience)),
         ]
     )
 
@@ -113,6 +118,32 @@ class _Control:
             raise Refusal(400, {"detail": f"to is one of {', '.join(get_args(NewOwner))}."})
         self._cloud.move(_device(request), to)
         return web.json_response({})
+
+    async def pairings(self, request: web.Request) -> web.Response:
+        """What the cloud wants a tracker to use, what it knows it to use, and what it really uses."""
+        cloud, now_ms = self._cloud, self._cloud.now_ms()
+        config = cloud.bluetooth(cloud.device(_device(request)).device_id)
+        documents = {"target": config.target, "current": config.current(now_ms), "used": config.used(now_ms)}
+        return web.json_response({**documents, "obedience": config.obedience})
+
+    async def write_pairings(self, request: web.Request) -> web.Response:
+        """Another controller writes: {"pairing_1": {"mac_address": ..., "name": ...}}; null clears a slot."""
+        self._cloud.write_pairings(_device(request), await _json(request, *SLOTS))
+        return await self.pairings(request)
+
+    async def forget(self, request: web.Request) -> web.Response:
+        """The tracker is reset to how it left the factory."""
+        self._cloud.forget_pairings(_device(request))
+        return await self.pairings(request)
+
+    async def obedience(self, request: web.Request) -> web.Response:
+        """{"how": "at_start" | "never" | "says_so" | "one_slot"}: what the tracker does with a target it gets."""
+        wanted = (await _json(request, "how")).get("how")
+        how: Obedience | None = next((known for known in get_args(Obedience) if known == wanted), None)
+        if how is None:
+            raise Refusal(400, {"detail": f"how is one of {', '.join(get_args(Obedience))}."})
+        self._cloud.set_obedience(_device(request), how)
+        return await self.pairings(request)
 
 
 def _checked(handler: _Answer) -> _Answer:

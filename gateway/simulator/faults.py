@@ -44,6 +44,11 @@ class Faults(BaseModel):
     """Body of those answers: the API's own JSON, or the page of a proxy in front of it."""
     truncated_fraction: Fraction = 0.0
     """Fraction of answers cut in the middle of the body, after the request was carried out."""
+    lost_answer_fraction: Fraction = 0.0
+    """Fraction of changes below the API's base, of whatever kind, that are carried out and whose answer never comes.
+    Requests that only read, and those for tokens, are spared."""
+    lost_answer_form: Literal["reset", "hang", "status"] = "reset"
+    """What comes in its place: a TCP reset; nothing, until the client gives up; or 504 with the page of a proxy."""
     slow_fraction: Fraction = 0.0
     """Fraction of answers whose body trickles at `slow_bytes_per_s`."""
     slow_bytes_per_s: Positive = 200.0
@@ -132,17 +137,42 @@ class Faults(BaseModel):
     data_page_maximum: Annotated[int, Field(ge=1, le=25_000)] = 25_000
     """Most rows of a page of data; `over_limit` says what happens to a larger `limit`."""
 
-    # --- uploads and Bluetooth ---------------------------------------------------------------------------------------
+    # --- uploads -----------------------------------------------------------------------------------------------------
     upload_limit_bytes: Annotated[int, Field(ge=1)] = 33_554_432
     """Largest accepted .asi file, bytes after base64; more is answered with 413."""
     job_delay_s: NotNegative = 3.0
     """Time from upload to the end of its job, seconds; pending for the first half, then started."""
     job_failure_fraction: Fraction = 0.0
     """Fraction of jobs that end in FAILURE."""
+
+    # --- Bluetooth configuration -------------------------------------------------------------------------------------
     bluetooth_patch: Literal["merge", "replace"] = "merge"
     """A change that names one pairing keeps the other, or clears it."""
     unpair: Literal["null", "empty_object", "empty_strings"] = "null"
     """The one form that clears a pairing; the other two are answered with 400."""
+    bluetooth_unset: Literal["absent", "null", "empty_object", "empty_strings"] = "absent"
+    """How a pairing that is not set is served."""
+    bluetooth_status: str = "success"
+    """The word beside the documents of an answer with status 200; it means nothing else."""
+    bluetooth_echo: Literal["as_sent", "upper"] = "as_sent"
+    """Addresses are served as they were sent, or in upper case."""
+    bluetooth_name_maximum: Annotated[int, Field(ge=0)] = 0
+    """Characters of a sensor's name that the cloud keeps, the rest is cut off when it is written; 0 is all."""
+    bluetooth_rejects: Literal["nothing", "non_ascii_names", "taken_sensors", "everything"] = "nothing"
+    """Pairings of the right form that are refused all the same: names with anything but printable ASCII; a sensor that
+    is in the target of another tracker; or every sensor, so that only clearing goes through."""
+    bluetooth_rejection_status: Literal[400, 404, 409, 422] = 400
+    """Answer to those."""
+    bluetooth_ignored_fraction: Fraction = 0.0
+    """Fraction of changes that are answered with success and leave the target as it was."""
+    bluetooth_stale_s: NotNegative = 0.0
+    """For how long after a change a reader is still told the target of before, seconds; the answer to the change itself
+    has the new one."""
+    bluetooth_push: Literal["if_online", "kept", "ignored"] = "if_online"
+    """What `immediate_sending` does: tells a tracker that is online; tells also one that is not, as soon as it is; or
+    nothing, the target waits for the next start all the same."""
+    bluetooth_lag_s: NotNegative = 0.0
+    """How long after a tracker has taken its target `current` tells so, seconds."""
 
     # --- websocket ---------------------------------------------------------------------------------------------------
     websocket_deadline_s: Positive = 3.0

@@ -1,10 +1,11 @@
-"""Outages of the whole cloud: what every request and every open stream meets while there is one."""
+"""Outages of the whole cloud, and answers that are lost on their way."""
 
 import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Literal
 
 from aiohttp import web
 
@@ -14,6 +15,9 @@ from gateway.simulator.cloud import SimulatedCloud
 _LOOK_S = 1.0
 """How often a request without an answer looks whether the outage is over, real time."""
 
+Form = Literal["reset", "hang", "status"]
+"""In place of an answer: a TCP reset; nothing, as long as it lasts; or the page of a proxy."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -22,8 +26,12 @@ class Outage(Exception):  # noqa: N818 - an event, not a failure of the program
     """An outage began while a request was under way."""
 
 
+class AnswerLost(Exception):  # noqa: N818 - an event, not a failure of the program
+    """A request was carried out, and its answer will not arrive."""
+
+
 class Outages:
-    """Keeps requests from their handlers while there is an outage; those of the simulator's own control pass."""
+    """Keeps requests from their handlers, or answers from the client; those of the simulator's own control pass."""
 
     def __init__(self, cloud: SimulatedCloud) -> None:
         self._cloud = cloud
@@ -40,19 +48,26 @@ class Outages:
         async def interrupt(request: web.Request, handler: _Handler) -> web.StreamResponse:
             if request.path.startswith("/simulator/"):
                 return await handler(request)
-            if not self._cloud.is_out:
-                with suppress(Outage):
+            cloud = self._cloud
+            if not cloud.is_out:
+                try:
                     return await handler(request)
-            return await self._meet(request)
+                except Outage:
+                    pass
+                except AnswerLost:
+                    form = cloud.faults.lost_answer_form
+                    return await self._meet(request, form, 504, lambda: request.transport is not None)
+            return await self._meet(request, cloud.faults.outage_form, 503, lambda: cloud.is_out)
 
         return interrupt
 
-    async def _meet(self, request: web.Request) -> web.StreamResponse:
-        cloud = self._cloud
-        if cloud.faults.outage_form == "status":
-            return await send(cloud, request, 503, PROXY_ERROR, {})
-        if cloud.faults.outage_form == "hang":
-            while cloud.is_out and not self._ends.is_set():
+    async def _meet(
+        self, request: web.Request, form: Form, status: int, lasts: Callable[[], bool]
+    ) -> web.StreamResponse:
+        if form == "status":
+            return await send(self._cloud, request, status, PROXY_ERROR, {})
+        if form == "hang":
+            while lasts() and not self._ends.is_set():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_S):
                         await self._ends.wait()

@@ -14,6 +14,7 @@ from gateway.simulator.bodies import NO_PAGE, send
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.errors import Refusal
 from gateway.simulator.gate import admit
+from gateway.simulator.outage import AnswerLost
 
 PREFIXES: Mapping[Base, str] = {Base.API: "/v1/", Base.TOKEN: "/", Base.WEBSOCKET: "/v1/ws/"}
 """Where each base of the table lies on the simulator's one port."""
@@ -52,9 +53,16 @@ def _served(
             reply = await work(request)
         except Refusal as refusal:
             return await send(cloud, request, refusal.status, refusal.body, refusal.headers)
+        if _is_lost(cloud, request, operation):
+            raise AnswerLost
         return await send(cloud, request, reply.status, reply.body, {})
 
     return serve
+
+
+def _is_lost(cloud: SimulatedCloud, request: web.Request, operation: str) -> bool:
+    fraction = cloud.faults.lost_answer_fraction
+    return fraction > 0 and request.method != "GET" and operation != "token" and cloud.dice.random() < fraction
 
 
 def _operation(cloud: SimulatedCloud, operation: str) -> _Work:

@@ -5,8 +5,8 @@ import binascii
 from collections.abc import Mapping
 
 from gateway.simulator.api import Call, Handler, Reply, document, owned, switch, text
+from gateway.simulator.bluetooth import BluetoothConfig, Pairings, served
 from gateway.simulator.cloud import SimulatedCloud
-from gateway.simulator.devices import Device
 from gateway.simulator.errors import Refusal, invalid, not_found
 
 ASI_MAGIC = b"ASI"
@@ -14,18 +14,18 @@ ASI_MAGIC = b"ASI"
 
 def bluetooth_config(cloud: SimulatedCloud, call: Call) -> Reply:
     """What the device uses and what it is to use."""
-    return _config(cloud, owned(cloud, call))
+    config = cloud.bluetooth(owned(cloud, call).device_id)
+    config.reads += 1
+    return _documents(cloud, config, config.shown_target(cloud.now_ms()))
 
 
 def set_bluetooth_config(cloud: SimulatedCloud, call: Call) -> Reply:
     """Change what the device is to use from its next start, or at once if it is online and `immediate_sending`."""
-    device = owned(cloud, call)
-    config = cloud.bluetooth(device.device_id)
+    device_id, is_us = owned(cloud, call).device_id, call.manager.manager_id == cloud.accounts.ours.manager_id
     immediately = switch(call, "immediate_sending")
-    config.change(call.body, cloud.faults)
-    if immediately and cloud.is_online(device.device_id):
-        config.push(cloud.now_ms())
-    return _config(cloud, device)
+    cloud.change_pairings(device_id, call.body, "us" if is_us else "other", immediate_sending=immediately)
+    config = cloud.bluetooth(device_id)
+    return _documents(cloud, config, config.target)
 
 
 def load_asi(cloud: SimulatedCloud, call: Call) -> Reply:
@@ -60,6 +60,7 @@ HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def _config(cloud: SimulatedCloud, device: Device) -> Reply:
-    config = cloud.bluetooth(device.device_id)
-    return Reply({"status": "success", "data": {"current": config.current(cloud.now_ms()), "target": config.target}})
+def _documents(cloud: SimulatedCloud, config: BluetoothConfig, target: Pairings) -> Reply:
+    faults = cloud.faults
+    data = {"current": served(config.current(cloud.now_ms()), faults), "target": served(target, faults)}
+    return Reply({"status": faults.bluetooth_status, "data": data})

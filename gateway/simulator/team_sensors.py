@@ -99,7 +99,7 @@ class Team:
         if self._snatched is not None and self._now_s() - self._began_s >= SNATCHED_AT_S:
             self._airspace.taken_by(self._snatched, _PHONE)
         for place, device in enumerate(self._cloud.devices):
-            pairings = self._cloud.bluetooth(device.device_id).current(self._cloud.now_ms())
+            pairings = self._cloud.bluetooth(device.device_id).used(self._cloud.now_ms())
             is_on = self._cloud.delivery(device.device_id).powered
             for slot in (HEART_RATE, POWER):
                 paired = pairings.get(slot) if is_on else None

@@ -56,7 +56,7 @@ class Ground:
     def pair(self, place: int, unit: Unit) -> None:
         """Assign a strap to a tracker, and start it anew."""
         pairing = {"mac_address": unit.address, "name": unit.name}
-        self.cloud.bluetooth(self.ids[place]).change({"pairing_1": pairing}, self.cloud.faults)
+        self.cloud.write_pairings(self.ids[place], {"pairing_1": pairing})
         self.cloud.restart(self.ids[place])
 
 
@@ -159,7 +159,7 @@ def test_a_tracker_paired_with_the_strap_of_another_athlete_records_that_ones_he
 
 def test_a_strap_in_the_place_of_a_power_meter_is_no_power_meter(ground: Ground) -> None:
     pairing = {"mac_address": SPARES[0].address.upper(), "name": SPARES[0].name}
-    ground.cloud.bluetooth(ground.ids[5]).change({"pairing_2": pairing}, ground.cloud.faults)
+    ground.cloud.write_pairings(ground.ids[5], {"pairing_2": pairing})
     ground.cloud.restart(ground.ids[5])
     assert ground.wait(10)[SPARES[0].name] >= 7
     assert "pwr.pwr_instantpower" not in ground.recorded(5)
