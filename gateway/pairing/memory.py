@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from gateway.pairing.documents import Document, Sensor, Slot
+from gateway.pairing.documents import ClearForm, Document, Sensor, Slot
 
 
 class Intent(Struct, frozen=True):
@@ -17,6 +17,7 @@ class Intent(Struct, frozen=True):
         generation: Of what was desired.
         fingerprint: Of that generation and of what is sent.
         at_ms: When, epoch ms.
+        acknowledged_ms: When the cloud answered that it has it, epoch ms; None if it did not.
     """
 
     base: Document
@@ -25,6 +26,7 @@ class Intent(Struct, frozen=True):
     generation: int
     fingerprint: str
     at_ms: int
+    acknowledged_ms: int | None = None
 
 
 class Suspension(Struct, frozen=True):
@@ -55,6 +57,7 @@ class Refusal(Struct, frozen=True):
         fingerprint: As in `Intent`.
         kind: How it was refused.
         text: In words, one clause without anything the cloud wrote; "" where there is nothing to add.
+        form: How a slot was to be cleared by it, so that another way may be tried; None if none was.
     """
 
     class Kind(StrEnum):
@@ -66,6 +69,7 @@ class Refusal(Struct, frozen=True):
     fingerprint: str
     kind: Kind
     text: str = ""
+    form: ClearForm | None = None
 
 
 class Memory(Struct, frozen=True):
@@ -75,6 +79,7 @@ class Memory(Struct, frozen=True):
         target: The cloud's target when we last knew it: read, or written and read back.
         current: The cloud's current document when it was last read.
         intent: A write whose outcome is not known.
+        late: The last write that was not there when it was looked for; what it makes is ours if it turns up after all.
         ours: The target that we wrote last and found there.
         ours_ms: When it was found there, epoch ms.
         drifted_generation: Of what was desired when somebody else changed the target away from it; None if nobody has,
@@ -89,6 +94,7 @@ class Memory(Struct, frozen=True):
     target: Document | None = None
     current: Document | None = None
     intent: Intent | None = None
+    late: Intent | None = None
     ours: Document | None = None
     ours_ms: int | None = None
     drifted_generation: int | None = None
@@ -97,3 +103,7 @@ class Memory(Struct, frozen=True):
     refusals: tuple[Refusal, ...] = ()
     renamings: tuple[Renaming, ...] = ()
     suspension: Suspension | None = None
+
+    def is_same(self, kept: Sensor | None, wanted: Sensor | None) -> bool:
+        """Whether what the cloud keeps is what is wanted, its own way with names aside."""
+        return kept == wanted or any((known.wanted, known.kept) == (wanted, kept) for known in self.renamings)
