@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from gateway.pairing.approval import Approval
 from gateway.pairing.desired import Desired
@@ -135,8 +134,8 @@ class Observation:
     waiting_s: float | None = None
     is_unconfirmed_ok: bool = False
     still_s: float = 0.0
-    delivery: Mapping[Slot, Delivery] = MappingProxyType({})
-    air: Mapping[Slot, Air] = MappingProxyType({})
+    delivery: Mapping[Slot, Delivery] = field(default_factory=dict)
+    air: Mapping[Slot, Air] = field(default_factory=dict)
     match: Match | None = None
 
 
