@@ -109,6 +109,15 @@ class Airspace:
         station.from_m, station.to_m = station.distance_m(now_s), to_m
         station.since_s, station.speed_m_s = now_s, speed_m_s
 
+    def place(self, device: Device, distance_m: float) -> None:
+        """The device is at this distance from the gateway from now on; 0.1 m is held to it."""
+        self.walk(device, distance_m)
+        self._stations[device].from_m = distance_m
+
+    def distance_m(self, device: Device) -> float:
+        """How far away it is now."""
+        return self._stations[device].distance_m(self._now_s())
+
     def put_on(self, sensor: Sensor, vitals: VitalSigns) -> None:
         """Somebody wears it from now on, or rides with it."""
         self._stations[sensor].vitals = vitals

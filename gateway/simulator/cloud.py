@@ -19,6 +19,7 @@ from gateway.simulator.devices import Device, catalogue
 from gateway.simulator.encoded import EncodedSeconds
 from gateway.simulator.errors import SimulatorError, not_found
 from gateway.simulator.faults import Faults
+from gateway.simulator.hands import Hands
 from gateway.simulator.jobs import Jobs
 from gateway.simulator.listening import Listening
 from gateway.simulator.ownership import Register
@@ -55,7 +56,10 @@ class SimulatedCloud:
         requests: Requests so far by operation; what fits none counts as "unknown".
         statuses: Answers so far by HTTP status.
         dice: The generator behind every fault of a request.
+        hands: What people can do with the team's sensors, while these are in the air.
     """
+
+    hands: Hands | None = None
 
     def __init__(
         self, trackers: int, seed: int, faults: Faults, now_ms: Callable[[], int], history_s: float = HISTORY_S

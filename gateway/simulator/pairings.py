@@ -24,7 +24,7 @@ class PairingWrite:
         before, after: The target; the same if the cloud ignored the change.
         body: What was sent.
         immediate_sending: Whether the tracker was to be told at once.
-        reads: How often the tracker's configuration was read over the API since it was last written; 0: written blindly.
+        reads: How often the tracker's configuration was read over the API since it was last written; 0 if blindly.
     """
 
     at_ms: int

@@ -112,6 +112,7 @@ _STRAPS = (
     POLAR_H10, POLAR_H9, TICKR, POLAR_H10, POLAR_H10,
     VERITY_SENSE, POLAR_H10, HRM_DUAL, POLAR_H10, WHOOP,
 )  # fmt: skip
+_DUAL_LINK_PLACES = frozenset({0, 8, 10})
 _METERS = (ASSIOMA_LEFT, STAGES, ASSIOMA_RIGHT, POWRLINK)
 
 
@@ -144,8 +145,8 @@ class Unit:
 
 
 def strap(place: int) -> Unit:
-    """The heart-rate strap of the athlete at a place of the team; only the first has a second link allowed."""
-    return Unit(_STRAPS[place % len(_STRAPS)] if place else POLAR_H10_DUAL, place)
+    """The heart-rate strap of the athlete at a place of the team; three have a second link allowed."""
+    return Unit(POLAR_H10_DUAL if place in _DUAL_LINK_PLACES else _STRAPS[place % len(_STRAPS)], place)
 
 
 def meter(place: int) -> Unit | None:

@@ -17,6 +17,7 @@ from gateway.simulator.bluez.service import FakeBluez
 from gateway.simulator.bystanders import bystanders
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.devices import Device
+from gateway.simulator.errors import Refusal
 from gateway.simulator.sensor_models import POLAR_H10, TICKR, Unit, meter, strap
 from gateway.simulator.sensors import Sensor, Vitals
 
@@ -50,12 +51,14 @@ async def sensors_in_the_air(cloud: SimulatedCloud) -> AsyncIterator[str]:
         team = Team(cloud, airspace, now_s)
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
+            cloud.hands = team
             running = [tasks.create_task(airspace.run(), name="airspace"), tasks.create_task(team.run(), name="team")]
             try:
                 yield bus.address
             except Exception as error:  # noqa: BLE001
                 failure = error  # what the block raises comes out of here as it is, and not in a group
             finally:
+                cloud.hands = None
                 for task in running:
                     task.cancel()
         if failure is not None:
@@ -77,7 +80,7 @@ class Team:
         self._now_s = now_s
         self._began_s = now_s()
         self._sensors: dict[str, Sensor] = {}
-        self._wearers: dict[Sensor, int] = {}
+        self._wearers: dict[Sensor, int | None] = {}
         self._held: dict[str, Sensor] = {}
         for place in range(len(cloud.devices)):
             for unit in filter(None, (strap(place), meter(place))):
@@ -105,6 +108,45 @@ class Team:
                 paired = pairings.get(slot) if is_on else None
                 sensor = None if paired is None else self._sensors.get(paired["mac_address"].lower())
                 self._look_after(place, device, slot, sensor)
+
+    # --- what people do -----------------------------------------------------------------------------------------------
+
+    def sensors(self) -> list[dict[str, object]]:
+        """As `Hands` has it."""
+        return [
+            {
+                "name": sensor.unit.name,
+                "address": address,
+                "distance_m": round(self._airspace.distance_m(sensor), 1),
+                "athlete": self._wearers.get(sensor),
+                "holders": sorted(self._airspace.holders(sensor)),
+            }
+            for address, sensor in self._sensors.items()
+        ]
+
+    def place(self, part: str, distance_m: float) -> None:
+        """As `Hands` has it."""
+        self._airspace.place(self._named(part), distance_m)
+
+    def wear(self, part: str, athlete: int | None) -> None:
+        """As `Hands` has it."""
+        sensor = self._named(part)
+        self._wearers[sensor] = athlete
+        if athlete is None:
+            self._airspace.take_off(sensor)
+        else:
+            self._airspace.put_on(sensor, self._signs(athlete))
+
+    def _named(self, part: str) -> Sensor:
+        found = [sensor for sensor in self._sensors.values() if part.lower() in sensor.unit.name.lower()]
+        if not found:
+            raise Refusal(404, {"detail": f"No sensor has {part} in its name; /simulator/sensors has them all."})
+        if len(found) > 1:
+            names = ", ".join(sensor.unit.name for sensor in found)
+            raise Refusal(409, {"detail": f"Several sensors have {part} in their names, write more of it: {names}."})
+        return found[0]
+
+    # --- what trackers do ---------------------------------------------------------------------------------------------
 
     def _look_after(self, place: int, device: Device, slot: str, wanted: Sensor | None) -> None:
         link = f"{device.serial_number} {slot}"
