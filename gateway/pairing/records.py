@@ -4,7 +4,7 @@ import logging
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -107,8 +107,15 @@ class Records:
         await self._write({(_DESIRED, serial): wanted for serial, wanted in desired.items()}, events)
 
     async def remember(self, serial_number: str, memory: Memory, events: Iterable[Event] = ()) -> None:
-        """Remember this of a tracker; raises `StoreError`."""
-        await self._write({(_MEMORY, serial_number): memory}, events)
+        """Remember this of a tracker: what differs from what is remembered at the time of the call.
+
+        What somebody else is writing of it meanwhile stays; so nobody has to wait for anybody.
+
+        Raises:
+            StoreError: If it could not be kept; then nothing has changed.
+        """
+        amended = _Amended(self._memories.get(serial_number, Memory()), memory)
+        await self._write({(_MEMORY, serial_number): amended}, events)
 
     async def set_approvals(self, approvals: tuple[Approval, ...], events: Iterable[Event] = ()) -> None:
         """These are all approvals from now on; raises `StoreError`."""
@@ -213,7 +220,12 @@ def _save(
 ) -> dict[tuple[str, str], Any]:
     saved = {}
     for (kind, key), document in documents.items():
-        saved[kind, key] = _counted(connection, key, document) if kind == _DESIRED else document
+        if kind == _DESIRED:
+            saved[kind, key] = _counted(connection, key, document)
+        elif kind == _MEMORY:
+            saved[kind, key] = _amended(connection, key, document)
+        else:
+            saved[kind, key] = document
         encoded = msgspec.json.encode(saved[kind, key])
         connection.execute(
             "INSERT OR REPLACE INTO pairing_record VALUES (?, ?, ?, ?)", (kind, key, encoded, zlib.crc32(encoded))
@@ -227,6 +239,18 @@ def _counted(connection: Connection, serial_number: str, wanted: Desired) -> Des
     """With the generation that follows that on the disk, so that two who want something at once do not share one."""
     stored = _load(connection).get((_DESIRED, serial_number), Desired())
     return wanted.after(stored)
+
+
+class _Amended(NamedTuple):
+    before: Memory
+    after: Memory
+
+
+def _amended(connection: Connection, serial_number: str, memory: _Amended) -> Memory:
+    """What is on the disk, with what was changed: a person may suspend a tracker while a write of it is journaled."""
+    stored = _load(connection).get((_MEMORY, serial_number), memory.before)
+    names = (name for name in Memory.__struct_fields__ if getattr(memory.after, name) != getattr(memory.before, name))
+    return msgspec.structs.replace(stored, **{name: getattr(memory.after, name) for name in names})
 
 
 def _note(connection: Connection, noted: Event) -> None:
