@@ -248,7 +248,7 @@ class _Amended(NamedTuple):
 
 def _amended(connection: Connection, serial_number: str, memory: _Amended) -> Memory:
     """What is on the disk, with what was changed: a person may suspend a tracker while a write of it is journaled."""
-    stored = _load(connection).get((_MEMORY, serial_number), memory.before)
+    stored: Memory = _load(connection).get((_MEMORY, serial_number), memory.before)
     names = (name for name in Memory.__struct_fields__ if getattr(memory.after, name) != getattr(memory.before, name))
     return msgspec.structs.replace(stored, **{name: getattr(memory.after, name) for name in names})
 
