@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -21,6 +21,7 @@ from gateway.bluetooth.report import SensorReport, SensorsReport
 from gateway.bluetooth.reporting import report_radio, report_sensor
 from gateway.bluetooth.sightings import Sensor, Sightings
 from gateway.bluetooth.trouble import Problems, Trouble
+from gateway.bluetooth.whereabouts import Whereabouts, heart_rates, whereabouts
 
 CONNECT_TIMEOUT_S = 15.0
 """Connecting has to wait for an advertisement, and the slowest sensors send one in 10 s."""
@@ -83,6 +84,7 @@ class Sensors:
         self._now = asyncio.get_running_loop().time
         self._census = Census(sightings, trackers)
         self._publisher = Publisher(board)
+        self._entries: Mapping[str, Entry] = {}
         self._looked_at: Sensor | None = None
         self._trouble = Trouble(problems)
         self._offset_ms = 0.0  # from the monotonic clock to the epoch
@@ -110,6 +112,19 @@ class Sensors:
             others=self._sightings.others(now_s),
             sensors=tuple(self._reported(self._census.entries(radio, now_s), now_s)),
         )
+
+    @property
+    def radio(self) -> Radio:
+        """How the radio is."""
+        return self._receiver.radio
+
+    def whereabouts(self, address: str, name: str) -> Whereabouts:
+        """Where the sensor is that somebody knows by an address, in normal form, and a name; as of the last second."""
+        return whereabouts(address, name, self._sightings, self._entries, self.radio, self._now())
+
+    def heart_rates(self) -> dict[str, int]:
+        """What straps of trackers broadcast now, bpm, by the address that their trackers look for."""
+        return heart_rates(self._entries.values(), self._now())
 
     async def inspect(self, sensor_id: str, *, is_link_taken_knowingly: bool) -> Inspection:
         """Look closer at a sensor: connect, read, listen for some seconds, and let it go.
@@ -152,6 +167,7 @@ class Sensors:
         self._trouble.update(radio, now_s)
         self._publisher.publish_radio(report_radio(radio))
         entries = self._census.entries(radio, now_s)
+        self._entries = {entry.id: entry for entry in entries}
         self._publisher.publish(self._reported(entries, now_s), now_s)
         self._census.forget(entries, now_s)
 

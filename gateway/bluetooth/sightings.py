@@ -194,6 +194,10 @@ class Sightings:
             return sensor
         return next((known for known in self._sensors.values() if address in known.former_addresses), None)
 
+    def is_shared(self, own_id: str) -> bool:
+        """Whether several devices in the air advertise this ID."""
+        return own_id in self._shared_ids
+
     def keep(self, ids: Collection[str]) -> None:
         """These belong to a tracker, heard or not: they always find a place and keep it, until others are named."""
         self._kept = frozenset(ids)
