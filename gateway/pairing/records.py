@@ -218,7 +218,7 @@ def _load(connection: Connection) -> dict[tuple[str, str], Any]:
 def _save(
     connection: Connection, documents: Mapping[tuple[str, str], Any], events: Iterable[Event]
 ) -> dict[tuple[str, str], Any]:
-    saved = {}
+    saved: dict[tuple[str, str], Any] = {}
     for (kind, key), document in documents.items():
         if kind == _DESIRED:
             saved[kind, key] = _counted(connection, key, document)
