@@ -1,4 +1,4 @@
-"""What the cloud's documents say, and what is sent to change one: both slots, in full, and nothing that was not asked."""
+"""What the documents of the cloud say, and what is sent to change one: both slots in full, nothing that was not asked."""
 
 import msgspec
 import pytest
