@@ -1,4 +1,4 @@
-"""What the documents of the cloud say, and what is sent to change one: both slots in full, nothing that was not asked."""
+"""What the documents of the cloud say, and what is sent to change one: both slots in full, and nothing besides."""
 
 import msgspec
 import pytest
