@@ -1,23 +1,28 @@
-"""What the pairings must not forget, kept in the store: in memory it is what is on the disk, and never ahead of it."""
+"""What the pairings must not forget, kept in the store: in memory stands what is on the disk, and nothing else."""
 
+import asyncio
 import logging
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from gateway.pairing import events as log
 from gateway.pairing.approval import Approval
-from gateway.pairing.desired import Basis, Desired, Origin
-from gateway.pairing.documents import Wish
-from gateway.pairing.events import KEPT_MS, MERGED_MS, Event, event
+from gateway.pairing.chronicle import Mark, Marks
+from gateway.pairing.desired import Desired
+from gateway.pairing.events import Event, merged_all
 from gateway.pairing.memory import Memory, Suspension
+from gateway.pairing.settling import settled
 from gateway.store import Connection, Store, StoreError
 
 _LOG = logging.getLogger(__name__)
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS pairing_record (
     kind TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -25,264 +30,290 @@ CREATE TABLE IF NOT EXISTS pairing_record (
     checksum INTEGER NOT NULL,
     PRIMARY KEY (kind, key)
 ) STRICT;
-CREATE TABLE IF NOT EXISTS pairing_event (
-    id INTEGER PRIMARY KEY,
-    serial_number TEXT NOT NULL,
-    slot TEXT,
-    reason TEXT NOT NULL,
-    text TEXT NOT NULL,
-    author TEXT NOT NULL,
-    count INTEGER NOT NULL,
-    first_ms INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS pairing_event_of ON pairing_event (serial_number, last_ms);
+{log.SCHEMA}
 """
 
-BULK_TRACKERS, BULK_SHARE = 5, 0.2
-"""A list that changes more trackers than this, or a larger share of the fleet, has to be looked at by a person."""
+FLUSH_S = 10.0
+"""How long what has happened may wait in memory; a card is written to as rarely as can be."""
 
-_DESIRED, _MEMORY, _APPROVALS, _PAUSE = "desired", "memory", "approvals", "pause"
-_FORMS: Mapping[str, Any] = {
+MEND_S = 60.0
+PRUNE_S = 3600.0
+
+PENDING_EVENTS = 1000
+"""How many events wait for a disk that does not work; then the oldest go."""
+
+_DESIRED, _MEMORY, _APPROVALS, _PAUSE, _MARKS = "desired", "memory", "approvals", "pause", "marks"
+_TYPES: Mapping[str, Any] = {
     _DESIRED: Desired,
     _MEMORY: Memory,
     _APPROVALS: tuple[Approval, ...],
     _PAUSE: Suspension | None,
+    _MARKS: dict[str, Mark],
 }
+
+_Documents = Mapping[tuple[str, str], Any]
+"""By kind and key: the serial number, or "" for what is the fleet's."""
 
 
 class Records:
-    """Desired documents, memories, approvals and the pause of the fleet; and what has happened."""
+    """Desired documents, memories, approvals and the pause of the fleet; and what has happened.
+
+    Attributes:
+        rejected: How many records of the store could not be understood; they count as never written.
+        events_lost: How many events were dropped because they could not be kept.
+    """
 
     def __init__(self, store: Store) -> None:
         """Make it know nothing; `load` reads the store."""
+        self.rejected = 0
+        self.events_lost = 0
         self._store = store
         self._is_loaded = False
-        self._desired: dict[str, Desired] = {}
-        self._memories: dict[str, Memory] = {}
-        self._approvals: tuple[Approval, ...] = ()
-        self._pause: Suspension | None = None
+        # False as well while what is in memory is not known to be what is on the disk.
+        self._is_current = False
+        self._documents: dict[str, dict[str, Any]] = {kind: {} for kind in _TYPES}
+        self._configured: tuple[Mapping[str, Desired], Sequence[str]] = ({}, ())
+        self._events: deque[Event] = deque()
+        self._unsaved_marks: dict[str, Marks] = {}
 
     @property
     def desired(self) -> Mapping[str, Desired]:
         """What is wanted, by serial number."""
-        return MappingProxyType(self._desired)
+        return MappingProxyType(self._documents[_DESIRED])
 
     @property
     def memories(self) -> Mapping[str, Memory]:
         """What is remembered, by serial number."""
-        return MappingProxyType(self._memories)
+        return MappingProxyType(self._documents[_MEMORY])
 
     @property
     def approvals(self) -> tuple[Approval, ...]:
         """What persons have approved."""
-        return self._approvals
+        approvals: tuple[Approval, ...] = self._documents[_APPROVALS].get("", ())
+        return approvals
 
     @property
     def pause(self) -> Suspension | None:
         """Who has stopped all writes; None if nobody has."""
-        return self._pause
+        pause: Suspension | None = self._documents[_PAUSE].get("")
+        return pause
+
+    @property
+    def marks(self) -> Mapping[str, Marks]:
+        """Since when each condition was what it was."""
+        return MappingProxyType(self._documents[_MARKS])
 
     @property
     def is_working(self) -> bool:
         """Whether what is written down stays so."""
-        return self._is_loaded and self._store.trouble is None
+        return self._is_current and self._store.trouble is None
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why nothing can be changed now; None if it can."""
+        return None if self.is_working else self._store.trouble or _NOT_READ
+
+    @property
+    def damage(self) -> StoreError | None:
+        """What of the past is lost, until a person has seen to it; None if nothing is."""
+        if self._store.damage:
+            return StoreError(
+                f"The store of the pairings was damaged and begun anew; what is left of it is {self._store.damage}",
+                "import the team's list, or adopt what the cloud has, then remove that file",
+            )
+        if self.rejected:
+            return StoreError(
+                f"{self.rejected} records of the pairings were damaged and count as never written",
+                "look through `insiders-gateway pair list`, and set again what is missing",
+            )
+        return None
 
     async def load(self) -> None:
         """Read the store; where that fails nothing is known, and `is_working` is false."""
         try:
-            documents = await self._store.read(_load)
+            documents, self.rejected = await self._store.read(_load)
         except StoreError as error:
-            _LOG.warning("Pairings: %s", error)
+            _LOG.warning("Pairings cannot be read: %s", error)
             return
+        for kind in self._documents:
+            self._documents[kind].clear()
         self._apply(documents)
         self._is_loaded = True
-
-    async def set_desired(self, desired: Mapping[str, Desired], events: Iterable[Event] = ()) -> None:
-        """Want something of trackers, all of it or nothing; generations are counted here.
-
-        Raises:
-            StoreError: If it could not be kept; then nothing has changed.
-        """
-        await self._write({(_DESIRED, serial): wanted for serial, wanted in desired.items()}, events)
-
-    async def remember(self, serial_number: str, memory: Memory, events: Iterable[Event] = ()) -> None:
-        """Remember this of a tracker: what differs from what is remembered at the time of the call.
-
-        What somebody else is writing of it meanwhile stays; so nobody has to wait for anybody.
-
-        Raises:
-            StoreError: If it could not be kept; then nothing has changed.
-        """
-        amended = _Amended(self._memories.get(serial_number, Memory()), memory)
-        await self._write({(_MEMORY, serial_number): amended}, events)
-
-    async def set_approvals(self, approvals: tuple[Approval, ...], events: Iterable[Event] = ()) -> None:
-        """These are all approvals from now on; raises `StoreError`."""
-        await self._write({(_APPROVALS, ""): approvals}, events)
-
-    async def set_pause(self, pause: Suspension | None, events: Iterable[Event] = ()) -> None:
-        """Stop all writes, or let them go on; raises `StoreError`."""
-        await self._write({(_PAUSE, ""): pause}, events)
-
-    async def note(self, events: Iterable[Event]) -> None:
-        """Keep what has happened; raises `StoreError`."""
-        await self._write({}, events)
-
-    async def events(self, serial_number: str) -> list[Event]:
-        """What has happened to a tracker, newest first; raises `StoreError`."""
-        return await self._store.read(lambda connection: _events(connection, serial_number))
+        self._is_current = self._store.trouble is None
+        if self.rejected:
+            _LOG.error("%d records of the pairings are damaged and count as never written", self.rejected)
 
     async def settle(self, configured: Mapping[str, Desired], roster: Sequence[str], now_ms: int) -> None:
-        """Take over what the configuration wants.
+        """Take over what the configuration wants; where it cannot be written, it is wanted all the same.
 
         Args:
             configured: What it wants of the trackers that it manages.
             roster: All trackers.
             now_ms: Now, epoch ms.
         """
-        desired, events = settled(self._desired, configured, len(roster), now_ms)
+        self._configured = configured, roster
+        desired, events = settled(self.desired, configured, len(roster), now_ms)
         if not desired:
             return
         try:
             await self.set_desired(desired, events)
         except StoreError:
-            self._desired.update(desired)
+            self._is_current = False
+            self._apply({(_DESIRED, serial): wanted for serial, wanted in desired.items()})
 
-    async def _write(self, documents: Mapping[tuple[str, str], Any], events: Iterable[Event]) -> None:
+    async def set_desired(self, desired: Mapping[str, Desired], events: Iterable[Event] = ()) -> None:
+        """Want something of trackers, all of it or nothing; generations are counted here.
+
+        Raises:
+            StoreError: If it could not be kept; then nothing has changed. As for all that follow.
+        """
+        await self._write({(_DESIRED, serial): wanted for serial, wanted in desired.items()}, events)
+
+    async def remember(self, serial_number: str, memory: Memory, events: Iterable[Event] = ()) -> None:
+        """Remember this of a tracker."""
+        await self._write({(_MEMORY, serial_number): memory}, events)
+
+    async def set_approvals(self, approvals: tuple[Approval, ...], events: Iterable[Event] = ()) -> None:
+        """These are all approvals from now on."""
+        await self._write({(_APPROVALS, ""): approvals}, events)
+
+    async def set_pause(self, pause: Suspension | None, events: Iterable[Event] = ()) -> None:
+        """Stop all writes, or let them go on."""
+        await self._write({(_PAUSE, ""): pause}, events)
+
+    async def events(self, serial_number: str) -> list[Event]:
+        """What has happened to a tracker, newest first; where the store cannot be read, what has happened lately."""
+        waiting = [event for event in self._events if event.serial_number == serial_number]
+        try:
+            kept = await self._store.read(lambda connection: log.events_of(connection, serial_number))
+        except StoreError:
+            kept = []
+        return sorted(merged_all([*kept, *waiting]), key=lambda event: event.last_ms)[::-1]
+
+    def note(self, events: Iterable[Event]) -> None:
+        """Keep what has happened; it may wait for some seconds."""
+        self._events = deque(merged_all([*self._events, *events]))
+        while len(self._events) > PENDING_EVENTS:
+            self._events.popleft()
+            self.events_lost += 1
+
+    def mark(self, serial_number: str, marks: Marks) -> None:
+        """Keep since when a tracker's conditions are what they are; it may wait for some seconds."""
+        self._unsaved_marks[serial_number] = marks
+
+    async def flush(self) -> None:
+        """Write down what waits; where that fails it goes on waiting."""
+        events, marks = tuple(self._events), self._unsaved_marks
+        if not events and not marks:
+            return
+        self._events, self._unsaved_marks = deque(), {}
+        try:
+            await self._write({(_MARKS, serial): dict(mark) for serial, mark in marks.items()}, events)
+        except StoreError:
+            later, self._events = self._events, deque(events)
+            self.note(later)
+            self._unsaved_marks = {**marks, **self._unsaved_marks}
+
+    async def mend(self, now_ms: int) -> None:
+        """Where something is wrong with the disk, try again, and make it the same as memory; now is epoch ms."""
+        if self._store.trouble is not None:
+            self._is_current = False
+        if not await self._store.mend() or self._is_current:
+            return
         if not self._is_loaded:
-            raise self._store.trouble or StoreError("The pairings were not read yet", "try again in a minute")
+            await self.load()
+            await self.settle(*self._configured, now_ms)
+            return
+        # All of it: the database may be a new one, and what failed to be written may be there nevertheless.
+        documents = {(kind, key): document for kind, of in self._documents.items() for key, document in of.items()}
+        try:
+            await self._store.write(lambda connection: _put(connection, documents))
+        except StoreError as error:
+            _LOG.warning("Pairings cannot be written: %s", error)
+            return
+        self._is_current = True
+
+    async def run(self, utc_ms: Callable[[], int], is_clock_sure: Callable[[], bool]) -> None:
+        """Write down what waits, mend, and drop what is old, until cancelled. It waits for the disk: no watchdog."""
+        now = asyncio.get_running_loop().time
+        mend_s, prune_s = now() + MEND_S, now()
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_S)
+                await self.flush()
+                if now() >= mend_s:
+                    await self.mend(utc_ms())
+                    mend_s = now() + MEND_S
+                if now() >= prune_s and is_clock_sure() and self.is_working:
+                    await self._prune(utc_ms())
+                    prune_s = now() + PRUNE_S
+        finally:
+            await self.flush()
+
+    async def _prune(self, now_ms: int) -> None:
+        try:
+            await self._store.write(lambda connection: log.prune(connection, now_ms))
+        except StoreError as error:
+            _LOG.warning("Old events of the pairings cannot be dropped: %s", error)
+
+    async def _write(self, documents: _Documents, events: Iterable[Event]) -> None:
+        if not self._is_current:
+            raise self._store.trouble or _NOT_READ
         noted = tuple(events)
         await self._store.write(lambda connection: _save(connection, documents, noted), self._apply)
 
-    def _apply(self, documents: Mapping[tuple[str, str], Any]) -> None:
+    def _apply(self, documents: _Documents) -> None:
         for (kind, key), document in documents.items():
-            if kind == _DESIRED:
-                self._desired[key] = document
-            elif kind == _MEMORY:
-                self._memories[key] = document
-            elif kind == _APPROVALS:
-                self._approvals = document
-            else:
-                self._pause = document
+            self._documents[kind][key] = document
 
 
-def is_bulk(changed: int, fleet: int) -> bool:
-    """Whether so many trackers change at once that a person has to look at them all."""
-    return changed > BULK_TRACKERS or (changed > 1 and changed > BULK_SHARE * fleet)
+_NOT_READ = StoreError("The pairings were not read from the disk yet", "try again in a minute")
 
 
-def settled(
-    stored: Mapping[str, Desired], configured: Mapping[str, Desired], fleet: int, now_ms: int
-) -> tuple[dict[str, Desired], list[Event]]:
-    """What becomes different when the configuration is taken over, and what is to be told of it.
-
-    Args:
-        stored: What was wanted until now.
-        configured: What the configuration wants of the trackers that it manages.
-        fleet: How many trackers there are.
-        now_ms: Now, epoch ms.
-    """
-    changed = {
-        serial
-        for serial, wanted in configured.items()
-        if serial not in stored or stored[serial].origin is not Origin.FILE or not wanted.is_same_as(stored[serial])
-    }
-    bulk = is_bulk(sum(not configured[s].is_same_as(stored.get(s, Desired())) for s in changed), fleet)
-    desired: dict[str, Desired] = {}
-    events: list[Event] = []
-    for serial in configured:
-        if serial in changed:
-            desired[serial] = msgspec.structs.replace(
-                configured[serial], origin=Origin.FILE, basis=Basis.FILE, at_ms=now_ms, is_bulk=bulk
-            ).after(stored.get(serial, Desired()))
-            events.append(event(serial, None, "Configured", "The configuration wants something else of it", now_ms))
-    for serial, wanted in stored.items():
-        if wanted.origin is Origin.FILE and serial not in configured:
-            left = Desired(Wish.UNMANAGED, Wish.UNMANAGED, basis=Basis.FILE, at_ms=now_ms)
-            desired[serial] = left.after(wanted)
-            events.append(
-                event(serial, None, "Left", "The configuration no longer says what it shall listen to", now_ms)
-            )
-    return desired, events
-
-
-def _load(connection: Connection) -> dict[tuple[str, str], Any]:
-    documents = {}
+def _load(connection: Connection) -> tuple[_Documents, int]:
+    documents: dict[tuple[str, str], Any] = {}
+    rejected = 0
     for kind, key, document, checksum in connection.execute("SELECT kind, key, document, checksum FROM pairing_record"):
-        if kind in _FORMS and zlib.crc32(document) == checksum:
-            documents[kind, key] = msgspec.json.decode(document, type=_FORMS[kind])
-    return documents
+        try:
+            documents[kind, key] = _decoded(kind, document, checksum)
+        except (KeyError, ValueError, TypeError):
+            rejected += 1
+    return documents, rejected
 
 
-def _save(
-    connection: Connection, documents: Mapping[tuple[str, str], Any], events: Iterable[Event]
-) -> dict[tuple[str, str], Any]:
-    saved: dict[tuple[str, str], Any] = {}
-    for (kind, key), document in documents.items():
-        if kind == _DESIRED:
-            saved[kind, key] = _counted(connection, key, document)
-        elif kind == _MEMORY:
-            saved[kind, key] = _amended(connection, key, document)
-        else:
-            saved[kind, key] = document
-        encoded = msgspec.json.encode(saved[kind, key])
-        connection.execute(
-            "INSERT OR REPLACE INTO pairing_record VALUES (?, ?, ?, ?)", (kind, key, encoded, zlib.crc32(encoded))
-        )
-    for noted in events:
-        _note(connection, noted)
+def _save(connection: Connection, documents: _Documents, events: Iterable[Event]) -> _Documents:
+    saved = {
+        (kind, key): _counted(connection, key, document) if kind == _DESIRED else document
+        for (kind, key), document in documents.items()
+    }
+    _put(connection, saved)
+    log.note(connection, events)
     return saved
 
 
-def _counted(connection: Connection, serial_number: str, wanted: Desired) -> Desired:
-    """With the generation that follows that on the disk, so that two who want something at once do not share one."""
-    stored = _load(connection).get((_DESIRED, serial_number), Desired())
-    return wanted.after(stored)
-
-
-class _Amended(NamedTuple):
-    before: Memory
-    after: Memory
-
-
-def _amended(connection: Connection, serial_number: str, memory: _Amended) -> Memory:
-    """What is on the disk, with what was changed: a person may suspend a tracker while a write of it is journaled."""
-    stored: Memory = _load(connection).get((_MEMORY, serial_number), memory.before)
-    names = (name for name in Memory.__struct_fields__ if getattr(memory.after, name) != getattr(memory.before, name))
-    return msgspec.structs.replace(stored, **{name: getattr(memory.after, name) for name in names})
-
-
-def _note(connection: Connection, noted: Event) -> None:
-    merged = connection.execute(
-        "UPDATE pairing_event SET count = count + ?, last_ms = MAX(last_ms, ?), text = ? WHERE id = ("
-        "SELECT id FROM pairing_event WHERE serial_number = ? AND slot IS ? AND reason = ? AND author = ?"
-        " AND ABS(? - last_ms) <= ? ORDER BY last_ms DESC LIMIT 1)",
-        (
-            noted.count,
-            noted.last_ms,
-            noted.text,
-            noted.serial_number,
-            noted.slot,
-            noted.reason,
-            noted.author,
-            noted.first_ms,
-            MERGED_MS,
-        ),
-    )
-    if not merged.rowcount:
+def _put(connection: Connection, documents: _Documents) -> None:
+    for (kind, key), document in documents.items():
+        encoded = msgspec.json.encode(document)
         connection.execute(
-            "INSERT INTO pairing_event (serial_number, slot, reason, text, author, count, first_ms, last_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            msgspec.structs.astuple(noted),
+            "INSERT OR REPLACE INTO pairing_record VALUES (?, ?, ?, ?)", (kind, key, encoded, _checksum(encoded))
         )
-    connection.execute("DELETE FROM pairing_event WHERE last_ms < ?", (noted.last_ms - KEPT_MS,))
 
 
-def _events(connection: Connection, serial_number: str) -> list[Event]:
-    rows = connection.execute(
-        "SELECT serial_number, slot, reason, text, author, count, first_ms, last_ms FROM pairing_event"
-        " WHERE serial_number = ? ORDER BY last_ms DESC, id DESC",
-        (serial_number,),
-    )
-    return [msgspec.convert(dict(zip(Event.__struct_fields__, row, strict=True)), Event) for row in rows]
+def _counted(connection: Connection, serial_number: str, wanted: Desired) -> Desired:
+    """With the generation after that on the disk: two who want something at the same time do not share one."""
+    row = connection.execute(
+        "SELECT document, checksum FROM pairing_record WHERE kind = ? AND key = ?", (_DESIRED, serial_number)
+    ).fetchone()
+    with suppress(ValueError):
+        return wanted.after(Desired() if row is None else _decoded(_DESIRED, *row))
+    return wanted.after(Desired())
+
+
+def _decoded(kind: str, document: bytes, checksum: int) -> Any:
+    if _checksum(document) != checksum:
+        raise ValueError("damaged")
+    return msgspec.json.decode(document, type=_TYPES[kind])
+
+
+def _checksum(document: bytes) -> int:
+    return zlib.crc32(document)
