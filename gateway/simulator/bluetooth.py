@@ -130,14 +130,14 @@ def changed(target: Pairings, body: object, faults: Faults) -> Pairings:
     return pairings
 
 
-def served(pairings: Pairings, faults: Faults) -> dict[str, object]:
+def served(pairings: Pairings, faults: Faults, *, has_names: bool = True) -> dict[str, object]:
     """Pairings as an answer has them."""
     shown: dict[str, object] = {}
     for slot in SLOTS:
         if slot in pairings:
             address, name = pairings[slot]["mac_address"], pairings[slot]["name"]
             address = address.upper() if faults.bluetooth_echo == "upper" else address
-            shown[slot] = {"mac_address": address, "name": name}
+            shown[slot] = {"mac_address": address, "name": name} if has_names else {"mac_address": address}
         elif faults.bluetooth_unset != "absent":
             shown[slot] = _EMPTY[faults.bluetooth_unset]
     return shown

@@ -44,9 +44,11 @@ class Faults(BaseModel):
     """Body of those answers: the API's own JSON, or the page of a proxy in front of it."""
     truncated_fraction: Fraction = 0.0
     """Fraction of answers cut in the middle of the body, after the request was carried out."""
+    change_latency_ms: NotNegative = 0.0
+    """Further delay before a change is handled, milliseconds; a change is any request to the API that does not only
+    read. When a client gives up meanwhile, it is carried out all the same, and so after the client has looked."""
     lost_answer_fraction: Fraction = 0.0
-    """Fraction of changes below the API's base, of whatever kind, that are carried out and whose answer never comes.
-    Requests that only read, and those for tokens, are spared."""
+    """Fraction of changes that are carried out and whose answer never comes."""
     lost_answer_form: Literal["reset", "hang", "status"] = "reset"
     """What comes in its place: a TCP reset; nothing, until the client gives up; or 504 with the page of a proxy."""
     slow_fraction: Fraction = 0.0
@@ -171,6 +173,8 @@ class Faults(BaseModel):
     bluetooth_push: Literal["if_online", "kept", "ignored"] = "if_online"
     """What `immediate_sending` does: tells a tracker that is online; tells also one that is not, as soon as it is; or
     nothing, the target waits for the next start all the same."""
+    bluetooth_current_names: bool = True
+    """`current` has the names of the sensors, and not their addresses alone."""
     bluetooth_lag_s: NotNegative = 0.0
     """How long after a tracker has taken its target `current` tells so, seconds."""
 

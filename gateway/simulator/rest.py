@@ -1,5 +1,6 @@
 """The REST API and the token endpoint over HTTP: each operation of the table bound to its handler."""
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,8 +35,10 @@ def add_routes(app: web.Application, cloud: SimulatedCloud, endpoints: EndpointT
     """Serve the token endpoint and every operation of the API at its path."""
     for operation, endpoint in endpoints.items():
         if endpoint.base is not Base.WEBSOCKET:
-            work = _token(cloud) if endpoint.base is Base.TOKEN else _operation(cloud, operation)
-            app.router.add_route(endpoint.method, path(endpoint), _served(cloud, operation, work))
+            is_change = endpoint.base is Base.API and endpoint.method != "GET"
+            work = _token(cloud) if endpoint.base is Base.TOKEN else _operation(cloud, operation, is_change=is_change)
+            served = _served(cloud, operation, work, is_change=is_change)
+            app.router.add_route(endpoint.method, path(endpoint), served)
     app.middlewares.append(_strict_slash(cloud, endpoints))
 
 
@@ -45,7 +48,7 @@ def path(endpoint: Endpoint) -> str:
 
 
 def _served(
-    cloud: SimulatedCloud, operation: str, work: _Work
+    cloud: SimulatedCloud, operation: str, work: _Work, *, is_change: bool
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve(request: web.Request) -> web.StreamResponse:
         try:
@@ -53,19 +56,14 @@ def _served(
             reply = await work(request)
         except Refusal as refusal:
             return await send(cloud, request, refusal.status, refusal.body, refusal.headers)
-        if _is_lost(cloud, request, operation):
+        if is_change and cloud.dice.random() < cloud.faults.lost_answer_fraction:
             raise AnswerLost
         return await send(cloud, request, reply.status, reply.body, {})
 
     return serve
 
 
-def _is_lost(cloud: SimulatedCloud, request: web.Request, operation: str) -> bool:
-    fraction = cloud.faults.lost_answer_fraction
-    return fraction > 0 and request.method != "GET" and operation != "token" and cloud.dice.random() < fraction
-
-
-def _operation(cloud: SimulatedCloud, operation: str) -> _Work:
+def _operation(cloud: SimulatedCloud, operation: str, *, is_change: bool) -> _Work:
     handler = _HANDLERS[operation]
 
     async def work(request: web.Request) -> Reply:
@@ -74,7 +72,10 @@ def _operation(cloud: SimulatedCloud, operation: str) -> _Work:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             bearer = token if scheme.lower() == "bearer" else None
             manager = cloud.accounts.authorise(bearer, cloud.now_ms(), cloud.faults).manager
-        return handler(cloud, Call(manager, request.match_info, request.query, await _json(request)))
+        call = Call(manager, request.match_info, request.query, await _json(request))
+        if is_change and cloud.faults.change_latency_ms:
+            await asyncio.sleep(cloud.faults.change_latency_ms / 1000)
+        return handler(cloud, call)
 
     return work
 

@@ -62,5 +62,6 @@ HANDLERS: Mapping[str, Handler] = {
 
 def _documents(cloud: SimulatedCloud, config: BluetoothConfig, target: Pairings) -> Reply:
     faults = cloud.faults
-    data = {"current": served(config.current(cloud.now_ms()), faults), "target": served(target, faults)}
+    current = served(config.current(cloud.now_ms()), faults, has_names=faults.bluetooth_current_names)
+    data = {"current": current, "target": served(target, faults)}
     return Reply({"status": faults.bluetooth_status, "data": data})

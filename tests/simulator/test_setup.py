@@ -1,93 +1,11 @@
-"""Bluetooth sensors and recordings."""
+"""Recordings."""
 
 import base64
 from typing import Any
 
-import pytest
-
 from tests.simulator.bench import Bench, bench
 
-BELT = {"mac_address": "a0:9e:1a:00:00:01", "name": "Belt"}
-METER = {"mac_address": "a0:9e:1a:00:00:02", "name": "Meter"}
 ASI = b"ASI\x00\x00\x00\x10\x04\x04\x06ASI V2 synthetic, not a recording"
-
-
-async def config(sim: Bench, place: int = 0) -> dict[str, Any]:
-    answer = await sim.get(f"devices/{sim.ids[place]}/bluetooth-config/")
-    assert answer.body["status"] == "success"
-    data: dict[str, Any] = answer.body["data"]
-    assert set(data) == {"current", "target"}
-    return data
-
-
-async def patch(sim: Bench, body: object, query: str = "") -> int:
-    return (await sim.call("PATCH", f"devices/{sim.ids[0]}/bluetooth-config/{query}", json=body)).status
-
-
-async def test_an_unset_pairing_is_absent(sim: Bench) -> None:
-    assert set((await config(sim, 0))["current"]) == {"pairing_1"}
-    assert set((await config(sim, 1))["current"]) == {"pairing_1", "pairing_2"}
-
-
-async def test_a_change_waits_for_the_device_to_start(sim: Bench) -> None:
-    before = (await config(sim))["current"]
-    assert await patch(sim, {"pairing_1": BELT}) == 200
-    sim.clock.advance(3600)
-    assert await config(sim) == {"current": before, "target": {"pairing_1": BELT}}
-    await sim.control("POST", f"devices/{sim.ids[0]}/restart")
-    assert await config(sim) == {"current": {"pairing_1": BELT}, "target": {"pairing_1": BELT}}
-
-
-async def test_a_start_without_network_is_acknowledged_when_it_is_back(sim: Bench) -> None:
-    await patch(sim, {"pairing_1": BELT})
-    device = f"devices/{sim.ids[0]}"
-    await sim.control("POST", f"{device}/network", {"connected": False})
-    await sim.control("POST", f"{device}/restart")
-    assert (await config(sim))["current"] != {"pairing_1": BELT}
-    await sim.control("POST", f"{device}/network", {"connected": True})
-    assert (await config(sim))["current"] == {"pairing_1": BELT}
-
-
-async def test_immediate_sending_reaches_a_device_that_is_online(sim: Bench) -> None:
-    assert await patch(sim, {"pairing_1": BELT}, "?immediate_sending=true") == 200
-    assert (await config(sim))["current"] != {"pairing_1": BELT}
-    sim.clock.advance(2)
-    assert (await config(sim))["current"] == {"pairing_1": BELT}
-    await sim.control("POST", f"devices/{sim.ids[0]}/power", {"on": False})
-    await patch(sim, {"pairing_1": METER}, "?immediate_sending=true")
-    sim.clock.advance(60)
-    assert (await config(sim))["current"] == {"pairing_1": BELT}
-
-
-@pytest.mark.parametrize(("form", "slots"), [("merge", {"pairing_1", "pairing_2"}), ("replace", {"pairing_2"})])
-async def test_a_patch_merges_or_replaces_by_knob(sim: Bench, form: str, slots: set[str]) -> None:
-    sim.set_faults(bluetooth_patch=form)
-    await patch(sim, {"pairing_2": METER})
-    assert set((await config(sim))["target"]) == slots
-
-
-CLEARED = {"null": None, "empty_object": {}, "empty_strings": {"mac_address": "", "name": ""}}
-
-
-@pytest.mark.parametrize("form", CLEARED)
-async def test_only_one_form_unpairs(sim: Bench, form: str) -> None:
-    sim.set_faults(unpair=form)
-    for name, value in CLEARED.items():
-        if name != form:
-            assert await patch(sim, {"pairing_1": value}) == 400
-    assert await patch(sim, {"pairing_1": CLEARED[form]}) == 200
-    assert (await config(sim))["target"] == {}
-
-
-@pytest.mark.parametrize("wrong", [[], {"pairing_1": {**BELT, "mac_address": "a09e1a000001"}}, {"pairing_1": "x"}])
-async def test_an_invalid_pairing_is_refused(sim: Bench, wrong: object) -> None:
-    assert await patch(sim, wrong) == 400
-
-
-async def test_bluetooth_needs_current_ownership(sim: Bench) -> None:
-    await sim.control("POST", f"devices/{sim.ids[0]}/move")
-    assert await patch(sim, {"pairing_1": BELT}) == 403
-    assert (await sim.get(f"devices/{sim.ids[0]}/bluetooth-config/")).status == 403
 
 
 async def upload(sim: Bench, content: bytes | str, place: int = 0) -> Any:
