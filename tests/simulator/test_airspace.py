@@ -103,6 +103,25 @@ def test_who_walks_away_fades_and_is_lost_and_comes_back(field: Field) -> None:
     assert sensor.peripheral.accepts_link is True
 
 
+def test_what_is_put_somewhere_is_there_at_once_and_leads_when_held_to_the_gateway(field: Field) -> None:
+    """Even smoothed over a few seconds, and beside others that are near."""
+    far, near = field.sensor(distance_m=30), field.sensor(distance_m=1)
+    field.wait(5)
+    field.air.place(far, 0.1)
+    assert field.air.distance_m(far) == 0.1
+    for _ in range(20):
+        before = len(field.radio.heard)
+        field.wait(5)
+        heard = field.radio.heard[before:]
+        held, other = (
+            mean(rssi_dbm for peripheral, rssi_dbm in heard if peripheral is sensor.peripheral)
+            for sensor in (far, near)
+        )
+        assert held > other + 10
+    field.air.place(far, 200)
+    assert all(rssi < -50 for rssi in field.wait(5))
+
+
 def test_a_strap_that_is_held_is_not_in_the_air_until_it_is_released(field: Field) -> None:
     sensor = field.sensor()
     assert field.wait(5)

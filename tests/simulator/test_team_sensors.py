@@ -11,12 +11,13 @@ from bleak import BleakScanner
 from gateway.simulator.airspace import Airspace
 from gateway.simulator.bluez.bus import BusError
 from gateway.simulator.cloud import SimulatedCloud
+from gateway.simulator.errors import Refusal
 from gateway.simulator.faults import Faults
 from gateway.simulator.sensor_models import Unit, meter, strap
 from gateway.simulator.team_sensors import FORGOTTEN, SNATCHED, SNATCHED_AT_S, SPARES, Team, sensors_in_the_air
 from tests.bluetooth.conftest import close_bleak
 from tests.fakes.quiet_bus import quiet_bus
-from tests.simulator.bench import LoopClock, ManualClock
+from tests.simulator.bench import LoopClock, ManualClock, bench
 from tests.simulator.test_airspace import Radio
 
 TRACKERS = 12
@@ -157,6 +158,91 @@ def test_a_tracker_paired_with_the_strap_of_another_athlete_records_that_ones_he
     assert "ecg.hr" not in ground.recorded(4)
 
 
+def test_a_tracker_that_only_says_so_goes_on_with_the_strap_it_had(ground: Ground) -> None:
+    ground.cloud.set_obedience(ground.ids[4], "says_so")
+    ground.pair(4, SPARES[0])
+    heard = ground.wait(10)
+    assert heard[SPARES[0].name] >= 7
+    assert heard[strap(4).name] == 0
+    assert "ecg.hr" in ground.recorded(4)
+    current = ground.cloud.bluetooth(ground.ids[4]).current(ground.clock())
+    assert current["pairing_1"]["name"] == SPARES[0].name
+
+
+def test_a_tracker_that_was_reset_lets_go_of_everything(ground: Ground) -> None:
+    ground.cloud.forget_pairings(ground.ids[9])
+    ground.wait(2)
+    heard = ground.wait(5)
+    assert heard[strap(9).name] >= 2
+    assert "ecg.hr" not in ground.recorded(9)
+    assert "pwr.pwr_instantpower" not in ground.recorded(9)
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_strap_that_is_taken_off_measures_nobody_and_soon_sleeps(ground: Ground) -> None:
+    name = strap(4).name
+    ground.team.wear(name, None)
+    ground.wait(8)
+    assert "ecg.hr" not in ground.recorded(4)
+    ground.wait(60)
+    ground.cloud.set_power(ground.ids[4], on=False)
+    assert ground.wait(10)[name] == 0
+    ground.team.wear(name, 4)
+    assert ground.wait(10)[name] >= 8
+    ground.cloud.set_power(ground.ids[4], on=True)
+    ground.wait(8)
+    assert "ecg.hr" in ground.recorded(4)
+
+
+def test_two_athletes_who_exchange_their_straps_are_recorded_by_each_others_trackers(ground: Ground) -> None:
+    ground.team.wear(strap(0).name, 8)
+    ground.team.wear(strap(8).name, 0)
+    ground.wait(5)
+    for place, other in ((0, 8), (8, 0)):
+        first_ms = ground.cloud.delivery(ground.ids[place]).first_ms
+        row = ground.recorded(place)
+        second = (row["ecg.timestamp"] - first_ms) // 1000
+        rates = [ground.cloud._world.second(athlete, second).heart_rate for athlete in (place, other)]
+        assert rates[0] != rates[1] == row["ecg.hr"]
+
+
+def test_a_sensor_is_found_by_part_of_its_name_and_nothing_else(ground: Ground) -> None:
+    part = SPARES[0].name[-4:].lower()
+    ground.team.place(part, 0.1)
+    [spare] = [sensor for sensor in ground.team.sensors() if sensor["name"] == SPARES[0].name]
+    assert (spare["distance_m"], spare["athlete"], spare["holders"]) == (0.1, None, [])
+    for unclear, status in (("H10", 409), ("nothing", 404)):
+        with pytest.raises(Refusal) as refused:
+            ground.team.place(unclear, 0.1)
+        assert refused.value.status == status
+
+
+@pytest.mark.parametrize("trackers", [1, TRACKERS])
+def test_a_spare_strap_held_to_the_gateway_leads_the_team_by_more_than_ten_decibels(trackers: int) -> None:
+    ground = Ground(trackers)
+    ground.wait(25)
+    ground.team.place(SPARES[1].name, 0.1)
+    before = len(ground.radio.heard)
+    ground.wait(10)
+    of: dict[str, list[int]] = {}
+    for peripheral, rssi_dbm in ground.radio.heard[before:]:
+        of.setdefault(peripheral.name or "", []).append(rssi_dbm)
+    held = of.pop(SPARES[1].name)
+    assert min(held) > max(rssi_dbm for others in of.values() for rssi_dbm in others) + 10
+
+
+def test_at_least_three_straps_broadcast_while_their_trackers_hold_them(later: Ground) -> None:
+    heard = later.wait(10)
+    broadcasting = [
+        unit
+        for unit in map(strap, range(TRACKERS))
+        if unit.model.broadcasts and heard[unit.name] >= 7 and "ecg.hr" in later.recorded(unit.number)
+    ]
+    assert len(broadcasting) >= 3
+
+
 def test_a_strap_in_the_place_of_a_power_meter_is_no_power_meter(ground: Ground) -> None:
     pairing = {"mac_address": SPARES[0].address.upper(), "name": SPARES[0].name}
     ground.cloud.write_pairings(ground.ids[5], {"pairing_2": pairing})
@@ -196,6 +282,40 @@ async def test_a_scanner_on_the_address_hears_the_team(monkeypatch: pytest.Monke
             await close_bleak()
     with pytest.raises(OSError):
         await asyncio.open_unix_connection(address.removeprefix("unix:path="))
+
+
+@pytest.mark.dbus
+async def test_sensors_are_moved_and_worn_by_control_as_long_as_they_are_in_the_air() -> None:
+    async with bench(trackers=4) as sim:
+        part = SPARES[0].name.replace(" ", "%20")
+        assert (await sim.control("GET", "sensors")).status == 404
+        async with sensors_in_the_air(sim.cloud):
+            assert len((await sim.control("GET", "sensors")).body["sensors"]) == 8
+            moved = (await sim.control("POST", f"sensors/{part}/place", {"distance_m": 0.1})).body["sensors"]
+            assert [sensor["name"] for sensor in moved if sensor["distance_m"] == 0.1] == [SPARES[0].name]
+            worn = (await sim.control("POST", f"sensors/{part}/wear", {"athlete": 2})).body["sensors"]
+            assert [sensor["athlete"] for sensor in worn if sensor["name"] == SPARES[0].name] == [2]
+            worn = (await sim.control("POST", f"sensors/{part}/wear", {"athlete": None})).body["sensors"]
+            assert [sensor["athlete"] for sensor in worn if sensor["name"] == SPARES[0].name] == [None]
+            for command, body, status in WRONG_COMMANDS:
+                assert (await sim.control("POST", f"sensors/{command}", body)).status == status, (command, body)
+        assert (await sim.control("POST", f"sensors/{part}/place", {"distance_m": 0.1})).status == 404
+
+
+WRONG_COMMANDS: tuple[tuple[str, object, int], ...] = (
+    ("H/place", {"distance_m": 1}, 409),
+    ("nobody/place", {"distance_m": 1}, 404),
+    ("TICKR/place", {"distance_m": 0}, 400),
+    ("TICKR/place", {"distance_m": True}, 400),
+    ("TICKR/place", {"distance_m": "near"}, 400),
+    ("TICKR/place", {"metres": 1}, 400),
+    ("TICKR/place", {}, 400),
+    ("TICKR/wear", {}, 400),
+    ("TICKR/wear", {"athlete": 4}, 400),
+    ("TICKR/wear", {"athlete": -1}, 400),
+    ("TICKR/wear", {"athlete": False}, 400),
+    ("TICKR/wear", {"athlete": "Ada"}, 400),
+)
 
 
 @pytest.mark.dbus
