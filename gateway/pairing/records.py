@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -53,6 +53,18 @@ _TYPES: Mapping[str, Any] = {
 
 _Documents = Mapping[tuple[str, str], Any]
 """By kind and key: the serial number, or "" for what is the fleet's."""
+
+
+class _Amended(NamedTuple):
+    before: Memory
+    after: Memory
+
+
+class _Begun(NamedTuple):
+    approval: str
+
+
+_NO_MEMORY = Memory()
 
 
 class Records:
@@ -170,12 +182,20 @@ class Records:
         await self._write({(_DESIRED, serial): wanted for serial, wanted in desired.items()}, events)
 
     async def remember(self, serial_number: str, memory: Memory, events: Iterable[Event] = ()) -> None:
-        """Remember this of a tracker."""
-        await self._write({(_MEMORY, serial_number): memory}, events)
+        """Remember this of a tracker: what differs from what is remembered at the time of the call.
+
+        What somebody else is writing of it meanwhile stays, so nobody has to wait for anybody.
+        """
+        before = self.memories.get(serial_number, _NO_MEMORY)
+        await self._write({(_MEMORY, serial_number): _Amended(before, memory)}, events)
 
     async def set_approvals(self, approvals: tuple[Approval, ...], events: Iterable[Event] = ()) -> None:
         """These are all approvals from now on."""
         await self._write({(_APPROVALS, ""): approvals}, events)
+
+    async def begin(self, approval: str) -> None:
+        """Something of the approval with this hash is being written; from now on it does not expire."""
+        await self._write({(_APPROVALS, ""): _Begun(approval)}, ())
 
     async def set_pause(self, pause: Suspension | None, events: Iterable[Event] = ()) -> None:
         """Stop all writes, or let them go on."""
@@ -282,10 +302,7 @@ def _load(connection: Connection) -> tuple[_Documents, int]:
 
 
 def _save(connection: Connection, documents: _Documents, events: Iterable[Event]) -> _Documents:
-    saved = {
-        (kind, key): _counted(connection, key, document) if kind == _DESIRED else document
-        for (kind, key), document in documents.items()
-    }
+    saved = {(kind, key): _current(connection, kind, key, document) for (kind, key), document in documents.items()}
     _put(connection, saved)
     log.note(connection, events)
     return saved
@@ -299,14 +316,31 @@ def _put(connection: Connection, documents: _Documents) -> None:
         )
 
 
-def _counted(connection: Connection, serial_number: str, wanted: Desired) -> Desired:
-    """With the generation after that on the disk: two who want something at the same time do not share one."""
+def _current(connection: Connection, kind: str, key: str, document: Any) -> Any:
+    """What is to be written, made from what is on the disk now: two who write at the same time both count."""
+    match document:
+        case Desired():
+            return document.after(_stored(connection, kind, key) or Desired())
+        case _Amended(before, after):
+            names = (name for name in Memory.__struct_fields__ if getattr(after, name) != getattr(before, name))
+            stored = _stored(connection, kind, key) or before
+            return msgspec.structs.replace(stored, **{name: getattr(after, name) for name in names})
+        case _Begun(approval):
+            approvals: tuple[Approval, ...] = _stored(connection, kind, key) or ()
+            return tuple(
+                msgspec.structs.replace(known, has_begun=True) if known.hash == approval else known
+                for known in approvals
+            )
+    return document
+
+
+def _stored(connection: Connection, kind: str, key: str) -> Any:
     row = connection.execute(
-        "SELECT document, checksum FROM pairing_record WHERE kind = ? AND key = ?", (_DESIRED, serial_number)
+        "SELECT document, checksum FROM pairing_record WHERE kind = ? AND key = ?", (kind, key)
     ).fetchone()
     with suppress(ValueError):
-        return wanted.after(Desired() if row is None else _decoded(_DESIRED, *row))
-    return wanted.after(Desired())
+        return None if row is None else _decoded(kind, *row)
+    return None
 
 
 def _decoded(kind: str, document: bytes, checksum: int) -> Any:
