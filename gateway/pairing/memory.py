@@ -17,7 +17,9 @@ class Intent(Struct, frozen=True):
         generation: Of what was desired.
         fingerprint: Of that generation and of what is sent.
         at_ms: When, epoch ms.
+        form: How a slot is cleared by it; None if none is.
         acknowledged_ms: When the cloud answered that it has it, epoch ms; None if it did not.
+        answer: The target that was in that answer.
     """
 
     base: Document
@@ -26,7 +28,9 @@ class Intent(Struct, frozen=True):
     generation: int
     fingerprint: str
     at_ms: int
+    form: ClearForm | None = None
     acknowledged_ms: int | None = None
+    answer: Document | None = None
 
 
 class Suspension(Struct, frozen=True):
