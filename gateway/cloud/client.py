@@ -2,6 +2,7 @@
 
 Every operation raises a leaf of `CloudError`. Readings are retried with growing pauses while the cause is transient,
 live polls are not, because a late one is worthless, and a write is after a 429 only: it may have been done otherwise.
+A change of sensors is not even then: others may have changed them during the pause.
 """
 
 import base64
@@ -283,22 +284,35 @@ class CloudClient:
         )
 
     async def set_bluetooth_config(
-        self, device_id: int, change: PairingSet, *, immediate_sending: bool = False
+        self,
+        device_id: int,
+        change: PairingSet,
+        *,
+        immediate_sending: bool = False,
+        before_sending: Callable[[], None] = lambda: None,
     ) -> BluetoothConfig:
-        """Change which sensors a device shall be paired with.
+        """Change which sensors a device shall be paired with; one attempt, for the next has to be preceded by a look.
 
         Args:
             device_id: A device we own now.
             change: UNSET leaves a sensor as it is, None asks for none.
             immediate_sending: Tell the tracker now, not when it is switched on next.
+            before_sending: Called when the request goes out, after it has waited its turn; what it raises keeps it here
+                and passes through.
         """
+
+        def flag() -> str:
+            before_sending()
+            return _flag(immediate_sending)
+
         return await self._transport.send(
             "set_bluetooth_config",
             decode_bluetooth,
             priority=Priority.PAIRING,
             ids={"device": device_id},
-            query={"immediate_sending": _flag(immediate_sending)},
+            query={"immediate_sending": flag},
             body=msgspec.json.encode(change),
+            attempts=1,
         )
 
     # Recordings

@@ -31,7 +31,7 @@ from gateway.cloud.errors import (
 from gateway.cloud.pacing import Pacer, Priority, Slot
 from gateway.cloud.reference import ReferenceClock
 
-Query = Mapping[str, int | str | Callable[[], int] | None]
+Query = Mapping[str, int | str | Callable[[], int | str] | None]
 """Query parameters: None leaves one out, and a function is asked when the request goes out, after it has waited."""
 
 MAX_BODY = 8 * 1024 * 1024
