@@ -8,7 +8,7 @@ from itertools import count
 from rich.text import Text
 
 from gateway.bluetooth.report import SensorReport, SensorsReport
-from gateway.terminal.layout import NOT_KNOWN, columns, counted, plain, sentences, wrapped
+from gateway.terminal.layout import NOT_KNOWN, columns, counted, plain, sentences, shortened, wrapped
 from gateway.terminal.sensors import KINDS, UNKNOWN_KIND, athlete_of, is_doubtful, name_among, name_of
 
 _WIDTHS = {"Sensor": 22, "Kind": 5, "Signal": 9, "Batt": 4, "bpm": 3, "Athlete": 14, "State": 10, "Seen": 6}
@@ -43,10 +43,7 @@ _LAST = (_WARNED, _AWAITED, _WELL, _UNTOLD, _OTHERS)
 _CALM = {_AWAITED: "dim", _WELL: "green", _UNTOLD: "dim", _OTHERS: "dim"}
 """Groups that need nobody, and how their headings look."""
 
-_KEPT_ENDING = 9
-"""Of a name that is too long, the last characters stay: the number that is printed on the sensor."""
-
-_SHORTEST_NAME = _KEPT_ENDING + 1
+_SHORTEST_NAME = 10
 
 _Groups = Mapping[str, Sequence[SensorReport]]
 _Part = tuple[list[Text], Text, list[Text]]
@@ -172,13 +169,11 @@ def _cut(lines: Sequence[Text], most: int, width: int) -> list[Text]:
 
 
 def _cells(report: SensorsReport, sensor: SensorReport, name: str, name_width: int) -> dict[str, str]:
-    if len(name) > name_width:
-        name = f"{name[: name_width - _KEPT_ENDING - 1]}…{name[-_KEPT_ENDING:]}"
     is_heard = sensor.presence in _IS_HEARD
     is_signal = is_heard and sensor.rssi_dbm is not None
     seen = "never" if sensor.last_seen_ms is None else _age(report.utc_ms - sensor.last_seen_ms)
     return {
-        "Sensor": name,
+        "Sensor": shortened(name, name_width),
         "Kind": plain(KINDS.get(sensor.kind, sensor.kind)),
         "Signal": f"{'■' * sensor.bars:·<4} {sensor.rssi_dbm:4}" if is_signal else NOT_KNOWN,
         "Batt": NOT_KNOWN if sensor.battery_percent is None else f"{sensor.battery_percent}%",

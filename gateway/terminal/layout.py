@@ -10,6 +10,8 @@ NOT_KNOWN = "—"
 _LONGEST_LINE = 100
 """Beyond this the eye loses the line."""
 
+_KEPT_ENDING = 9
+
 _ANY_CONSOLE = Console()
 """Rich wants one to wrap a text; it plays no part in it."""
 
@@ -60,3 +62,10 @@ def counted(number: int, noun: str) -> str:
 def plain(text: str) -> str:
     """What a stranger wrote, without what would move the cursor, turn the line around or hide in it."""
     return "".join(character for character in text if character.isprintable())
+
+
+def shortened(name: str, width: int) -> str:
+    """A sensor's name that is too long, cut in its middle: the number that is printed on the sensor ends it."""
+    if len(name) <= width:
+        return name
+    return f"{name[: max(1, width - _KEPT_ENDING - 1)]}…{name[-_KEPT_ENDING:]}"

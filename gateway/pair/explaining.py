@@ -1,0 +1,112 @@
+"""How one tracker stands, why, and what to do next."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.text import Text
+
+from gateway.pair.choosing import find_tracker
+from gateway.pair.source import Source
+from gateway.pair.talk import Talk
+from gateway.pair.words import SLOTS, STATES, SensorNames, called, clock, sensors_of
+from gateway.pairing.documents import Wish
+from gateway.pairing.report import ConditionReport, EventReport, PairingReport, SlotReport
+from gateway.terminal.layout import plain, wrapped
+
+_RIGHT_IF_FALSE = {"Suspended", "Stalled"}
+_SUMMARY, _WORK = "Ready", "Reconciling"
+
+_MOST_EVENTS = 8
+
+
+async def explain(url: str, talk: Talk, tracker: str, *, is_json: bool = False) -> None:
+    """Print one sentence and one next action for all that is not right with a tracker, then what happened lately.
+
+    Args:
+        url: Of the gateway's live stream.
+        talk: Where to.
+        tracker: Its serial number, athlete or number, or a part that only it has.
+        is_json: As the gateway says it.
+
+    Raises:
+        CommandError: If there is no such tracker.
+        StreamError: If nobody answers.
+    """
+    source = Source(url)
+    found = find_tracker((await source.pairings()).trackers, tracker)
+    report = await source.tracker(found.serial_number)
+    if is_json:
+        talk.document(report)
+    else:
+        most = _MOST_EVENTS if talk.console.is_terminal else len(report.events)
+        talk.show(explained(report, datetime.now().astimezone(), talk.width, most))
+
+
+def explained(report: PairingReport, now: datetime, width: int, most_events: int) -> list[Text]:
+    """A tracker in lines.
+
+    Args:
+        report: What is told.
+        now: The present time in the zone in which times are to be told.
+        width: Columns.
+        most_events: How much of what has happened is told.
+    """
+    names = sensors_of([report])
+    state = STATES.get(report.state, plain(report.state))
+    lines = wrapped(f"{called(report)}, tracker {report.serial_number}: {state}.", width, "bold")
+    for slot in report.slots:
+        lines += wrapped(_documents(slot, names), width, "", "  ")
+    wrong = [condition for condition in report.conditions if _is_wrong(condition)]
+    wrong = [condition for condition in wrong if condition.type != _SUMMARY] or wrong
+    unknown = [condition for condition in report.conditions if _is_unknown(condition)]
+    if not wrong:
+        told = "All is right." if report.state == "in_sync" else f"Nothing is wrong: {plain(report.text)}."
+        lines += wrapped(told, width, "green")
+    for condition in wrong:
+        lines += _told(condition, now, width, "yellow", "! ")
+    for condition in unknown:
+        lines += _told(condition, now, width, "", "? ")
+    for condition in report.conditions:
+        if condition.type == _WORK and condition.status == "true":
+            lines += _told(condition, now, width, "dim", "… ")
+    if report.events:
+        lines += [Text("Lately:", "bold"), *_events(report.events[:most_events], now, width)]
+    return lines
+
+
+def _is_wrong(condition: ConditionReport) -> bool:
+    if condition.type == _WORK:
+        return False
+    return condition.status == ("true" if condition.type in _RIGHT_IF_FALSE else "false")
+
+
+def _is_unknown(condition: ConditionReport) -> bool:
+    """Whether nobody knows, and not because there is nothing to know."""
+    return condition.status == "unknown" and condition.type not in {_SUMMARY, _WORK}
+
+
+def _documents(slot: SlotReport, names: SensorNames) -> str:
+    """What is wanted of a slot, and how far that has come."""
+    what = SLOTS.get(slot.slot, plain(slot.slot)).capitalize()
+    has = f"the cloud has {names.of(slot.target)}, the tracker {names.of(slot.current)}"
+    if slot.desired is Wish.UNMANAGED:
+        return f"{what}: not managed; {has}"
+    return f"{what}: {names.of(slot.desired)} is wanted; {has}"
+
+
+def _told(condition: ConditionReport, now: datetime, width: int, style: str, lead: str) -> list[Text]:
+    """A condition with what it is of, since when it is so, and what to do next on a line of its own."""
+    what = f"{SLOTS.get(condition.slot, plain(condition.slot)).capitalize()}: " if condition.slot else ""
+    lines = wrapped(f"{what}{condition.text} (since {clock(condition.since_ms, now)}).", width, style, lead)
+    if condition.action:
+        action = plain(condition.action)
+        lines += wrapped(f"{action[:1].upper()}{action[1:]}.", width, "bold", "  → ")
+    return lines
+
+
+def _events(events: tuple[EventReport, ...], now: datetime, width: int) -> Iterator[Text]:
+    for event in events:
+        what = f"{SLOTS.get(event.slot, plain(event.slot)).capitalize()}: " if event.slot else ""
+        who = f", {event.author}" if event.author else ""
+        often = f", {event.count} times" if event.count > 1 else ""
+        yield from wrapped(f"{what}{event.text}{who}{often}", width, "", f"  {clock(event.last_ms, now)}  ")

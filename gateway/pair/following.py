@@ -1,0 +1,56 @@
+"""What becomes of a change in the first seconds, and what a person has to do then."""
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway.pair.source import Source
+from gateway.pair.talk import Talk
+from gateway.pair.words import called
+from gateway.pairing.report import PairingReport
+from gateway.terminal.layout import sentences
+
+ASKED_EVERY_S = 1.0
+"""The gateway makes a new plan once a second."""
+
+PATIENCE_S = 20.0
+"""A write takes a few requests to the cloud; what takes longer is waited for by the gateway alone."""
+
+_MOVING = {"proposed", "writing"}
+"""States that the gateway leaves by itself in seconds."""
+
+
+async def follow(source: Source, talk: Talk, serial_numbers: Sequence[str]) -> list[PairingReport]:
+    """Tell how trackers stand, and again when that changes, until nothing moves any more without a person or a tracker.
+
+    Args:
+        source: The gateway.
+        talk: Where to.
+        serial_numbers: Of these trackers.
+
+    Returns:
+        How they stand then.
+    """
+    now_s = asyncio.get_running_loop().time
+    until_s = now_s() + PATIENCE_S
+    told: dict[str, str] = {}
+    while serial_numbers:
+        reports = await _reports(source, serial_numbers)
+        is_moving = False
+        for report in reports:
+            how = sentences(report.text, report.action)
+            is_moving |= report.state in _MOVING or report.serial_number not in told
+            if told.get(report.serial_number) != how:
+                talk.say(f"{called(report)}: {how}")
+                told[report.serial_number] = how
+        if not is_moving:
+            return reports
+        if now_s() >= until_s:
+            talk.say("It goes on by itself: `insiders-gateway pair list` shows how all of them stand.")
+            return reports
+        await asyncio.sleep(ASKED_EVERY_S)
+    return []
+
+
+async def _reports(source: Source, serial_numbers: Sequence[str]) -> list[PairingReport]:
+    trackers = {tracker.serial_number: tracker for tracker in (await source.pairings()).trackers}
+    return [trackers[serial_number] for serial_number in serial_numbers if serial_number in trackers]

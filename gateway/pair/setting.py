@@ -1,0 +1,93 @@
+"""A technician says which sensor a tracker shall have, or that it shall have none."""
+
+from gateway.pair.choosing import find_sensor, find_tracker
+from gateway.pair.source import Source
+from gateway.pair.taking import take, tell, want
+from gateway.pair.talk import Talk, author
+from gateway.pair.words import SLOTS, called
+from gateway.pairing.documents import Slot, Wish
+from gateway.pairing.requests import SetRequest
+from gateway.terminal.errors import CommandError
+
+
+async def set_sensor(
+    url: str,
+    talk: Talk,
+    tracker: str,
+    sensor: str,
+    *,
+    name: str | None = None,
+    slot: Slot | None = None,
+    is_swap: bool = False,
+    is_immediate: bool = False,
+    is_during_session: bool = False,
+    reason: str = "",
+) -> None:
+    """Want a sensor of a tracker, and tell what happens next.
+
+    Args:
+        url: Of the gateway's live stream.
+        talk: Where to print and ask.
+        tracker: Serial number, athlete or number, or a part that only it has.
+        sensor: Name, id or address, or a part that only it has.
+        name: What the sensor is called, where the gateway does not know.
+        slot: What it is for, where the sensor does not tell.
+        is_swap: If another tracker has it, the two exchange theirs.
+        is_immediate: Tell the tracker at once, not when it starts next.
+        is_during_session: Though athletes train.
+        reason: Why, for those who read it later.
+
+    Raises:
+        CommandError: If one of them is not found, or the gateway refuses.
+        StreamError: If nobody answers.
+    """
+    source = Source(url)
+    report = await source.pairings()
+    found = find_tracker(report.trackers, tracker)
+    chosen = find_sensor((await source.sensors()).sensors, sensor, name=name, slot=slot)
+    request = SetRequest(author=author(), reason=reason, immediate=is_immediate, during_session=is_during_session)
+    await take(source, talk, report, found, chosen, request, is_swap=is_swap)
+
+
+async def clear(
+    url: str,
+    talk: Talk,
+    tracker: str,
+    *,
+    slot: Slot | None = None,
+    is_unmanaged: bool = False,
+    is_immediate: bool = False,
+    is_during_session: bool = False,
+    reason: str = "",
+) -> None:
+    """Want that a tracker has no sensor, or want nothing of it any more, and tell what happens next.
+
+    Args:
+        url: Of the gateway's live stream.
+        talk: Where to print and ask.
+        tracker: Serial number, athlete or number, or a part that only it has.
+        slot: Of which slot; None for all that are managed.
+        is_unmanaged: Leave it alone from now on, whatever it has.
+        is_immediate: Tell the tracker at once, not when it starts next.
+        is_during_session: Though athletes train.
+        reason: Why, for those who read it later.
+
+    Raises:
+        CommandError: If there is no such tracker, nothing of it is managed, or the gateway refuses.
+        StreamError: If nobody answers.
+    """
+    source = Source(url)
+    report = await source.pairings()
+    found = find_tracker(report.trackers, tracker)
+    managed = [Slot(told.slot) for told in found.slots if told.desired is not Wish.UNMANAGED]
+    slots = [slot] if slot is not None else managed
+    if not slots:
+        raise CommandError(
+            f"No sensor of {called(found)} is managed by this gateway: say with --slot which one it shall lose."
+        )
+    wanted = Wish.UNMANAGED if is_unmanaged else Wish.NONE
+    request = SetRequest(author=author(), reason=reason, immediate=is_immediate, during_session=is_during_session)
+    await want(source, talk, found, dict.fromkeys(slots, wanted), request)
+    what = " and ".join(SLOTS[slot] for slot in slots)
+    talk.say(f"{called(found)}: {what} {'left alone from now on' if is_unmanaged else 'to be cleared'}.", "bold")
+    await tell(source, talk, [found.serial_number])
