@@ -21,7 +21,7 @@ from gateway.simulator.errors import SimulatorError, not_found
 from gateway.simulator.faults import Faults
 from gateway.simulator.hands import Hands
 from gateway.simulator.jobs import Jobs
-from gateway.simulator.listening import Listening
+from gateway.simulator.listening import Heard, Listening
 from gateway.simulator.ownership import Register
 from gateway.simulator.pairings import PairingRegister, PairingWrite, Writer
 from gateway.simulator.rows import Row, rest_rows
@@ -282,9 +282,9 @@ class SimulatedCloud:
         delivery.set_clock(self.now_ms(), self._faults, error_s=error_s)
         self.changes += 1
 
-    def listen(self, device_id: int, slot: str, athlete: int | None) -> None:
-        """Let a tracker record heart rate or power of an athlete from now on, by a slot of `bluetooth`; None: none."""
-        self._listening[self._places[device_id]].change(slot, athlete, self.now_ms())
+    def listen(self, device_id: int, slot: str, heard: Heard) -> None:
+        """Let a tracker record heart rate or power from now on as a slot of `bluetooth` hears it."""
+        self._listening[self._places[device_id]].change(slot, heard, self.now_ms())
 
     def restart(self, device_id: int) -> None:
         """Switch a tracker off and on again."""

@@ -13,4 +13,7 @@ class Hands(Protocol):
         """Put a sensor at this distance from the gateway; 0.1 m is held to it."""
 
     def wear(self, part: str, athlete: int | None) -> None:
-        """Let the athlete at a place of the team wear a sensor, or ride with it; None takes it off."""
+        """Let the athlete at a place of the team wear a sensor, or ride with it; None takes it off.
+
+        What was taken off goes on for a while: a strap with the heart rate it had last, a power meter with 0.
+        """

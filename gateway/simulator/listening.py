@@ -2,10 +2,23 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gateway.simulator.bluetooth import HEART_RATE, POWER
 from gateway.simulator.world import Second
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """What a sensor that nobody uses any more goes on with: the heart rate it had last, and no power."""
+
+    heart_rate: int = 0
+    power: int = 0
+    cadence: int = 0
+
+
+Heard = int | Stuck | None
+"""The athlete at a place, a sensor that nobody uses, or nothing for want of a sensor."""
 
 
 class Listening:
@@ -17,15 +30,15 @@ class Listening:
 
     def __init__(self, athlete: int) -> None:
         self._athlete = athlete
-        self._since: dict[str, list[tuple[float, int | None]]] = {HEART_RATE: [], POWER: []}
+        self._since: dict[str, list[tuple[float, Heard]]] = {HEART_RATE: [], POWER: []}
 
-    def change(self, slot: str, athlete: int | None, now_ms: int) -> None:
-        """From now on a slot hears this athlete; None is nobody, for want of a sensor or of somebody who uses it."""
-        if self.heard(slot, now_ms) != athlete:
-            self._since[slot].append((now_ms, athlete))
+    def change(self, slot: str, heard: Heard, now_ms: int) -> None:
+        """From now on a slot hears this."""
+        if self.heard(slot, now_ms) != heard:
+            self._since[slot].append((now_ms, heard))
 
-    def heard(self, slot: str, at_ms: float) -> int | None:
-        """Whom a slot heard at an instant."""
+    def heard(self, slot: str, at_ms: float) -> Heard:
+        """What a slot heard at an instant."""
         changes = self._since[slot]
         place = bisect_right(changes, at_ms, key=lambda change: change[0])
         return changes[place - 1][1] if place else self._athlete
@@ -48,6 +61,8 @@ class Listening:
             cadence=None if bicycle is None else bicycle.cadence,
         )
 
-    def _of(self, slot: str, at_ms: int, own: Second, measured: Callable[[int], Second]) -> Second | None:
-        athlete = self.heard(slot, at_ms)
-        return own if athlete == self._athlete else None if athlete is None else measured(athlete)
+    def _of(self, slot: str, at_ms: int, own: Second, measured: Callable[[int], Second]) -> Second | Stuck | None:
+        heard = self.heard(slot, at_ms)
+        if heard is None or isinstance(heard, Stuck):
+            return heard
+        return own if heard == self._athlete else measured(heard)

@@ -18,6 +18,7 @@ from gateway.simulator.bystanders import bystanders
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.devices import Device
 from gateway.simulator.errors import Refusal
+from gateway.simulator.listening import Heard, Stuck
 from gateway.simulator.sensor_models import POLAR_H10, TICKR, Unit, meter, strap
 from gateway.simulator.sensors import Sensor, Vitals
 
@@ -80,7 +81,7 @@ class Team:
         self._now_s = now_s
         self._began_s = now_s()
         self._sensors: dict[str, Sensor] = {}
-        self._wearers: dict[Sensor, int | None] = {}
+        self._wearers: dict[Sensor, int | Stuck] = {}
         self._held: dict[str, Sensor] = {}
         for place in range(len(cloud.devices)):
             for unit in filter(None, (strap(place), meter(place))):
@@ -118,7 +119,7 @@ class Team:
                 "name": sensor.unit.name,
                 "address": address,
                 "distance_m": round(self._airspace.distance_m(sensor), 1),
-                "athlete": self._wearers.get(sensor),
+                "athlete": self._wearer(sensor),
                 "holders": sorted(self._airspace.holders(sensor)),
             }
             for address, sensor in self._sensors.items()
@@ -131,11 +132,19 @@ class Team:
     def wear(self, part: str, athlete: int | None) -> None:
         """As `Hands` has it."""
         sensor = self._named(part)
-        self._wearers[sensor] = athlete
-        if athlete is None:
-            self._airspace.take_off(sensor)
-        else:
+        if athlete is not None:
+            self._wearers[sensor] = athlete
             self._airspace.put_on(sensor, self._signs(athlete))
+            return
+        self._airspace.take_off(sensor)
+        if not isinstance(self._wearers.get(sensor), Stuck):
+            wearer = self._wearer(sensor)
+            heart_rate = None if wearer is None else self._cloud.athlete(wearer).heart_rate
+            self._wearers[sensor] = Stuck(heart_rate or 0)
+
+    def _wearer(self, sensor: Sensor) -> int | None:
+        wearer = self._wearers.get(sensor)
+        return wearer if isinstance(wearer, int) else None
 
     def _named(self, part: str) -> Sensor:
         found = [sensor for sensor in self._sensors.values() if part.lower() in sensor.unit.name.lower()]
@@ -153,14 +162,14 @@ class Team:
         held = self._held.pop(link, None)
         if held is not None and held is not wanted:
             self._airspace.released(held, link)
-        athlete = None
+        heard: Heard = None
         if wanted is not None and self._takes(wanted, slot, link):
             self._held[link] = wanted
             if wanted not in self._wearers:  # a spare one: she puts it on
                 self._wearers[wanted] = place
                 self._airspace.put_on(wanted, self._signs(place))
-            athlete = self._wearers[wanted]
-        self._cloud.listen(device.device_id, slot, athlete)
+            heard = self._wearers[wanted]
+        self._cloud.listen(device.device_id, slot, heard)
 
     def _takes(self, sensor: Sensor, slot: str, link: str) -> bool:
         fits = sensor.is_meter == (slot == POWER)
@@ -168,7 +177,7 @@ class Team:
 
     def _add(self, sensor: Sensor, place: int) -> None:
         is_forgotten = place == FORGOTTEN and not sensor.is_meter
-        self._wearers[sensor] = place
+        self._wearers[sensor] = Stuck() if is_forgotten else place
         self._airspace.appear(
             self._known(sensor), 2.0 + (1.7 * place) % 11, None if is_forgotten else self._signs(place)
         )

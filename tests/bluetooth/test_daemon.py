@@ -12,7 +12,7 @@ from gateway.live.client import LiveClient
 from gateway.simulator.airspace import Airspace
 from gateway.simulator.bluez.bus import Bus
 from gateway.simulator.bluez.service import FakeBluez
-from gateway.simulator.team_sensors import FORGOTTEN, SNATCHED, SNATCHED_AT_S, Team
+from gateway.simulator.team_sensors import FORGOTTEN, SNATCHED, SNATCHED_AT_S, SPARES, Team
 from gateway.telemetry.channel import Presence
 from insiders_codecs.live import Codec
 from tests.bluetooth.listening import now_s, running
@@ -36,8 +36,9 @@ TWO_LINKS = 0
 class Ground:
     """The training ground: athletes with trackers and sensors, and the gateway beside them."""
 
-    def __init__(self, everything: World) -> None:
+    def __init__(self, everything: World, team: Team) -> None:
         self.world = everything
+        self.team = team
         self.base = f"http://127.0.0.1:{everything.gateway.port}/api/v1"
 
     async def report(self) -> dict[str, Any]:
@@ -76,7 +77,7 @@ async def ground(bluez: FakeBluez, trackers: int = TRACKERS) -> AsyncIterator[Gr
         airspace = Airspace(bluez, now_s)
         team = Team(everything.cloud, airspace, now_s)
         async with running(airspace.run(), team.run()):
-            yield Ground(everything)
+            yield Ground(everything, team)
 
 
 async def test_every_athletes_strap_is_known_and_who_has_it(bluez: FakeBluez) -> None:
@@ -105,6 +106,20 @@ async def test_a_tracker_that_is_switched_off_lets_go_of_its_strap(bluez: FakeBl
         assert (sensor["presence"], sensor["holder"]) == ("seen", "free")
         assert "silent" in sensor["text"]
         assert sensor["action"].startswith("switch ")
+
+
+async def test_a_strap_that_is_held_to_the_gateway_leads_all_others_by_more_than_ten_decibels(bluez: FakeBluez) -> None:
+    async with ground(bluez, trackers=3) as g:
+        await asyncio.sleep(HEARD_S)
+        g.team.place(SPARES[0].name, 0.1)
+        await asyncio.sleep(5)
+        for _ in range(5):
+            await asyncio.sleep(1)
+            heard = [sensor for sensor in (await g.report())["sensors"] if sensor["presence"] == "seen"]
+            strengths = {sensor["name"]: sensor["rssi_dbm"] for sensor in heard}
+            held_dbm = strengths.pop(SPARES[0].name)
+            assert len(strengths) >= 2
+            assert held_dbm > max(strengths.values()) + 10
 
 
 @pytest.mark.parametrize("disaster", ["power", "kill", "bus"])

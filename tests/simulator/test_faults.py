@@ -56,9 +56,10 @@ def test_an_unknown_profile_is_answered_with_those_there_are(name: str) -> None:
 
 
 def test_harsh_is_what_it_promises() -> None:
-    """2 % errors, fewer requests than 12 trackers at 1 Hz need, a minute of outage in three, and late backlogs."""
+    """2 % errors, answers lost, too few requests for 12 trackers, a minute of outage in three, late backlogs."""
     harsh = Faults.named("harsh")
     assert harsh.error_fraction == 0.02
+    assert harsh.lost_answer_fraction == 0.1
     assert (harsh.throttle_rate_per_s, harsh.throttle_burst) == (8, 10)
     assert (harsh.outage_every_s, harsh.outage_s) == (180, 60)
     assert harsh.tracker_offline_s > 30

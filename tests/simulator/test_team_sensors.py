@@ -110,8 +110,13 @@ def test_the_snatched_strap_is_in_the_air_until_the_phone_has_it() -> None:
     assert ground.wait(10)[name] == 0
 
 
-def test_the_forgotten_strap_is_never_heard() -> None:
-    assert Ground().wait(60)[strap(FORGOTTEN).name] == 0
+def test_the_forgotten_strap_is_not_heard_before_she_puts_it_on() -> None:
+    ground, name = Ground(), strap(FORGOTTEN).name
+    assert ground.wait(60)[name] == 0
+    assert [sensor["athlete"] for sensor in ground.team.sensors() if sensor["name"] == name] == [None]
+    ground.team.wear(name, FORGOTTEN)
+    ground.wait(8)
+    assert "ecg.hr" in ground.recorded(FORGOTTEN)
 
 
 @pytest.mark.parametrize("place", [4, 9])
@@ -181,12 +186,19 @@ def test_a_tracker_that_was_reset_lets_go_of_everything(ground: Ground) -> None:
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_strap_that_is_taken_off_measures_nobody_and_soon_sleeps(ground: Ground) -> None:
+def test_a_strap_that_is_taken_off_goes_on_with_its_last_heart_rate_and_soon_sleeps(ground: Ground) -> None:
     name = strap(4).name
+    last = ground.cloud.athlete(4).heart_rate
     ground.team.wear(name, None)
-    ground.wait(8)
+    ground.wait(5)
+    rates = []
+    for _ in range(12):
+        ground.wait(3)
+        rates.append(ground.recorded(4)["ecg.hr"])
+        ground.team.wear(name, None)
+    assert rates == [last] * 12
+    ground.wait(30)
     assert "ecg.hr" not in ground.recorded(4)
-    ground.wait(60)
     ground.cloud.set_power(ground.ids[4], on=False)
     assert ground.wait(10)[name] == 0
     ground.team.wear(name, 4)
@@ -194,6 +206,14 @@ def test_a_strap_that_is_taken_off_measures_nobody_and_soon_sleeps(ground: Groun
     ground.cloud.set_power(ground.ids[4], on=True)
     ground.wait(8)
     assert "ecg.hr" in ground.recorded(4)
+
+
+def test_pedals_that_nobody_turns_any_more_give_no_power(ground: Ground) -> None:
+    unit = meter(5)
+    assert unit is not None
+    ground.team.wear(unit.name, None)
+    ground.wait(8)
+    assert ground.recorded(5)["pwr.pwr_instantpower"] == 0
 
 
 def test_two_athletes_who_exchange_their_straps_are_recorded_by_each_others_trackers(ground: Ground) -> None:
