@@ -30,8 +30,8 @@ _COLUMNS = {SensorKind.HEART_RATE: Column.HEART_RATE, SensorKind.POWER: Column.P
 _SLOT_COLUMNS = {Slot.HEART_RATE: Column.HEART_RATE, Slot.POWER: Column.POWER}
 
 _TURN_S = 1.0
-_PROOFS_PER_TURN = 4
-"""Of thirty straps each is compared every eight seconds, and a hundred cost no more."""
+_PROOFS_PER_TURN = 2
+"""Of thirty straps each is compared every fifteen seconds, and a hundred cost no more."""
 
 
 class Listening(Protocol):
@@ -147,7 +147,7 @@ class PairingEvidence:
 
     def _match(self, second: int) -> None:
         """Compare some of the broadcasts with what the trackers send, in turn."""
-        straps, reference_ms = self._broadcasts.straps, self._reference_ms()
+        straps, reference_ms = self._broadcasts.straps(second), self._reference_ms()
         self._matches = {address: match for address, match in self._matches.items() if address in straps}
         if reference_ms is None or not straps:
             return

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gateway.pairing.proof import SPAN_S, Rates
+from gateway.pairing.proof import NEWEST_S, SPAN_S, Rates
 
 MOST_STRAPS = 100
 """More than belong to a club; who comes later is left out until another one is silent."""
@@ -23,10 +23,9 @@ class Broadcasts:
     def __init__(self) -> None:
         self._straps: dict[str, _Strap] = {}
 
-    @property
-    def straps(self) -> tuple[str, ...]:
-        """The addresses of those that were heard within the span."""
-        return tuple(self._straps)
+    def straps(self, second: int) -> tuple[str, ...]:
+        """The addresses of those that broadcast lately."""
+        return tuple(address for address, strap in self._straps.items() if second - strap.newest_s < NEWEST_S)
 
     def heard(self, rates_bpm: Mapping[str, int], second: int) -> None:
         """Take in what is in the air in a second, by the address of the strap; to be called once in each."""

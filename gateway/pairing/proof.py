@@ -1,10 +1,21 @@
 """Which tracker sends the heart rate that a strap broadcasts: the proof of who wears it. Pure.
 
 A strap with two links goes on to broadcast its heart rate while a tracker has it, and the tracker records the same
-heart. Both come once a second, by two clocks that are a few seconds apart, with holes.
+heart. Both come once a second, by two clocks that are a few seconds apart, with holes. At the lag of the clocks that
+suits a tracker best, its *agreement* is the share of the seconds with both values in which these are the same.
+
+A match is claimed if agreement and the lead over the next best tracker are large; hearts of a team that does the same
+drill rise and fall together, but not beat by beat. Its confidence is Cohen's kappa with the next best tracker as
+chance: (agreement - next best) / (1 - next best), which is in how many of the seconds that the next best does not
+explain this one does.
+
+In `tests/pairing/test_proof.py` thirty athletes with different hearts run the same drill: of the straps that are on one
+of the trackers 98 % are found and none is claimed for another; of those that are on none, fewer than one comparison in
+1000 claims one, and one in 300 in a team whose hearts differ half as much as people's do.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +27,7 @@ Rates = NDArray[np.float32]
 SPAN_S = 180
 """How much of both is compared."""
 
-LAG_S = 6
+LAG_S = 5
 """How many seconds the clocks may be apart, either way."""
 
 FEWEST_S = 60
@@ -29,11 +40,16 @@ TOLERANCE_BPM = 1
 """How far values of the same heart are apart: both are rounded, at different instants."""
 
 LEAST_AGREEMENT = 0.8
-"""In how large a share of these seconds the same heart agrees at least: values of a broadcast stand for some seconds
-when an advertisement is lost."""
+"""Of a tracker that has the strap: a broadcast stands still for some seconds when advertisements are lost."""
 
 LEAST_LEAD = 0.25
 """By how much it must agree better than the next best tracker."""
+
+GAP_S = 5
+"""So long a tracker is without heart rate when it takes another strap; what it sent before proves nothing."""
+
+NEWEST_S, FEWEST_NEWEST_S = 30, 5
+"""What was so must be so still: in the newest seconds there must be a few with both values, and most must agree."""
 
 
 def whose(broadcast: Rates, serial_numbers: Sequence[str], rates: Rates) -> Match:
@@ -44,21 +60,56 @@ def whose(broadcast: Rates, serial_numbers: Sequence[str], rates: Rates) -> Matc
         serial_numbers: Of the trackers.
         rates: What these send in the same seconds, and in the `LAG_S` before and after them: shape
             (trackers, n + 2 `LAG_S`).
+
+    Returns:
+        The tracker; or none, with the confidence that no tracker sends the same, which is 0 where nothing can be said.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(rates, len(broadcast), axis=1)
-    is_both = ~np.isnan(windows) & ~np.isnan(broadcast)
-    seconds = is_both.sum(axis=2)
-    agreed = (np.abs(windows - broadcast) <= TOLERANCE_BPM).sum(axis=2)
-    highest = np.where(is_both, broadcast, -np.inf).max(axis=2)
-    lowest = np.where(is_both, broadcast, np.inf).min(axis=2)
-    is_enough = (seconds >= FEWEST_S) & (highest - lowest >= LEAST_RANGE_BPM)
-    agreement = np.where(is_enough, agreed / np.maximum(seconds, 1), 0.0).max(axis=1)
-    if not is_enough.any():
-        return Match(None, 0.0, int(seconds.max(initial=0)))
-    best = int(agreement.argmax())
-    rested_s = int(seconds[best][is_enough[best]].max())
-    runner_up = float(np.delete(agreement, best).max(initial=0.0))
-    lead = float(agreement[best]) - runner_up
-    if agreement[best] < LEAST_AGREEMENT or lead < LEAST_LEAD:
-        return Match(None, float(1 - agreement[best]), rested_s)
-    return Match(serial_numbers[best], lead, rested_s)
+    sending = np.flatnonzero(~np.isnan(rates).all(axis=1))
+    if not sending.size:
+        return Match(None, 0.0, 0)
+    rates = _of_one_strap(rates[sending])
+    differences = _windows(rates, len(broadcast)) - broadcast
+    is_both = ~np.isnan(differences)
+    agrees = np.abs(differences, out=differences) <= TOLERANCE_BPM
+    seconds = np.count_nonzero(is_both, axis=2)
+    agreements = np.count_nonzero(agrees, axis=2) / np.maximum(seconds, 1)
+    ranked = np.where(seconds >= FEWEST_S, agreements, 0.0)
+    by_tracker = ranked.max(axis=1)
+    best = int(by_tracker.argmax())
+    lag = int(ranked[best].argmax())
+    agreement, next_best = float(by_tracker[best]), float(np.delete(by_tracker, best).max(initial=0.0))
+    if agreement < LEAST_AGREEMENT:
+        # Who has sent for a moment only may be the one.
+        possible = np.where(seconds.any(axis=1), agreements.max(axis=1), 1.0)
+        is_enough = seconds.max() >= FEWEST_S
+        return Match(None, 1.0 - float(possible.max()) if is_enough else 0.0, int(seconds.max()))
+    found_s = int(seconds[best, lag])
+    if agreement - next_best < LEAST_LEAD or not _is_telling(broadcast, is_both[best, lag], agrees[best, lag]):
+        return Match(None, 0.0, found_s)
+    return Match(serial_numbers[sending[best]], (agreement - next_best) / (1.0 - next_best), found_s)
+
+
+def _is_telling(broadcast: Rates, is_both: NDArray[np.bool_], agrees: NDArray[np.bool_]) -> bool:
+    """Whether a heart that moved was compared, and not only long ago."""
+    newest_s = np.count_nonzero(is_both[-NEWEST_S:])
+    return bool(
+        np.ptp(broadcast[is_both]) >= LEAST_RANGE_BPM
+        and newest_s >= FEWEST_NEWEST_S
+        and 2 * np.count_nonzero(agrees[-NEWEST_S:]) >= newest_s
+    )
+
+
+def _of_one_strap(rates: Rates) -> Rates:
+    """What each tracker has sent since the last time that it may have taken another strap; the rest is NaN."""
+    is_missing, length = np.isnan(rates), rates.shape[1]
+    newest = length - 1 - (~is_missing[:, ::-1]).argmax(axis=1)
+    stops = np.arange(GAP_S, length + 1)
+    # What has not come yet is no gap.
+    is_gap = np.logical_and.reduce(_windows(is_missing, GAP_S), axis=2) & (stops <= newest[:, np.newaxis])
+    since = np.where(is_gap, stops, 0).max(axis=1)
+    return np.where(np.arange(length) >= since[:, np.newaxis], rates, np.float32(np.nan))
+
+
+def _windows(values: NDArray[Any], length: int) -> NDArray[Any]:
+    """All stretches of a length, shape (trackers, places, length), a view."""
+    return np.lib.stride_tricks.sliding_window_view(values, length, axis=1)
