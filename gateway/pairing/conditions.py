@@ -1,7 +1,10 @@
 """What is true of one tracker's pairings: conditions, each with a reason from a closed set."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from gateway.pairing.documents import Slot
 
@@ -127,6 +130,20 @@ class Reason(StrEnum):
     NO_PROGRESS = "NoProgress"
 
 
+class Finding(NamedTuple):
+    """A condition that is not put into words yet.
+
+    Attributes:
+        status: Whether it holds.
+        reason: Why.
+        facts: What its sentence names besides the tracker and the sensor.
+    """
+
+    status: Status
+    reason: Reason
+    facts: Mapping[str, str] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One condition of one tracker.
@@ -146,3 +163,10 @@ class Condition:
     reason: Reason
     text: str
     action: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nobody has to read it: two of them are bad if they hold, and one is good either way."""
+        if self.type in {ConditionType.SUSPENDED, ConditionType.STALLED}:
+            return self.status is Status.FALSE
+        return self.status is Status.TRUE or self.type is ConditionType.RECONCILING

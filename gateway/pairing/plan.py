@@ -2,36 +2,23 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
+from datetime import tzinfo
 
 import msgspec
 
-from gateway.pairing.changes import ChangeSet
-from gateway.pairing.conditions import Condition, ConditionType, Reason, Status
+from gateway.pairing.cases import Case, cases
+from gateway.pairing.changes import ChangeSet, change_sets, hash_of
+from gateway.pairing.conditions import Condition, ConditionType, Finding, Reason, Status
 from gateway.pairing.documents import Document, Sensor, Slot
-from gateway.pairing.memory import Memory
+from gateway.pairing.findings import Findings, findings, is_converged
+from gateway.pairing.memory import Refusal
 from gateway.pairing.observation import Fleet, Observation
+from gateway.pairing.sentences import condition, slot_facts, tracker_facts
+from gateway.pairing.standing import REPLANS, Standing, State, standing
+from gateway.pairing.waiting import read_every_s
 
-
-class State(StrEnum):
-    """Where one tracker stands."""
-
-    UNKNOWN = "unknown"  # never read, or not ours
-    UNMANAGED = "unmanaged"
-    IN_SYNC = "in_sync"
-    PROPOSED = "proposed"
-    AWAITING_APPROVAL = "awaiting_approval"
-    AWAITING_RELEASE = "awaiting_release"  # a handover: another tracker has to let the sensor go first
-    WRITING = "writing"
-    AWAITING_DEVICE = "awaiting_device"
-    DRIFTED = "drifted"
-    CONFLICT = "conflict"
-    REJECTED = "rejected"
-    BACKOFF = "backoff"
-    STALLED = "stalled"
-    NEEDS_HUMAN = "needs_human"
-    SUSPENDED = "suspended"
+__all__ = ["Plan", "State", "TrackerPlan", "Write", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,43 +90,100 @@ class Plan:
     hash: str
 
 
-def plan(fleet: Fleet) -> Plan:
-    """What is true of each tracker, and what to do about it next."""
-    return Plan({tracker.serial_number: _tracker(tracker) for tracker in fleet.trackers}, (), "")
+def plan(fleet: Fleet, zone: tzinfo | None = None) -> Plan:
+    """What is true of each tracker, and what to do about it next.
+
+    Args:
+        fleet: All that is known.
+        zone: In which times are told; None is that of this machine.
+    """
+    sets = change_sets(fleet)
+    trackers = {case.seen.serial_number: _tracker(case) for case in cases(fleet, sets, zone)}
+    return Plan(trackers, sets, hash_of(change for one in sets for change in one.changes))
 
 
-def _tracker(seen: Observation) -> TrackerPlan:
-    state, write, every_s = _state(seen)
-    status = Status.TRUE if state in {State.IN_SYNC, State.UNMANAGED} else Status.FALSE
-    ready = Condition(ConditionType.READY, None, status, Reason.OK, state.value.replace("_", " ").capitalize())
-    return TrackerPlan(seen.serial_number, state, (ready,), write, every_s, None)
+def _tracker(case: Case) -> TrackerPlan:
+    seen, write = case.seen, _write(case)
+    every_s = read_every_s(
+        seen,
+        is_awaited=any(not is_converged(seen, slot) for slot in seen.desired.managed),
+        is_given_up=write is not None and seen.replans >= REPLANS,
+    )
+    refusal = None if write is None else _refusal(write, seen)
+    found = findings(case, refusal, every_s)
+    stands = standing(case, found, refusal)
+    return TrackerPlan(
+        serial_number=seen.serial_number,
+        state=stands.state,
+        conditions=_in_words(case, found, stands),
+        write=write if stands.is_due else None,
+        read_every_s=every_s,
+        change_set=None if case.change_set is None else case.change_set.hash,
+    )
 
 
-def _state(seen: Observation) -> tuple[State, Write | None, float]:
-    if not seen.is_ours or seen.documents is None:
-        return State.UNKNOWN, None, 0.0
-    if not seen.desired.managed:
-        return State.UNMANAGED, None, 120.0
-    if seen.memory.intent is not None or seen.is_busy:
-        return State.WRITING, None, 0.0
-    target, current = seen.documents.target, seen.documents.current
-    changes: dict[Slot, Sensor | None] = {}
+def _write(case: Case) -> Write | None:
+    """What is due as far as other trackers go, whether or not it may be written now."""
+    if not case.due or case.seen.documents is None:
+        return None
+    approval = None if case.approval is None else case.approval.hash
+    base, generation = case.seen.documents.target, case.seen.desired.generation
+    return Write(base, case.due, generation, case.is_immediate, approval)
+
+
+def _refusal(write: Write, seen: Observation) -> Refusal | None:
+    if not seen.memory.refusals:
+        return None
+    fingerprint = write.fingerprint
+    return next((it for it in seen.memory.refusals if it.fingerprint == fingerprint), None)
+
+
+def _in_words(case: Case, found: Findings, stands: Standing) -> tuple[Condition, ...]:
+    """All conditions in their order. The summary says again what says where the tracker stands."""
+    if stands.is_due:
+        found |= {(ConditionType.TARGET_ACCEPTED, slot): Finding(Status.FALSE, Reason.WRITING) for slot in case.due}
+    if case.seen.desired.managed:
+        found |= _work(stands, found)
+    facts = _facts(case.seen)
+    told = {(type_, slot): condition(type_, slot, it, facts[slot]) for (type_, slot), it in found.items()}
+    if isinstance(stands.because, Finding):
+        ready = condition(ConditionType.READY, None, stands.because, facts[None])
+    else:
+        because = told[stands.because]
+        status = Status.UNKNOWN if because.status is Status.UNKNOWN else Status.FALSE
+        ready = replace(because, type=ConditionType.READY, slot=None, status=status)
+    rest = (told[key] for type_ in ConditionType for slot in (None, *Slot) if (key := (type_, slot)) in told)
+    return (ready, *rest)
+
+
+_WORK: Mapping[State, Reason] = {
+    State.WRITING: Reason.WRITING,
+    State.BACKOFF: Reason.RETRYING,
+    State.AWAITING_RELEASE: Reason.WAITING,
+    State.AWAITING_DEVICE: Reason.WAITING,
+    State.PROPOSED: Reason.WAITING,
+}
+
+
+def _work(stands: Standing, found: Findings) -> Findings:
+    """Whether work goes on, and whether it is stuck."""
+    reason = Reason.WRITING if stands.is_due else _WORK.get(stands.state, Reason.IDLE)
+    stuck = Finding(Status.FALSE, Reason.OK)
+    if stands.state in {State.STALLED, State.NEEDS_HUMAN}:
+        why = stands.because if isinstance(stands.because, Finding) else found[stands.because]
+        stuck = why._replace(status=Status.TRUE)
+    return {
+        (ConditionType.RECONCILING, None): Finding(Status.FALSE if reason is Reason.IDLE else Status.TRUE, reason),
+        (ConditionType.STALLED, None): stuck,
+    }
+
+
+def _facts(seen: Observation) -> Mapping[Slot | None, Mapping[str, str]]:
+    """What sentences name: those about the tracker, and those about each slot."""
+    origin = seen.desired.origin
+    of_tracker = tracker_facts(seen.serial_number, origin)
+    facts: dict[Slot | None, Mapping[str, str]] = {None: of_tracker}
     for slot in seen.desired.managed:
-        wanted = seen.desired[slot]
-        sensor = wanted if isinstance(wanted, Sensor) else None
-        if not _is_same(target[slot], sensor, seen.memory):
-            changes[slot] = sensor
-    if changes:
-        write = Write(target, changes, seen.desired.generation, seen.desired.is_immediate)
-        if any(refusal.fingerprint == write.fingerprint for refusal in seen.memory.refusals):
-            return State.REJECTED, None, 60.0
-        if seen.next_try_s > 0:
-            return State.BACKOFF, None, 60.0
-        return State.WRITING, write, 60.0
-    is_done = all(_is_same(current[slot], target[slot], seen.memory) for slot in seen.desired.managed)
-    return (State.IN_SYNC, None, 60.0) if is_done else (State.AWAITING_DEVICE, None, 15.0)
-
-
-def _is_same(kept: Sensor | None, wanted: Sensor | None, memory: Memory) -> bool:
-    """Whether what the cloud keeps is what is wanted, its own way with names aside."""
-    return kept == wanted or any((known.wanted, known.kept) == (wanted, kept) for known in memory.renamings)
+        wanted, found = seen.desired[slot], None if seen.documents is None else seen.documents.target[slot]
+        facts[slot] = slot_facts(of_tracker, origin, slot, wanted if isinstance(wanted, Sensor) else None, found)
+    return facts
