@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
-from rich.text import Text
 
 from gateway.pair.following import follow
 from gateway.pair.planning import awaiting, group, names_in, planned
@@ -28,7 +27,7 @@ async def apply(
     is_during_session: bool = False,
     is_unconfirmed_ok: bool = False,
 ) -> None:
-    """Approve changes: those with a hash, or, asked for one by one in a terminal, all that need somebody.
+    """Approve changes: those with a hash, or, after a question in a terminal, all that need somebody.
 
     Args:
         url: Of the gateway's live stream.
@@ -74,7 +73,7 @@ async def ask_for_approval(
     serial_numbers: Collection[str] | None,
     request: ApplyRequest | None = None,
 ) -> None:
-    """Show what of a plan needs somebody, ask for each group in a terminal, and tell what becomes of it.
+    """Show what of a plan needs somebody, ask for it in a terminal, and tell what becomes of it.
 
     Args:
         source: The gateway.
@@ -84,17 +83,19 @@ async def ask_for_approval(
         request: How to approve.
     """
     request = request or ApplyRequest(approve="", author=author())
+    groups = awaiting(plan, serial_numbers)
     names = names_in(plan.change_sets)
-    approved: list[ChangeSetReport] = []
-    for change_set in awaiting(plan, serial_numbers):
+    for change_set in groups:
         talk.show(group(change_set, names, source.url, talk.width))
-        if not talk.is_possible:
-            continue
-        if await talk.is_agreed("Approve it?"):
-            await allowed(talk, msgspec.structs.replace(request, approve=change_set.hash), source.apply)
-            approved.append(change_set)
-        talk.show([Text()])
-    await _follow(source, talk, approved)
+    if not groups or not talk.is_possible:
+        return
+    if not await talk.is_agreed("Approve it?" if len(groups) == 1 else f"Approve all {len(groups)} of them?"):
+        talk.say("Not approved: nothing of it changes before somebody does.")
+        return
+    for change_set in groups:
+        # One by one, because the hash of all changes with each of them that is made.
+        await allowed(talk, msgspec.structs.replace(request, approve=change_set.hash), source.apply)
+    await _follow(source, talk, groups)
 
 
 async def _follow(source: Source, talk: Talk, change_sets: list[ChangeSetReport]) -> None:

@@ -121,5 +121,5 @@ async def allowed(talk: Talk, request: _Request, send: Callable[[_Request], Awai
     except RefusedError as refused:
         if refused.code != Refusal.SESSION_RUNNING or request.during_session:
             raise
-        await talk.agree(f"{refused} Do it all the same?", f"{refused} With --during-session it is done all the same.")
+        await talk.agree(f"{refused} Shall it be done all the same?", str(refused))
         return await send(msgspec.structs.replace(request, during_session=True))

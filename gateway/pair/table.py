@@ -20,9 +20,22 @@ _LEFT_OUT = (_TRACKER, _METER, _NUMBER)
 _NARROWEST = {_ATHLETE: 12, _STRAP: 14, _METER: 14}
 """Columns that are cut, and how far."""
 
+_WARNED = "With a warning, which `insiders-gateway pair explain` explains:"
 _UNDER_WAY, _IN_ORDER, _UNMANAGED = "Under way, wait:", "In order:", "Not managed by this gateway:"
-_CALM = {_UNDER_WAY: "dim", _IN_ORDER: "green", _UNMANAGED: "dim"}
+_CALM = {_WARNED: "yellow", _UNDER_WAY: "dim", _IN_ORDER: "green", _UNMANAGED: "dim"}
 """Groups that need nobody, in this order, and how their headings look."""
+
+_SENSOR, _MATCHED = {"SensorSeen", "SensorDelivering"}, "SensorMatched"
+_WARNINGS = {
+    "NoData": "no values",
+    "FlatZero": "flat values",
+    "InUseElsewhere": "elsewhere?",
+    "NeverSeen": "never heard",
+    "SeenStale": "not heard",
+    "NewAddress": "new address",
+    "AmbiguousNeighbours": "two of a name",
+}
+"""What may be wrong with a sensor that its tracker listens to, in a word or two."""
 
 _LEGEND = "→ not in the tracker yet   ( ) not managed"
 
@@ -72,15 +85,36 @@ def _joined(*parts: Sequence[Text]) -> Text:
 def _heading(tracker: PairingReport) -> str:
     """Under which words a tracker stands: what is to be done with it, where something is."""
     action = plain(tracker.action)
+    if not action:
+        mixed_up = (condition for condition in tracker.conditions if condition.type == _MATCHED)
+        action = next((plain(condition.action) for condition in mixed_up if condition.status == "false"), "")
     if action and not action.startswith("wait"):
-        return f"{action[:1].upper()}{action[1:]}:"
+        told = _of_any(action, plain(tracker.serial_number))
+        return f"{told[:1].upper()}{told[1:]}:"
     match tracker.state:
         case "in_sync":
-            return _IN_ORDER
+            return _WARNED if _warning(tracker) else _IN_ORDER
         case "unmanaged":
             return _UNMANAGED
         case _:
             return _UNDER_WAY
+
+
+def _of_any(action: str, serial_number: str) -> str:
+    """What is to be done without saying with which tracker, so that it holds for several; commands stay as they are."""
+    parts = action.split("`")
+    parts[::2] = [part.replace(serial_number, "it") for part in parts[::2]]
+    return "`".join(parts)
+
+
+def _warning(tracker: PairingReport) -> str:
+    """What of the sensors of a tracker is not as it should be, in a word or two; empty if nothing."""
+    told = (
+        _WARNINGS.get(condition.reason, "")
+        for condition in tracker.conditions
+        if condition.status == "false" and condition.type in _SENSOR
+    )
+    return next(filter(None, told), "")
 
 
 def _above(
@@ -91,7 +125,7 @@ def _above(
     lines = wrapped(f"{counted(len(report.trackers), 'tracker')}, {told}.", width)
     if report.paused_by is not None:
         who = plain(report.paused_by) or "Somebody"
-        sentence = f"{who} has stopped all changes: `insiders-gateway pair resume --all` lets them go on."
+        sentence = f"{who} has stopped all changes: `insiders-gateway pair resume` lets them go on."
         lines += wrapped(sentence, width, "bold yellow")
     if report.session_until_ms is not None:
         lines += wrapped(f"Athletes train: changes wait until {clock(report.session_until_ms, now)}.", width, "yellow")
@@ -106,7 +140,7 @@ def _cells(tracker: PairingReport, names: SensorNames) -> _Cells:
         _TRACKER: plain(tracker.serial_number),
         _STRAP: slots.get("heart_rate", NOT_KNOWN),
         _METER: slots.get("power", NOT_KNOWN),
-        _STATE: STATES.get(tracker.state, plain(tracker.state)),
+        _STATE: (tracker.state == "in_sync" and _warning(tracker)) or STATES.get(tracker.state, plain(tracker.state)),
     }
 
 

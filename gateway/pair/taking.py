@@ -52,8 +52,7 @@ async def take(
         other = holder_of(report, tracker, chosen) if refused.code == Refusal.SENSOR_TAKEN else None
         if other is None:
             raise
-        both = f"{called(tracker)} and {called(other)} exchange theirs"
-        await talk.agree(f"{refused} Shall {both}?", f"{refused} With --swap {both}.")
+        await talk.agree(f"{refused} Shall {called(tracker)} and {called(other)} exchange theirs?", str(refused))
         await _swap(source, talk, tracker, other, chosen, request)
         return
     talk.say(f"{called(tracker)} shall have the {SLOTS[chosen.slot]} {chosen.sensor.name}.", "bold")
