@@ -160,10 +160,16 @@ def _whys(change: Change, observation: Observation, fleet: Fleet, holds: Holds) 
         yield Why.SWAP
     if change.after is None and not desired.basis.is_command:
         yield Why.REMOVAL
-    if desired.is_bulk:
+    if desired.is_bulk and not _was_done(observation):
         yield Why.BULK
     if drifted and fleet.mode is Mode.PROPOSE:
         yield Why.DRIFT
+
+
+def _was_done(observation: Observation) -> bool:
+    """Whether we once made the target all that is still desired: what is different since then came one by one."""
+    desired, memory = observation.desired, observation.memory
+    return memory.ours is not None and all(same(desired[slot], memory.ours[slot], memory) for slot in desired.managed)
 
 
 def _groups(changes: Mapping[str, Sequence[Change]], holds: Holds) -> Iterator[list[str]]:
