@@ -42,13 +42,13 @@ class PairingRoutes:
         return json_answer(self._pairings.team())
 
     async def _explain(self, request: web.Request) -> web.Response:
-        return json_answer(self._pairings.explain(request.match_info["serial_number"]))
+        return json_answer(await self._pairings.explain(request.match_info["serial_number"]))
 
     async def _set(self, request: web.Request) -> web.Response:
-        return json_answer(await self._pairings.set(request.match_info["serial_number"], await request.read()))
+        return json_answer(await self._pairings.set_(request.match_info["serial_number"], await request.read()))
 
     async def _import(self, request: web.Request) -> web.Response:
-        return json_answer(await self._pairings.import_team(await request.read()))
+        return json_answer(await self._pairings.import_(await request.read()))
 
     async def _apply(self, request: web.Request) -> web.Response:
         return json_answer(await self._pairings.apply(await request.read()))

@@ -194,8 +194,7 @@ class PairingsView(Protocol):
     """Which sensors the trackers shall listen to.
 
     Every method answers with what becomes the JSON of the answer. A serial number is anything that a stranger wrote; a
-    body is JSON, as it came. All but the first three raise `RequestError` with the code that says why something cannot
-    be done.
+    body is JSON, as it came. All but the first three raise `RequestError` with the code that says why not.
     """
 
     def report(self) -> object:
@@ -207,13 +206,13 @@ class PairingsView(Protocol):
     def team(self) -> object:
         """What is wanted of all trackers."""
 
-    def explain(self, serial_number: str) -> object:
+    async def explain(self, serial_number: str) -> object:
         """How one tracker stands, and what has happened to it."""
 
-    async def set(self, serial_number: str, body: bytes) -> object:
+    async def set_(self, serial_number: str, body: bytes) -> object:
         """Want something of one tracker."""
 
-    async def import_team(self, body: bytes) -> object:
+    async def import_(self, body: bytes) -> object:
         """Want something of several trackers."""
 
     async def apply(self, body: bytes) -> object:

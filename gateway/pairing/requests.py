@@ -1,9 +1,10 @@
 """What people may ask of the pairings, and how they are refused."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from gateway.pairing.documents import Wanted
 from gateway.pairing.report import TeamEntry
@@ -12,6 +13,7 @@ from gateway.pairing.report import TeamEntry
 class Refusal(StrEnum):
     """Why something that a person asked for is not done."""
 
+    BAD_MESSAGE = "bad_message"  # it contradicts itself, or asks for nothing
     UNKNOWN_TRACKER = "unknown_tracker"
     FILE_MANAGED = "file_managed"  # the configuration is the only place to change it
     SUSPENDED = "suspended"
@@ -36,6 +38,10 @@ class PairingRefused(Exception):  # noqa: N818 - a refusal is mostly no error
         self.code = code
 
 
+Author = Annotated[str, Meta(max_length=80)]
+Words = Annotated[str, Meta(max_length=200)]
+
+
 class SetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Want something of one tracker; a slot that is not named stays as it is.
 
@@ -50,8 +56,8 @@ class SetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     heart_rate: Wanted | UnsetType = UNSET
     power: Wanted | UnsetType = UNSET
-    author: str = ""
-    reason: str = ""
+    author: Author = ""
+    reason: Words = ""
     is_scanned: bool = False
     immediate: bool = False
     during_session: bool = False
@@ -61,8 +67,8 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Want something of several trackers, all of it or nothing; trackers that are not named stay as they are."""
 
     trackers: tuple[TeamEntry, ...]
-    author: str = ""
-    reason: str = ""
+    author: Author = ""
+    reason: Words = ""
     immediate: bool = False
     during_session: bool = False
 
@@ -79,7 +85,7 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     approve: str
-    author: str = ""
+    author: Author = ""
     immediate: bool = False
     during_session: bool = False
     unconfirmed: bool = False
@@ -88,5 +94,5 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class PersonRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Adopt, suspend, resume, retry: who, and why in their words."""
 
-    author: str = ""
-    reason: str = ""
+    author: Author = ""
+    reason: Words = ""

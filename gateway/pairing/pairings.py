@@ -1,0 +1,267 @@
+"""The desk: what people ask about the trackers' sensors, want of them, and follow, in one place.
+
+Every face of the gateway comes here, so all of them are refused by the same rules in the same words.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from gateway.pairing.approving import approved
+from gateway.pairing.changes import is_drifted
+from gateway.pairing.deeds import Deed, done, wanted
+from gateway.pairing.desired import Desired
+from gateway.pairing.documents import Sensor
+from gateway.pairing.events import Event
+from gateway.pairing.evidence import Evidence
+from gateway.pairing.naming import Wearer
+from gateway.pairing.observation import Air, Fleet, Observation
+from gateway.pairing.permission import Situation, check_not_suspended, known
+from gateway.pairing.plan import Plan, TrackerPlan, plan
+from gateway.pairing.publisher import Publisher, StateBoard
+from gateway.pairing.records import Records
+from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
+from gateway.pairing.reporting import Dated, report_all, report_plan, report_team, report_tracker
+from gateway.pairing.requests import (
+    ApplyRequest,
+    ImportRequest,
+    PairingRefused,
+    PersonRequest,
+    Refusal,
+    SetRequest,
+)
+from gateway.pairing.stopping import resumed, resumed_all, suspended, suspended_all
+from gateway.pairing.trouble import Problems, Trouble
+from gateway.pairing.wanting import adopted, commanded, imported
+from gateway.store import StoreError
+
+_LOG = logging.getLogger(__name__)
+
+_TURN_S = 1.0
+
+
+class Reconciler(Protocol):
+    """Who makes the trackers' sensors what is wanted."""
+
+    @property
+    def plan(self) -> Plan:
+        """What is true and what is to be done, as of the last turn; of no tracker before the first."""
+
+    @property
+    def dated(self) -> Mapping[str, Dated]:
+        """The conditions of that plan, by serial number, each with since when it is what it is."""
+
+    def fleet(self) -> Fleet:
+        """All that the plan is made from, as it is now."""
+
+    def read_ms(self, serial_number: str) -> int | None:
+        """When the cloud last said what it knows of a tracker, epoch ms; None if it did not yet."""
+
+    def wake(self) -> None:
+        """Something else is wanted, or may be done."""
+
+    def retry(self, serial_number: str | None) -> None:
+        """A person says to try again now: one tracker, or all."""
+
+
+class Pairings:
+    """What people can see and do. Everything that changes something raises `PairingRefused` where it cannot."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        records: Records,
+        evidence: Evidence,
+        wearers: Sequence[Wearer],
+        problems: Problems,
+        board: StateBoard,
+    ) -> None:
+        """Put it together.
+
+        Args:
+            reconciler: Does what is wanted.
+            records: Keep what is wanted.
+            evidence: What the radio knows of a sensor that somebody wants.
+            wearers: Of all trackers of the roster, in its order.
+            problems: Is told what needs a person.
+            board: Is told how each tracker stands.
+        """
+        self._reconciler = reconciler
+        self._records = records
+        self._evidence = evidence
+        self._wearers = {wearer.serial_number: wearer for wearer in wearers}
+        self._publisher = Publisher(board)
+        self._trouble = Trouble(problems)
+        # Two people at once must not both get the same sensor.
+        self._turn = asyncio.Lock()
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Tell what changes, once a second, until cancelled; `beat` is called with each turn."""
+        is_failing = False
+        while True:
+            try:
+                self._tell()
+                is_failing = False
+            except Exception as error:  # noqa: BLE001 - the edge of a task: what cannot be told must not end the session
+                if not is_failing:
+                    # Where, and never what: its text may name a sensor, and so a person.
+                    where = "".join(traceback.format_tb(error.__traceback__))
+                    _LOG.error("Unexpected %s while pairings were told, it goes on\n%s", type(error).__name__, where)
+                is_failing = True
+            beat()
+            await asyncio.sleep(_TURN_S)
+
+    def report(self) -> PairingsReport:
+        """How each tracker stands."""
+        situation = self._present()
+        return report_all(situation.fleet, (report for _, report in self._reports(situation)))
+
+    def plan(self) -> PlanReport:
+        """What is to change."""
+        return report_plan(self._present())
+
+    def team(self) -> TeamReport:
+        """What is wanted of all trackers."""
+        return report_team(self._reconciler.fleet())
+
+    async def explain(self, serial_number: str) -> PairingReport:
+        """How one tracker stands, and what has happened to it; raises `PairingRefused` if there is none."""
+        return await self._explained(self._present(), serial_number)
+
+    async def set_(self, serial_number: str, request: SetRequest) -> PairingReport:
+        """Want something of one tracker."""
+        async with self._changing() as situation:
+            await self._want(Deed.WANTED, situation, {serial_number: commanded(situation, serial_number, request)})
+        return await self._explained(self._planned(), serial_number)
+
+    async def import_(self, request: ImportRequest) -> PlanReport:
+        """Want something of several trackers, all of it or nothing."""
+        async with self._changing() as situation:
+            await self._want(Deed.IMPORTED, situation, imported(situation, request))
+        return report_plan(self._planned())
+
+    async def apply(self, request: ApplyRequest) -> PlanReport:
+        """Approve changes."""
+        async with self._changing() as situation:
+            approvals = approved(situation, request)
+            about = dict.fromkeys(change.serial_number for change in approvals[-1].changes)
+            events = done(Deed.APPROVED, about, situation.fleet.now_ms, request.author)
+            await self._records.set_approvals(approvals, events)
+        return report_plan(self._planned())
+
+    async def adopt(self, serial_number: str | None, request: PersonRequest) -> PairingReport | PairingsReport:
+        """Want what the cloud has."""
+        async with self._changing() as situation:
+            await self._want(Deed.ADOPTED, situation, adopted(situation, serial_number, request))
+        return await self._told(serial_number)
+
+    async def suspend(self, serial_number: str | None, request: PersonRequest) -> PairingReport | PairingsReport:
+        """Stop our writes."""
+        async with self._changing() as situation:
+            events = self._done(Deed.SUSPENDED, serial_number, situation, request)
+            if serial_number is None:
+                await self._records.set_pause(suspended_all(situation, request), events)
+            else:
+                await self._records.remember(serial_number, suspended(situation, serial_number, request), events)
+        return await self._told(serial_number)
+
+    async def resume(self, serial_number: str | None, request: PersonRequest) -> PairingReport | PairingsReport:
+        """Let our writes go on."""
+        async with self._changing() as situation:
+            events = self._done(Deed.RESUMED, serial_number, situation, request)
+            if serial_number is None:
+                memories = resumed_all(situation)
+                await self._records.set_pause(None, events)
+            else:
+                memories = {serial_number: resumed(situation, serial_number)}
+                self._records.note(events)
+            for serial, memory in memories.items():
+                await self._records.remember(serial, memory)
+        return await self._told(serial_number)
+
+    async def retry(self, serial_number: str | None, request: PersonRequest) -> PairingReport | PairingsReport:
+        """Try again now."""
+        async with self._changing() as situation:
+            trackers = situation.fleet.trackers if serial_number is None else [known(situation, serial_number)]
+            check_not_suspended(situation, trackers)
+            self._records.note(self._done(Deed.RETRIED, serial_number, situation, request))
+            self._reconciler.retry(serial_number)
+        return await self._told(serial_number)
+
+    def _tell(self) -> None:
+        situation = self._present()
+        self._trouble.update(situation.plan, store=self._records.trouble, damage=self._records.damage)
+        for planned, report in self._reports(situation):
+            self._publisher.publish(planned, report)
+
+    def _present(self) -> Situation:
+        """What was planned last, and what is known now."""
+        planned = self._reconciler.plan
+        return Situation(self._reconciler.fleet(), planned, self._wearers) if planned.trackers else self._planned()
+
+    def _planned(self) -> Situation:
+        """What is to become of what is known now."""
+        fleet = self._reconciler.fleet()
+        return Situation(fleet, plan(fleet), self._wearers, self._air)
+
+    def _air(self, sensor: Sensor) -> Air | None:
+        return self._evidence.air([sensor]).get(sensor.address)
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[Situation]:
+        """What a request meets; one at a time, for two people must not both get the same sensor."""
+        async with self._turn:
+            try:
+                yield self._planned()
+            except StoreError as error:
+                raise PairingRefused(Refusal.STORE_FAILED, f"Nothing was changed. {error}.") from None
+            finally:
+                self._reconciler.wake()
+
+    async def _want(self, deed: Deed, situation: Situation, changed: Mapping[str, Desired]) -> None:
+        trackers = {seen.serial_number: seen for seen in situation.fleet.trackers if seen.serial_number in changed}
+        before = {serial: seen.desired for serial, seen in trackers.items()}
+        if changed:
+            await self._records.set_desired(changed, wanted(deed, before, changed))
+        for serial, seen in trackers.items():
+            if is_drifted(seen) and changed[serial].is_same_as(seen.desired):
+                await self._records.remember(serial, replace(seen.memory, drifted_generation=None))
+
+    def _done(self, deed: Deed, serial_number: str | None, situation: Situation, request: PersonRequest) -> list[Event]:
+        about = self._wearers if serial_number is None else [serial_number]
+        return done(deed, about, situation.fleet.now_ms, request.author, request.reason)
+
+    async def _told(self, serial_number: str | None) -> PairingReport | PairingsReport:
+        situation = self._planned()
+        if serial_number is not None:
+            return await self._explained(situation, serial_number)
+        return report_all(situation.fleet, (report for _, report in self._reports(situation)))
+
+    async def _explained(self, situation: Situation, serial_number: str) -> PairingReport:
+        seen = known(situation, serial_number)
+        planned = situation.plan.trackers[serial_number]
+        return self._report(situation, seen, planned, await self._records.events(serial_number))
+
+    def _reports(self, situation: Situation) -> Iterator[tuple[TrackerPlan, PairingReport]]:
+        for seen in situation.fleet.trackers:
+            planned = situation.plan.trackers[seen.serial_number]
+            yield planned, self._report(situation, seen, planned)
+
+    def _report(
+        self, situation: Situation, seen: Observation, planned: TrackerPlan, events: Iterable[Event] = ()
+    ) -> PairingReport:
+        serial = seen.serial_number
+        return report_tracker(
+            seen,
+            planned,
+            self._wearers[serial],
+            self._reconciler.dated.get(serial, ()),
+            now_ms=situation.fleet.now_ms,
+            read_ms=self._reconciler.read_ms(serial),
+            events=events,
+        )

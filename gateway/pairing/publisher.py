@@ -1,0 +1,51 @@
+"""Tells whoever follows the gateway how each tracker's pairings stand, whenever that becomes different."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.pairing.conditions import ConditionType
+from gateway.pairing.plan import TrackerPlan
+from gateway.pairing.report import PairingReport
+
+
+class StateBoard(Protocol):
+    """Where states are told; saying the same again changes nothing."""
+
+    def state_changed(self, key: str, value: str, **details: Any) -> None:
+        """Tell a state."""
+
+
+class Publisher:
+    """Knows what was told."""
+
+    def __init__(self, board: StateBoard) -> None:
+        self._board = board
+        self._told: dict[str, PairingReport] = {}
+
+    def publish(self, planned: TrackerPlan, report: PairingReport) -> None:
+        """Tell how a tracker stands, if that has changed.
+
+        Who calls it every second tells at most one change in a second.
+
+        Args:
+            planned: What is true of it, and what is to become of it.
+            report: The same for those who ask.
+        """
+        # Those conditions that a person has to know; the summary is told by itself.
+        wrong = [
+            told
+            for condition, told in zip(planned.conditions, report.conditions, strict=True)
+            if not condition.is_right and condition.type is not ConditionType.READY
+        ]
+        essence = msgspec.structs.replace(report, read_ms=None, events=(), conditions=tuple(wrong))
+        if self._told.get(report.serial_number) != essence:
+            self._told[report.serial_number] = essence
+            self._board.state_changed(f"pairing/{report.serial_number}", report.state, **_details(essence))
+
+
+def _details(essence: PairingReport) -> dict[str, Any]:
+    details: dict[str, Any] = msgspec.to_builtins(essence)
+    for untold in ("op", "state", "read_ms", "events"):
+        del details[untold]
+    return details
