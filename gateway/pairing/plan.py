@@ -1,7 +1,7 @@
 """From all that is known of a fleet to what is true, what to do next, and when to look again: a pure function."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
@@ -11,7 +11,7 @@ from gateway.pairing.cases import Case, cases
 from gateway.pairing.changes import ChangeSet, change_sets, hash_of
 from gateway.pairing.conditions import Condition, ConditionType, Finding, Reason, Status
 from gateway.pairing.documents import Document, Sensor, Slot
-from gateway.pairing.findings import Findings, findings, is_converged
+from gateway.pairing.findings import Findings, Key, findings, is_converged
 from gateway.pairing.memory import Refusal
 from gateway.pairing.observation import Fleet, Observation
 from gateway.pairing.sentences import condition, slot_facts, tracker_facts
@@ -152,8 +152,10 @@ def _in_words(case: Case, found: Findings, stands: Standing) -> tuple[Condition,
         because = told[stands.because]
         status = Status.UNKNOWN if because.status is Status.UNKNOWN else Status.FALSE
         ready = replace(because, type=ConditionType.READY, slot=None, status=status)
-    rest = (told[key] for type_ in ConditionType for slot in (None, *Slot) if (key := (type_, slot)) in told)
-    return (ready, *rest)
+    return (ready, *(told[key] for key in _IN_ORDER if key in told))
+
+
+_IN_ORDER: Sequence[Key] = tuple((type_, slot) for type_ in ConditionType for slot in (None, *Slot))
 
 
 _WORK: Mapping[State, Reason] = {
