@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from msgspec import UnsetType
@@ -12,11 +13,14 @@ from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import SensorsReport
 from gateway.bluetooth.sensors import InspectionRefused, Sensors
 from gateway.cloud.models import BluetoothConfig, Pairing
-from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.requests import ErrorCode, RequestError, parse_body
 from gateway.pairing.broadcasts import Broadcasts
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.observation import Air, Delivery, Ears, Match
+from gateway.pairing.pairings import Pairings
 from gateway.pairing.proof import LAG_S, SPAN_S, whose
+from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
+from gateway.pairing.requests import ApplyRequest, ImportRequest, PairingRefused, PersonRequest, SetRequest
 from gateway.pairing.session import SessionLock
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.telemetry.delivery import deliveries, delivers
@@ -193,6 +197,64 @@ class ServedSensors:
             return await self._sensors.inspect(sensor_id, is_link_taken_knowingly=take_link)
         except InspectionRefused as refused:
             raise RequestError(ErrorCode(refused.code), str(refused)) from None
+
+
+class ServedPairings:
+    """The pairings, as the live server sees them: `gateway.live.source.PairingsView`."""
+
+    def __init__(self, pairings: Pairings) -> None:
+        self._pairings = pairings
+        self._actions = {
+            "adopt": pairings.adopt,
+            "suspend": pairings.suspend,
+            "resume": pairings.resume,
+            "retry": pairings.retry,
+        }
+
+    def report(self) -> PairingsReport:
+        """How each tracker stands."""
+        return self._pairings.report()
+
+    def plan(self) -> PlanReport:
+        """What is to change."""
+        return self._pairings.plan()
+
+    def team(self) -> TeamReport:
+        """What is wanted of all trackers."""
+        return self._pairings.team()
+
+    async def explain(self, serial_number: str) -> PairingReport:
+        """How one tracker stands, and what has happened to it; raises `RequestError`, as all that follow."""
+        with _refusing():
+            return await self._pairings.explain(serial_number)
+
+    async def set_(self, serial_number: str, body: bytes) -> PairingReport:
+        """Want something of one tracker."""
+        with _refusing():
+            return await self._pairings.set_(serial_number, parse_body(body, SetRequest))
+
+    async def import_(self, body: bytes) -> PlanReport:
+        """Want something of several trackers."""
+        with _refusing():
+            return await self._pairings.import_(parse_body(body, ImportRequest))
+
+    async def apply(self, body: bytes) -> PlanReport:
+        """Approve changes."""
+        with _refusing():
+            return await self._pairings.apply(parse_body(body, ApplyRequest))
+
+    async def act(self, action: str, serial_number: str | None, body: bytes) -> PairingReport | PairingsReport:
+        """Adopt, suspend, resume or retry: one tracker, or all of them."""
+        with _refusing():
+            return await self._actions[action](serial_number, parse_body(body, PersonRequest))
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except PairingRefused as refused:
+        raise RequestError(ErrorCode(refused.code), str(refused)) from None
 
 
 def _assignments(wearer: Wearer, config: BluetoothConfig) -> Iterator[Assignment]:
