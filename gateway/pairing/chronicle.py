@@ -27,6 +27,10 @@ Marks = Mapping[str, Mark]
 """Those of one tracker, by the key of the condition."""
 
 
+Dated = Mapping[str, tuple[tuple[Condition, int], ...]]
+"""The conditions of each tracker, by serial number, each with since when it is what it is, epoch ms."""
+
+
 class Notes(Protocol):
     """Where events and marks are kept."""
 
@@ -50,7 +54,7 @@ class Chronicle:
         self._marks = {serial: dict(marks) for serial, marks in notes.marks.items()}
         self._blanks: dict[tuple[str, str], Mark] = {}
 
-    def dated(self, plan: Plan, now_ms: int) -> Mapping[str, tuple[tuple[Condition, int], ...]]:
+    def dated(self, plan: Plan, now_ms: int) -> Dated:
         """The conditions of each tracker, each with since when its status and reason are what they are, epoch ms.
 
         What is not known yet, as after every start, ends nothing: a condition that comes back as it was keeps its date.
