@@ -35,6 +35,9 @@ async def test_nothing_may_come_until_the_client_gives_up(sim: Bench) -> None:
         await pair(sim)
     assert is_paired(sim)
     assert (await sim.get("devices/")).status == 200
+    await asyncio.sleep(2)
+    handling = [task for task in asyncio.all_tasks() if "_handle_request" in str(task)]
+    assert handling == [], "the client has gone"
 
 
 async def test_the_page_of_a_proxy_may_come(sim: Bench) -> None:
