@@ -1,10 +1,15 @@
 """Whether a sensor shows in its tracker's rows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.telemetry.channel import Channel, Wearer
-from gateway.telemetry.delivery import WITHIN_MS, delivers
+from gateway.telemetry.delivery import FLAT_S, WITHIN_MS, Delivery, deliveries, delivers
+from gateway.telemetry.seconds import Seconds
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 
 NOW_MS = 1_795_000_000_000
@@ -67,3 +72,82 @@ def test_a_tracker_that_says_nothing_says_nothing_about_its_sensor(silent_s: flo
 def test_nothing_is_known_before_the_first_row_and_of_a_tracker_that_is_not_ours() -> None:
     assert delivers(channel(), Column.HEART_RATE, 100.0) is None
     assert delivers(channel(None), Column.HEART_RATE, 100.0) is None
+
+
+# --- what moves, and what stands still --------------------------------------------------------------------------------
+
+
+def trained(
+    values: Sequence[float], column: Column = Column.HEART_RATE, speed: float | Sequence[float] = 3.0
+) -> Channel:
+    """A tracker whose sensor measured this, one value a second, the last of them 2 s ago."""
+    tracker = channel()
+    for place, (value, fast) in enumerate(zip(values, np.broadcast_to(speed, len(values)), strict=True)):
+        first_ms = NOW_MS - 2000 - 1000 * (len(values) - place)
+        block = rows(first_ms, 10, column, value)
+        block.values[Column.SPEED] = fast
+        tracker.rows_came(block, 100.0)
+    return tracker
+
+
+def delivery(tracker: Channel, column: Column = Column.HEART_RATE, now_s: float = 100.5) -> Delivery:
+    seconds = Seconds([tracker])
+    seconds.update()
+    [told] = deliveries(seconds, column, now_s)
+    return told
+
+
+def test_a_heart_that_beats_is_delivered_and_one_that_stands_still_for_half_a_minute_of_running_is_not() -> None:
+    assert delivery(trained([150, 151, 150, *[150] * 27])) is Delivery.FLOWING
+    assert delivery(trained([150] * FLAT_S)) is Delivery.FLAT
+    assert delivery(trained([120, 140, 160, *[150] * FLAT_S])) is Delivery.FLAT
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.9, np.nan])
+def test_who_does_not_move_or_nobody_knows_may_have_a_heart_that_stays_the_same(speed: float) -> None:
+    assert delivery(trained([61] * FLAT_S, speed=speed)) is Delivery.FLOWING
+
+
+def test_who_stands_still_now_and_then_moves_all_the_same() -> None:
+    assert delivery(trained([150] * FLAT_S, speed=[0.0] * 9 + [4.0] * 21)) is Delivery.FLAT
+    assert delivery(trained([150] * FLAT_S, speed=[0.0] * 12 + [4.0] * 18)) is Delivery.FLOWING
+
+
+def test_a_sensor_that_has_only_just_begun_is_not_judged() -> None:
+    assert delivery(trained([np.nan] * 10 + [150] * 20)) is Delivery.FLOWING
+    assert delivery(trained([150] * 20)) is Delivery.FLOWING
+
+
+def test_lost_values_do_not_hide_that_the_others_stand_still() -> None:
+    assert delivery(trained([150, np.nan, 150] * 10)) is Delivery.FLAT
+
+
+def test_a_power_that_stays_zero_on_the_move_is_flat_and_one_that_is_zero_now_is_coasting() -> None:
+    assert delivery(trained([0] * FLAT_S, Column.POWER), Column.POWER) is Delivery.FLAT
+    assert delivery(trained([180] * 15 + [0] * 15, Column.POWER), Column.POWER) is Delivery.FLOWING
+
+
+def test_a_heart_rate_of_zero_is_none() -> None:
+    assert delivery(trained([0] * FLAT_S)) is Delivery.NOTHING
+
+
+def test_a_sensor_is_missed_after_ten_seconds() -> None:
+    assert delivery(trained([150, *[np.nan] * 9])) is Delivery.FLOWING
+    assert delivery(trained([150, *[np.nan] * 10])) is Delivery.NOTHING
+
+
+@pytest.mark.parametrize(("tracker", "now_s"), [(channel(), 100.5), (channel(None), 100.5), (trained([150]), 110.5)])
+def test_a_tracker_without_rows_of_now_is_silent(tracker: Channel, now_s: float) -> None:
+    assert delivery(tracker, now_s=now_s) is Delivery.TRACKER_SILENT
+
+
+@given(
+    st.lists(st.sampled_from([np.nan, 0.0, 150.0, 151.0]), min_size=1, max_size=40),
+    st.sampled_from([Column.HEART_RATE, Column.POWER]),
+    st.sampled_from([0.0, 3.0]),
+)
+def test_flat_is_told_only_of_a_sensor_that_the_tracker_has(values: list[float], column: Column, speed: float) -> None:
+    """The two judgements never contradict each other: who asks for holders and who asks for values get the same."""
+    tracker = trained(values, column, speed)
+    expected = {None: {Delivery.TRACKER_SILENT}, False: {Delivery.NOTHING}, True: {Delivery.FLOWING, Delivery.FLAT}}
+    assert delivery(tracker, column) in expected[delivers(tracker, column, 100.5)]
