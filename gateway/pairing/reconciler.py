@@ -34,9 +34,6 @@ TURN_S = 1.0
 PLAN_S = 10.0
 """How old the plan may become while nothing happens: time alone makes some things true."""
 
-SETTLE_S = 10.0
-"""How often it is tried to put on the disk what could not be put there."""
-
 MAX_AT_ONCE = 4
 """Actions under way: enough for a thousand trackers, and few enough to leave the cloud's slots to the live data."""
 
@@ -110,7 +107,7 @@ class Reconciler:
         self._connection = Connection()
         self._busy: set[str] = set()
         self._writing_since_s: dict[str, float] = {}
-        self._planned_s = self._settled_s = float("-inf")
+        self._planned_s = float("-inf")
         self._is_changed = True
         self._woken = asyncio.Event()
         self.plan = Plan({}, (), "")
@@ -157,8 +154,9 @@ class Reconciler:
         Args:
             beat: Called with every turn.
         """
+        self._take_over()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._take_over(), name="pairings of before")
+            tasks.create_task(self._journal.run(), name="journal of the pairings")
             while True:
                 beat()
                 try:
@@ -168,13 +166,13 @@ class Reconciler:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), TURN_S)
 
-    async def _take_over(self) -> None:
+    def _take_over(self) -> None:
         """What a process before has left: a write of unknown outcome is no reason to hurry."""
         for serial in self._roster:
             memory = self._journal.memory(serial)
             if memory.intent is not None:
                 self._postpone(self._observer.watches[serial])
-            await self._journal.note(serial, with_form(memory, self._clear_form), (), self._utc_ms())
+            self._journal.note(serial, with_form(memory, self._clear_form))
 
     def _turn(self, tasks: asyncio.TaskGroup) -> None:
         now_s, watches = self._now(), self._observer.watches
@@ -184,9 +182,6 @@ class Reconciler:
         is_waited_for = any(self._planned_s < watch.attempts.next_s <= now_s for watch in watches.values())
         if is_woken or is_news or is_waited_for or now_s - self._planned_s >= PLAN_S:
             self._replan(now_s)
-        if now_s - self._settled_s >= SETTLE_S:
-            self._settled_s = now_s
-            tasks.create_task(self._journal.settle(), name="pairings to disk")
         due = [(serial, self._write_of(serial)) for serial, watch in watches.items() if self._is_due(serial, watch)]
         # Writes first, then whoever waits longest.
         due.sort(key=lambda action: (action[1] is None, watches[action[0]].read_s))
@@ -227,7 +222,7 @@ class Reconciler:
             if watch.device_id is None:
                 return
             if write is None:
-                await self._took(serial, watch, await self._cloud.bluetooth_config(watch.device_id))
+                self._took(serial, watch, await self._cloud.bluetooth_config(watch.device_id))
                 self._succeeded()
             else:
                 await self._write(serial, watch, watch.device_id, write)
@@ -270,7 +265,7 @@ class Reconciler:
         fleet = self._observer.fleet(self._writing_since_s, (serial, documents, memory))
         return plan(fleet).trackers[serial].write == write
 
-    async def _took(self, serial: str, watch: Watch, config: BluetoothConfig) -> None:
+    def _took(self, serial: str, watch: Watch, config: BluetoothConfig) -> None:
         """A tracker was read."""
         if self._observer.watches.get(serial) is not watch:
             return  # it is another account's by now, or another device
@@ -282,7 +277,7 @@ class Reconciler:
             self._postpone(watch)
         elif memory.late is not None and memory.late is not before.late:
             watch.attempts = watch.attempts.postponed(self._now(), self._jitter())
-        await self._journal.note(serial, memory, happened, now_ms)
+        self._journal.note(serial, memory, happened, now_ms)
 
     def _succeeded(self) -> None:
         if self._connection.succeeded():

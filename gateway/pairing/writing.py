@@ -4,7 +4,7 @@ The process may die at each await, or be stopped; what is on the disk then says 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -91,7 +91,7 @@ class Writer:
         device_id: int,
         write: Write,
         is_due: Callable[[Documents], bool],
-        took: Callable[[BluetoothConfig], Awaitable[None]],
+        took: Callable[[BluetoothConfig], None],
     ) -> Outcome:
         """Write once.
 
@@ -110,17 +110,17 @@ class Writer:
         try:
             before = await self._cloud.bluetooth_config(device_id)
         except CloudError as error:
-            return await self._unsent(serial_number, Outcome(End.FAILED, error))
+            return self._unsent(serial_number, Outcome(End.FAILED, error))
         read_s, documents = self._now(), documents_of(before)
         if documents.target != write.base:
-            outcome = await self._unsent(serial_number, Outcome(End.CONFLICT))
-            await took(before)
+            outcome = self._unsent(serial_number, Outcome(End.CONFLICT))
+            took(before)
             return outcome
         if write.approval is not None:
             try:
                 await self._journal.begin(write.approval)
             except StoreError:
-                return await self._unsent(serial_number, Outcome(End.NOT_JOURNALED))
+                return self._unsent(serial_number, Outcome(End.NOT_JOURNALED))
 
         def check() -> None:
             if self._now() - read_s > READ_AGE_S or not is_due(documents):
@@ -134,39 +134,39 @@ class Writer:
                 before_sending=check,
             )
         except _WithdrawnError:
-            outcome = await self._unsent(serial_number, Outcome(End.WITHDRAWN))
-            await took(before)
+            outcome = self._unsent(serial_number, Outcome(End.WITHDRAWN))
+            took(before)
             return outcome
         except CloudError as error:
-            return await self._failed(serial_number, error)
-        await self._note(serial_number, lambda memory: after_answer(memory, document_of(answer.target), self._utc_ms()))
+            return self._failed(serial_number, error)
+        self._note(serial_number, lambda memory: after_answer(memory, document_of(answer.target), self._utc_ms()))
         try:
             after = await self._cloud.bluetooth_config(device_id)
         except CloudError as error:
             return Outcome(End.UNKNOWN, error)
-        await took(after)
+        took(after)
         return Outcome(End.READ_BACK)
 
-    async def _failed(self, serial_number: str, error: CloudError) -> Outcome:
+    def _failed(self, serial_number: str, error: CloudError) -> Outcome:
         match error:
             case Rejected() | NotFound() if is_verdict(error):
                 text = f"status {error.status}" if isinstance(error, Rejected) else "status 404"
                 kind = Refusal.Kind.REJECTED
                 happened = Happening("Rejected", "The cloud does not take this change")
-                await self._note(serial_number, lambda memory: after_refusal(memory, kind, text), happened)
+                self._note(serial_number, lambda memory: after_refusal(memory, kind, text), happened)
                 return Outcome(End.REFUSED, error)
             case Forbidden() | Throttled() | Unauthorized() | LoginRefused() | NotFound():
-                return await self._unsent(serial_number, Outcome(End.FAILED, error))
+                return self._unsent(serial_number, Outcome(End.FAILED, error))
             case _:
                 return Outcome(End.UNKNOWN, error)
 
-    async def _unsent(self, serial_number: str, outcome: Outcome) -> Outcome:
-        await self._note(serial_number, without_intent)
+    def _unsent(self, serial_number: str, outcome: Outcome) -> Outcome:
+        self._note(serial_number, without_intent)
         return outcome
 
-    async def _note(self, serial_number: str, step: Callable[[Memory], Memory], *happened: Happening) -> None:
+    def _note(self, serial_number: str, step: Callable[[Memory], Memory], *happened: Happening) -> None:
         memory = step(self._journal.memory(serial_number))
-        await self._journal.note(serial_number, memory, happened, self._utc_ms())
+        self._journal.note(serial_number, memory, happened, self._utc_ms())
 
 
 def is_verdict(error: CloudError) -> bool:
