@@ -6,26 +6,33 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from gateway.bluetooth.receiver import local_receiver
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
-from gateway.bridges import SensorUsers, ServedSensors
+from gateway.bridges import PairingEvidence, SensorUsers, ServedPairings, ServedSensors
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.endpoints import table
-from gateway.config import Credentials, Settings
+from gateway.config import Credentials, SensorSettings, Settings
+from gateway.counters import counted
 from gateway.fleet.claim import owned
 from gateway.fleet.ownership import Claims
 from gateway.fleet.roster import Tracker
 from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
-from gateway.pairing.readings import Readings
+from gateway.pairing.desired import Basis, Desired, Origin
+from gateway.pairing.documents import ClearForm, Sensor, Wanted, Wish
+from gateway.pairing.observation import Mode
+from gateway.pairing.pairings import Pairings
+from gateway.pairing.reconciler import Options, Reconciler
+from gateway.pairing.records import SCHEMA, Records
 from gateway.problems import Problems
 from gateway.service import Notifier, Watchdog
+from gateway.store import open_store
 from gateway.telemetry.channel import Wearer
 from gateway.telemetry.feed import Feed
 from gateway.telemetry.history import History
@@ -51,6 +58,7 @@ class Gateway:
         problems: What is wrong now.
         cloud: The client of the Insiders cloud.
         sensors: The straps and power meters in the air.
+        pairings: Which of them each tracker listens to, and shall.
     """
 
     port: int
@@ -59,6 +67,7 @@ class Gateway:
     problems: Problems
     cloud: CloudClient
     sensors: Sensors
+    pairings: Pairings
 
 
 def roster(settings: Settings) -> tuple[Tracker, ...]:
@@ -67,6 +76,17 @@ def roster(settings: Settings) -> tuple[Tracker, ...]:
         Tracker(tracker.serial_number, tracker.device_name, tracker.athlete, tracker.number)
         for tracker in settings.trackers
     )
+
+
+def file_managed(settings: Settings) -> dict[str, Desired]:
+    """What the configuration wants of the trackers whose sensors it decides about, by serial number."""
+    return {
+        tracker.serial_number: Desired(
+            _wanted(tracker.heart_rate_sensor), _wanted(tracker.power_meter), origin=Origin.FILE, basis=Basis.FILE
+        )
+        for tracker in settings.trackers
+        if tracker.heart_rate_sensor is not None or tracker.power_meter is not None
+    }
 
 
 @asynccontextmanager
@@ -95,6 +115,7 @@ async def running(
     An end without an error is an orderly stop: the next start goes on under the same epoch.
 
     Raises:
+        StoreLockedError: If another gateway uses the state folder.
         OSError: If the port of the live stream is taken.
     """
     problems = Problems(_utc_ms)
@@ -104,7 +125,14 @@ async def running(
     snapshot = settings.gateway.state_dir / SNAPSHOT
     saved = load(snapshot)
     epoch = secrets.token_hex(8) if saved is None else saved.epoch
-    async with connected(settings, credentials) as cloud:
+    async with (
+        open_store(settings.gateway.state_dir, [SCHEMA]) as store,
+        connected(settings, credentials) as cloud,
+    ):
+
+        def is_sure() -> bool:
+            return is_clock_sure(_utc_ms(), cloud.utc_ms(), is_synced=is_clock_synced())
+
         claims = Claims(cloud, problems, roster(settings))
         wearers = [Wearer(t.serial_number, t.athlete, t.number) for t in settings.trackers]
         ring_minutes = settings.telemetry.ring_minutes
@@ -122,10 +150,25 @@ async def running(
         )
         del saved  # it keeps the file's pages, as many as the rings have
         history = History(feed.channels, cloud, ring_minutes * _MINUTE_MS)
-        readings = Readings(cloud)
+        records = Records(store)
+        await records.load()
+        await records.settle(file_managed(settings), [wearer.serial_number for wearer in wearers], _utc_ms())
         sightings = Sightings()
         receiver = local_receiver(sightings.heard, settings.bluetooth.adapter, is_enabled=settings.bluetooth.enabled)
-        sensors = Sensors(receiver, sightings, SensorUsers(feed.channels, readings), problems, board, _utc_ms)
+        users = SensorUsers(feed.channels)
+        sensors = Sensors(receiver, sightings, users, problems, board, _utc_ms)
+        evidence = PairingEvidence(feed.channels, sensors, cloud.utc_ms)
+        reconciler = users.listening = Reconciler(
+            cloud,
+            records,
+            [wearer.serial_number for wearer in wearers],
+            evidence,
+            Options(Mode(settings.pairing.mode), ClearForm(settings.pairing.clear_form)),
+            _utc_ms,
+            is_sure,
+            on_forbidden=lambda _serial_number: claims.recheck(),
+        )
+        pairings = Pairings(reconciler, records, evidence, wearers, problems, board)
         hub = Hub(
             channels=feed.channels,
             board=board,
@@ -137,7 +180,12 @@ async def running(
             is_clock_synced=is_clock_synced,
             reference_ms=cloud.utc_ms,
         )
-        server = LiveServer(hub, lambda: _counters(feed, history, cloud, sightings), ServedSensors(sensors))
+        server = LiveServer(
+            hub,
+            lambda: counted(feed, history, cloud, sightings),
+            ServedSensors(sensors),
+            ServedPairings(pairings),
+        )
         is_orderly = False
         async with (
             server.listening(settings.live.host, settings.live.port, lambda: is_orderly) as port,
@@ -147,10 +195,13 @@ async def running(
                 tasks.create_task(claims.run(), name="claims"),
                 tasks.create_task(feed.run(watchdog.register("feed")), name="feed"),
                 tasks.create_task(history.run(watchdog.register("history")), name="history"),
-                tasks.create_task(readings.run(), name="sensors of trackers"),
+                tasks.create_task(records.run(_utc_ms, is_sure), name="records"),
+                tasks.create_task(evidence.run(watchdog.register("evidence")), name="evidence"),
+                tasks.create_task(reconciler.run(watchdog.register("reconciler")), name="reconciler"),
+                tasks.create_task(pairings.run(watchdog.register("pairings")), name="pairings"),
                 tasks.create_task(receiver.run(), name="receiver"),
                 tasks.create_task(sensors.run(watchdog.register("sensors")), name="sensors"),
-                tasks.create_task(_assign(claims, feed, readings), name="claims to feed"),
+                tasks.create_task(_assign(claims, feed, reconciler), name="claims to feed"),
                 tasks.create_task(
                     _tell_problems(problems, board, watchdog.register("board")), name="problems to board"
                 ),
@@ -158,7 +209,7 @@ async def running(
             ]
             notifier.ready(f"Live stream on port {port}, {len(wearers)} trackers configured")
             try:
-                yield Gateway(port, feed, claims, problems, cloud, sensors)
+                yield Gateway(port, feed, claims, problems, cloud, sensors, pairings)
                 is_orderly = True
             finally:
                 notifier.stopping()
@@ -176,13 +227,30 @@ def is_clock_synced(timesync: Path = Path("/run/systemd/timesync")) -> bool | No
     return (timesync / "synchronized").exists() if timesync.exists() else None
 
 
-async def _assign(claims: Claims, feed: Feed, readings: Readings) -> None:
+def is_clock_sure(utc_ms: int, reference_ms: int | None, *, is_synced: bool | None) -> bool:
+    """Whether the wall clock can be trusted: unless somebody says that it cannot, and the cloud does not say it can.
+
+    Args:
+        utc_ms: What it shows.
+        reference_ms: What the cloud's shows; None if that is not known.
+        is_synced: Of `is_clock_synced`.
+    """
+    return is_synced is not False or (reference_ms is not None and abs(utc_ms - reference_ms) < _MINUTE_MS)
+
+
+def _wanted(configured: SensorSettings | str | None) -> Wanted:
+    if configured is None:
+        return Wish.UNMANAGED
+    return Wish.NONE if isinstance(configured, str) else Sensor(configured.address, configured.name)
+
+
+async def _assign(claims: Claims, feed: Feed, reconciler: Reconciler) -> None:
     revision = 0
     while True:
         revision = await claims.changed(revision)
         ours = owned(claims.current)
         feed.assign(ours)
-        readings.assign(ours)
+        reconciler.assign(ours)
 
 
 async def _tell_problems(problems: Problems, board: Board, beat: Callable[[], None]) -> None:
@@ -200,43 +268,6 @@ async def _tell_problems(problems: Problems, board: Board, beat: Callable[[], No
             shown = set(current)
         beat()
         await asyncio.sleep(_TURN_S)
-
-
-def _counters(feed: Feed, history: History, cloud: CloudClient, sightings: Sightings) -> dict[str, object]:
-    traffic = cloud.traffic
-    gaps_pending, rows_pending = history.repairs.pending()
-    return {
-        "cloud": {
-            "requests": traffic.requests,
-            "received_bytes": traffic.received_bytes,
-            "succeeded": traffic.succeeded,
-            "failed": dict(traffic.failed),
-            "items_rejected": traffic.items_rejected,
-            "messages": traffic.messages,
-            "waiting": traffic.waiting,
-            "rate_per_s": round(traffic.rate_per_s, 2),
-        },
-        "history": {
-            **asdict(history.counters),
-            "gaps_repaired": history.repairs.gaps_repaired,
-            "gaps_refused": history.repairs.gaps_refused,
-            "gaps_pending": gaps_pending,
-            "rows_pending": rows_pending,
-        },
-        "bluetooth": asdict(sightings.counters),
-        "channels": [
-            {
-                "ch": channel.ch,
-                "serial_number": channel.wearer.serial_number,
-                "newest": channel.ring.newest,
-                "oldest": channel.ring.oldest,
-                "duplicates": channel.ring.duplicates,
-                "overrun": channel.ring.overrun,
-                **asdict(channel.counters),
-            }
-            for channel in feed.channels.values()
-        ],
-    }
 
 
 def _utc_ms() -> int:

@@ -51,23 +51,27 @@ class Listening(Protocol):
 
 
 class SensorUsers:
-    """The trackers, as the sensors' part sees them: `gateway.bluetooth.evidence.Trackers`."""
+    """The trackers, as the sensors' part sees them: `gateway.bluetooth.evidence.Trackers`.
 
-    def __init__(self, channels: Mapping[int, Channel], readings: Listening) -> None:
+    Attributes:
+        listening: What the cloud says of them; None before anybody asks it.
+    """
+
+    def __init__(self, channels: Mapping[int, Channel], listening: Listening | None = None) -> None:
         self._channels = {channel.wearer.serial_number: channel for channel in channels.values()}
-        self._readings = readings
+        self.listening = listening
         self._now = asyncio.get_running_loop().time
 
     @property
     def are_known(self) -> bool:
         """Whether it is known of every tracker which sensors it listens to."""
-        return self._readings.is_complete
+        return self.listening is not None and self.listening.is_complete
 
     def assignments(self) -> Sequence[Assignment]:
         """Every sensor that one of our trackers listens to, or shall."""
         return [
             assignment
-            for serial_number, config in self._readings.current.items()
+            for serial_number, config in (self.listening.current.items() if self.listening else ())
             if serial_number in self._channels
             for assignment in _assignments(self._channels[serial_number].wearer, config)
         ]
