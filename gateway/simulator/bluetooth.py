@@ -104,8 +104,8 @@ class BluetoothConfig:
         if self.obedience == "never":
             return
         if self.obedience == "one_slot":
-            target = {slot: (self._used, target)[slot == HEART_RATE].get(slot, {}) for slot in SLOTS}
-            target = {slot: pairing for slot, pairing in target.items() if pairing}
+            taken = {slot: pairing for slot, pairing in target.items() if slot == HEART_RATE}
+            target = taken | {slot: pairing for slot, pairing in self._used.items() if slot != HEART_RATE}
         if self.obedience != "says_so":
             self._used = target
         self._acknowledged = (acknowledged_ms, target)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.simulator.bluetooth import BluetoothConfig, Pairings, changed, rejected
+from gateway.simulator.bluetooth import HEART_RATE, POWER, BluetoothConfig, Pairings, changed, rejected
 from gateway.simulator.faults import Faults
 from gateway.simulator.sensor_models import meter, strap
 
@@ -92,5 +92,5 @@ class PairingRegister:
 
 def _pairings(place: int) -> Pairings:
     """The sensors a tracker was used with before: a heart-rate strap, and a power meter for riders."""
-    units = {"pairing_1": strap(place), "pairing_2": meter(place)}
+    units = {HEART_RATE: strap(place), POWER: meter(place)}
     return {slot: {"mac_address": unit.address, "name": unit.name} for slot, unit in units.items() if unit is not None}

@@ -254,6 +254,16 @@ async def test_trackers_differ_in_what_they_take_and_in_what_they_say(
     assert (await config(sim))["current"] == shown["target"]
 
 
+async def test_a_tracker_that_takes_one_slot_goes_on_with_the_power_meter_it_had(sim: Bench) -> None:
+    device_id = sim.ids[1]
+    had = (await config(sim, 1))["current"]
+    sim.cloud.set_obedience(device_id, "one_slot")
+    sim.cloud.write_pairings(device_id, {"pairing_1": None, "pairing_2": METER})
+    sim.cloud.restart(device_id)
+    assert (await config(sim, 1))["current"] == {"pairing_2": had["pairing_2"]}
+    assert sim.cloud.bluetooth(device_id).used(sim.clock()) == {"pairing_2": had["pairing_2"]}
+
+
 async def test_a_forgetful_tracker_uses_nothing_until_its_next_start(sim: Bench) -> None:
     await patch(sim, {"pairing_1": BELT}, "?immediate_sending=true")
     shown = (await sim.control("POST", f"devices/{sim.ids[0]}/forget")).body
