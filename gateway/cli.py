@@ -18,12 +18,14 @@ from rich.console import Console
 from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
 from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
+from gateway.pair import arguments as pairing
 from gateway.scan.closer import look_closer
 from gateway.scan.screen import scan, scan_json, scan_once
 from gateway.scan.sources import GatewaySource, Source
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
 from gateway.simulator.faults import Faults, profiles
+from gateway.store import StoreLockedError
 from gateway.terminal.errors import CommandError
 
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
@@ -55,7 +57,7 @@ def _explain(error: BaseException) -> int:
         case ConfigError():
             print(describe(cause), file=sys.stderr)
             return EXIT_CONFIG
-        case StreamError():
+        case StreamError() | StoreLockedError():
             return _fail(f"{cause}.")
         case SimulatorError() | CommandError():
             return _fail(str(cause))
@@ -132,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sensors.add_argument("--closer", metavar="ID", help="connect to one and read what it says of itself")
     sensors.add_argument("--json", action="store_true", help="print what is in the air, as JSON")
+    pairing.add_verbs(command("pair", "Say which strap and power meter each tracker shall have."), DEFAULT_URL)
     tracker = command("trackers", "List, claim or release trackers in the cloud.")
     verbs = tracker.add_subparsers(dest="verb", required=True, metavar="VERB")
     readers = [run]
@@ -158,6 +161,8 @@ async def _run(options: argparse.Namespace) -> int:
         try:
             async with app.running(settings, credentials):
                 await stop.wait()
+        except StoreLockedError:
+            raise
         except OSError as error:
             return _fail(f"Port {settings.live.port} cannot be opened, {_cause(error)}: set another in [live].")
     return 0
@@ -258,6 +263,10 @@ async def _sensor_source(typed: str | None, *, is_live: bool) -> AsyncIterator[S
         yield GatewaySource(url)
 
 
+async def _pair(options: argparse.Namespace) -> int:
+    return await _until_stopped(pairing.pair(options), if_stopped=EXIT_STOPPED)
+
+
 async def _trackers(options: argparse.Namespace) -> int:
     settings = load(_config(options))
     roster, console = app.roster(settings), Console()
@@ -348,6 +357,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, in
     "watch": _watch,
     "gaps": _gaps,
     "scan": _scan,
+    "pair": _pair,
     "trackers": _trackers,
     "config": _check,
 }
