@@ -53,7 +53,8 @@ def explained(report: PairingReport, now: datetime, width: int, most_events: int
     """
     names = sensors_of([report])
     state = STATES.get(report.state, plain(report.state))
-    lines = wrapped(f"{called(report)}, tracker {report.serial_number}: {state}.", width, "bold")
+    kept = " Only the configuration says what it shall have." if report.managed_by == "file" else ""
+    lines = wrapped(f"{called(report)}, tracker {report.serial_number}: {state}.{kept}", width, "bold")
     for slot in report.slots:
         lines += wrapped(_documents(slot, names), width, "", "  ")
     wrong = [condition for condition in report.conditions if _is_wrong(condition)]
@@ -88,10 +89,15 @@ def _is_unknown(condition: ConditionReport) -> bool:
 def _documents(slot: SlotReport, names: SensorNames) -> str:
     """What is wanted of a slot, and how far that has come."""
     what = SLOTS.get(slot.slot, plain(slot.slot)).capitalize()
-    has = f"the cloud has {names.of(slot.target)}, the tracker {names.of(slot.current)}"
+    has = f"the tracker has {names.of(slot.current)}"
+    if slot.target != slot.current:
+        has += f", and the cloud {names.of(slot.target)} for it"
     if slot.desired is Wish.UNMANAGED:
-        return f"{what}: not managed; {has}"
-    return f"{what}: {names.of(slot.desired)} is wanted; {has}"
+        return f"{what}: not managed; {has}."
+    wanted = None if slot.desired is Wish.NONE else slot.desired
+    if wanted == slot.target == slot.current:
+        return f"{what}: {names.of(wanted)}, as wanted."
+    return f"{what}: {names.of(wanted)} is wanted; {has}."
 
 
 def _told(condition: ConditionReport, now: datetime, width: int, style: str, lead: str) -> list[Text]:

@@ -70,9 +70,10 @@ def group(change_set: ChangeSetReport, names: SensorNames, url: str, width: int)
     elif change_set.is_approved:
         yield from wrapped(f"Group {change_set.hash}: approved ({why}).", width, "bold")
     else:
-        yield from wrapped(f"Group {change_set.hash}: needs you, for {why}.", width, "bold yellow")
+        yield from wrapped(f"Group {change_set.hash}: needs you: {why}.", width, "bold yellow")
     for change in change_set.changes:
-        yield from wrapped(f"{_changed(change, names)}.", width, "", "  ")
+        state = f" ({STATES.get(change.state, plain(change.state))})" if change_set.is_approved else ""
+        yield from wrapped(f"{_changed(change, names)}{state}.", width, "", "  ")
     if not change_set.is_approved:
         yield Text(f"  Approve it: {command(f'apply --approve {change_set.hash}', url)}")
 
@@ -100,5 +101,4 @@ def names_in(change_sets: Sequence[ChangeSetReport]) -> SensorNames:
 
 def _changed(change: ChangeReport, names: SensorNames) -> str:
     slot = SLOTS.get(change.slot, plain(change.slot))
-    state = STATES.get(change.state, plain(change.state))
-    return f"{called(change)}, {slot}: {names.of(change.before)} → {names.of(change.after)} ({state})"
+    return f"{called(change)}, {slot}: {names.of(change.before)} → {names.of(change.after)}"

@@ -58,8 +58,12 @@ def table(report: PairingsReport, now: datetime, width: int, height: int = sys.m
     names = sensors_of(report.trackers)
     cells = {tracker.serial_number: _cells(tracker, names) for tracker in report.trackers}
     widths = _widths(list(cells.values()), width)
-    below = [Text(_LEGEND, "dim")] if any(_is_marked(cell) for row in cells.values() for cell in row.values()) else []
-    head = [_line({name: name for name in widths}, widths, "bold")] if groups else []
+    below = (
+        wrapped(_LEGEND, width, "dim")
+        if any(_is_marked(cell) for row in cells.values() for cell in row.values())
+        else []
+    )
+    head = [_line({name: name for name in widths}, widths, width, "bold")] if groups else []
     room = height - len(above) - len(head) - len(below)
     rows: list[Text] = []
     shown = 0
@@ -68,11 +72,11 @@ def table(report: PairingsReport, now: datetime, width: int, height: int = sys.m
         for place, tracker in enumerate(groups[heading]):
             lines = title if place == 0 else []
             style = "dim" if heading == _UNMANAGED else "" if heading in _CALM else "bold"
-            lines = [*lines, _line(cells[tracker.serial_number], widths, style)]
+            lines = [*lines, _line(cells[tracker.serial_number], widths, width, style)]
             is_last = shown == len(report.trackers) - 1
             if len(rows) + len(lines) > room - (0 if is_last else 1):
-                left_out = Text(_left_out(groups, len(report.trackers) - shown), "dim")
-                return _joined(above, head, rows, [left_out], below)
+                left_out = wrapped(_left_out(groups, len(report.trackers) - shown), width, "dim")
+                return _joined(above, head, rows, left_out, below)
             rows += lines
             shown += 1
     return _joined(above, head, rows, below)
@@ -178,9 +182,11 @@ def _over(widths: Mapping[str, int], width: int) -> int:
     return sum(widths.values()) + len(widths) - 1 - width
 
 
-def _line(cells: _Cells, widths: Mapping[str, int], style: str) -> Text:
+def _line(cells: _Cells, widths: Mapping[str, int], width: int, style: str) -> Text:
     told = (shortened(cells[name], widths[name]) if name in {_STRAP, _METER} else cells[name] for name in widths)
-    return columns(told, widths.values(), (name == _NUMBER for name in widths), style)
+    line = columns(told, widths.values(), (name == _NUMBER for name in widths), style)
+    line.truncate(width, overflow="ellipsis")
+    return line
 
 
 def _left_out(groups: Mapping[str, Sequence[PairingReport]], hidden: int) -> str:
@@ -189,5 +195,5 @@ def _left_out(groups: Mapping[str, Sequence[PairingReport]], hidden: int) -> str
     need = hidden - well
     told = [f"{need} more need{'s' if need == 1 else ''} you"] if need > 0 else []
     others = min(hidden, well)
-    told += [f"{counted(others, 'more tracker')} need nobody"] if others else []
+    told += [f"{counted(others, 'more tracker')} need{'s' if others == 1 else ''} nobody"] if others else []
     return f"{', '.join(told)}: --all lists them"

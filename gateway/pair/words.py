@@ -25,7 +25,7 @@ STATES: Mapping[str, str] = {
     "drifted": "changed by other",
     "conflict": "in conflict",
     "rejected": "refused",
-    "backoff": "tried again",
+    "backoff": "retrying",
     "stalled": "stuck",
     "needs_human": "given up",
     "suspended": "suspended",
