@@ -1,6 +1,7 @@
 """What one feature needs of another, in the words of the one that needs it; features do not know each other."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -29,6 +30,8 @@ from gateway.telemetry.seconds import Seconds
 from insiders_codecs.address import normal_form
 from insiders_codecs.errors import DecodeError
 from insiders_codecs.samples import Column
+
+_LOG = logging.getLogger(__name__)
 
 _COLUMNS = {SensorKind.HEART_RATE: Column.HEART_RATE, SensorKind.POWER: Column.POWER}
 _SLOT_COLUMNS = {Slot.HEART_RATE: Column.HEART_RATE, Slot.POWER: Column.POWER}
@@ -107,8 +110,15 @@ class PairingEvidence:
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Take note once a second, until cancelled; `beat` is called with each turn."""
+        is_failing = False
         while True:
-            self._turn(self._now())
+            try:
+                self._turn(self._now())
+                is_failing = False
+            except Exception:  # noqa: BLE001 - the edge of a task: what strangers send must not end the session
+                if not is_failing:
+                    _LOG.exception("Unexpected failure while evidence was taken, it goes on")
+                is_failing = True
             beat()
             await asyncio.sleep(_TURN_S)
 

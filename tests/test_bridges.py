@@ -1,6 +1,7 @@
 """What the sensors' part is told of the trackers: whose each sensor is, and whether it delivers."""
 
 import asyncio
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from gateway.bluetooth.sensors import Refusal
 from gateway.bridges import SensorUsers
 from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
 from gateway.live.requests import ErrorCode
-from gateway.pairing.readings import Readings
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.address import normal_form
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
@@ -25,18 +25,19 @@ METER = Pairing("e8:fe:6e:00:00:01", "ASSIOMA17287L")
 NOBODY = PairingSet()
 
 
-class Cloud:
-    async def bluetooth_config(self, device_id: int) -> BluetoothConfig:
-        raise NotImplementedError(device_id)
+@dataclass(frozen=True)
+class Read:
+    """What the cloud says."""
+
+    current: dict[str, BluetoothConfig]
+    is_complete: bool = True
 
 
 def users(current: PairingSet = NOBODY, target: PairingSet = NOBODY, channel: Channel | None = None) -> SensorUsers:
     """One tracker that is configured and read, and one that is ours in the cloud and not configured here."""
-    readings = Readings(Cloud())
-    readings.assign({"SIM-0001": 1, "SIM-0009": 9})
-    for tracker in readings._trackers.values():
-        tracker.config = BluetoothConfig(current, target)
-    return SensorUsers({1: channel or Channel(1, Wearer("SIM-0001", "Ada", 10), 1000)}, readings)
+    config = BluetoothConfig(current, target)
+    read = Read({"SIM-0001": config, "SIM-0009": config})
+    return SensorUsers({1: channel or Channel(1, Wearer("SIM-0001", "Ada", 10), 1000)}, read)
 
 
 def listened_to(users: SensorUsers) -> list[tuple[str, str, bool]]:
@@ -85,6 +86,15 @@ def test_whatever_the_cloud_says_of_a_sensor_it_is_one_or_none(mac: str | None, 
             assert one.address == normal_form(one.address)
 
     asyncio.run(told())
+
+
+@pytest.mark.parametrize(("read", "are_known"), [(None, False), (Read({}, is_complete=False), False), (Read({}), True)])
+async def test_nothing_is_known_before_the_cloud_is_asked_and_has_told_of_all(
+    read: Read | None, *, are_known: bool
+) -> None:
+    told = SensorUsers({1: Channel(1, Wearer("SIM-0001"), 1000)}, read)
+    assert told.are_known is are_known
+    assert told.assignments() == []
 
 
 async def test_each_kind_of_sensor_is_seen_in_its_own_values() -> None:
