@@ -6,7 +6,7 @@ Every face of the gateway comes here, so all of them are refused by the same rul
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from gateway.pairing.approving import approved
 from gateway.pairing.changes import is_drifted
+from gateway.pairing.chronicle import Dated
 from gateway.pairing.deeds import Deed, done, wanted
 from gateway.pairing.desired import Desired
 from gateway.pairing.documents import Sensor
 from gateway.pairing.events import Event
-from gateway.pairing.evidence import Evidence
 from gateway.pairing.naming import Wearer
 from gateway.pairing.observation import Air, Fleet, Observation
 from gateway.pairing.permission import Situation, check_not_suspended, known
@@ -26,7 +26,7 @@ from gateway.pairing.plan import Plan, TrackerPlan, plan
 from gateway.pairing.publisher import Publisher, StateBoard
 from gateway.pairing.records import Records
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
-from gateway.pairing.reporting import Dated, report_all, report_plan, report_team, report_tracker
+from gateway.pairing.reporting import report_all, report_plan, report_team, report_tracker
 from gateway.pairing.requests import (
     ApplyRequest,
     ImportRequest,
@@ -53,8 +53,8 @@ class Reconciler(Protocol):
         """What is true and what is to be done, as of the last turn; of no tracker before the first."""
 
     @property
-    def dated(self) -> Mapping[str, Dated]:
-        """The conditions of that plan, by serial number, each with since when it is what it is."""
+    def dated(self) -> Dated:
+        """The conditions of that plan, each with since when it is what it is."""
 
     def fleet(self) -> Fleet:
         """All that the plan is made from, as it is now."""
@@ -69,6 +69,13 @@ class Reconciler(Protocol):
         """A person says to try again now: one tracker, or all."""
 
 
+class Radio(Protocol):
+    """What hears sensors."""
+
+    def air(self, sensors: Collection[Sensor]) -> Mapping[str, Air]:
+        """What it knows of these sensors, by address."""
+
+
 class Pairings:
     """What people can see and do. Everything that changes something raises `PairingRefused` where it cannot."""
 
@@ -76,7 +83,7 @@ class Pairings:
         self,
         reconciler: Reconciler,
         records: Records,
-        evidence: Evidence,
+        radio: Radio,
         wearers: Sequence[Wearer],
         problems: Problems,
         board: StateBoard,
@@ -86,14 +93,14 @@ class Pairings:
         Args:
             reconciler: Does what is wanted.
             records: Keep what is wanted.
-            evidence: What the radio knows of a sensor that somebody wants.
+            radio: Is asked about a sensor that somebody wants.
             wearers: Of all trackers of the roster, in its order.
             problems: Is told what needs a person.
             board: Is told how each tracker stands.
         """
         self._reconciler = reconciler
         self._records = records
-        self._evidence = evidence
+        self._radio = radio
         self._wearers = {wearer.serial_number: wearer for wearer in wearers}
         self._publisher = Publisher(board)
         self._trouble = Trouble(problems)
@@ -210,7 +217,7 @@ class Pairings:
         return Situation(fleet, plan(fleet), self._wearers, self._air)
 
     def _air(self, sensor: Sensor) -> Air | None:
-        return self._evidence.air([sensor]).get(sensor.address)
+        return self._radio.air([sensor]).get(sensor.address)
 
     @asynccontextmanager
     async def _changing(self) -> AsyncIterator[Situation]:

@@ -29,9 +29,6 @@ from gateway.pairing.sentences import called
 MAX_EVENTS = 100
 """Events told of one tracker: more nobody reads."""
 
-Dated = Iterable[tuple[Condition, int]]
-"""Conditions of one tracker, each with since when its status and reason are what they are, epoch ms."""
-
 _NOTHING = Document()
 
 
@@ -39,7 +36,7 @@ def report_tracker(
     seen: Observation,
     planned: TrackerPlan,
     wearer: Wearer,
-    dated: Dated,
+    dated: Iterable[tuple[Condition, int]],
     *,
     now_ms: int,
     read_ms: int | None,
