@@ -128,7 +128,7 @@ def _resolved(memory: Memory, intent: Intent, target: Document, now_ms: int) -> 
         return _landed(memory, intent, target, now_ms)
     expected = _with_slots(intent.base, target, intent.changed)
     if intent.acknowledged_ms is None:
-        return replace(memory, intent=None, late=intent), expected, (_happening("NotArrived", intent),)
+        return _lapsed(memory, intent, now_ms), expected, (_happening("NotArrived", intent),)
     if 0 <= now_ms - intent.acknowledged_ms < SETTLING_MS:
         return memory, expected, ()
     if all(
@@ -158,11 +158,16 @@ def _landed(memory: Memory, intent: Intent, target: Document, now_ms: int) -> _R
     return landed, expected, (_happening("Written", intent),)
 
 
+def _lapsed(memory: Memory, intent: Intent, now_ms: int) -> Memory:
+    """It was not there at this time, when it was looked for."""
+    return replace(memory, intent=None, late=replace(intent, at_ms=now_ms))
+
+
 def _overtaken(memory: Memory, intent: Intent, target: Document, now_ms: int) -> _Resolved:
     """Something stands there that is neither what was before nor what we wrote."""
     answer = intent.answer
     if answer is None:
-        return replace(memory, intent=None, late=intent), intent.base, (_happening("NotArrived", intent),)
+        return _lapsed(memory, intent, now_ms), intent.base, (_happening("NotArrived", intent),)
     if all(_found(memory, intent, slot, answer) is _Found.WRITTEN for slot in intent.changed):
         return replace(memory, intent=None, ours=answer, ours_ms=now_ms), answer, (_happening("Written", intent),)
     expected = _with_slots(intent.base, target, intent.changed)
