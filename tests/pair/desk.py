@@ -167,11 +167,11 @@ class Desk:
                 return one
         raise RequestError(ErrorCode.UNKNOWN_TRACKER, "No tracker has this serial number: see `pair list`.")
 
-    async def set(self, serial_number: str, body: bytes) -> PairingReport:
+    async def set_(self, serial_number: str, body: bytes) -> PairingReport:
         self._ask("set", serial_number, body)
         return self._tracker(serial_number)
 
-    async def import_team(self, body: bytes) -> PlanReport:
+    async def import_(self, body: bytes) -> PlanReport:
         self._ask("import", None, body)
         return self.plan()
 
