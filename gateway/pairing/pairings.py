@@ -6,27 +6,23 @@ Every face of the gateway comes here, so all of them are refused by the same rul
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from msgspec.structs import replace
 
 from gateway.pairing.approving import approved
 from gateway.pairing.changes import is_drifted
-from gateway.pairing.chronicle import Dated
 from gateway.pairing.deeds import Deed, done, wanted
 from gateway.pairing.desired import Desired
-from gateway.pairing.documents import Sensor
 from gateway.pairing.events import Event
 from gateway.pairing.naming import Wearer
-from gateway.pairing.observation import Air, Fleet, Observation
+from gateway.pairing.outlook import Outlook, Radio, Reconciler
 from gateway.pairing.permission import Situation, check_not_suspended, known
-from gateway.pairing.plan import Plan, TrackerPlan, plan
 from gateway.pairing.publisher import Publisher, StateBoard
 from gateway.pairing.records import Records
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
-from gateway.pairing.reporting import report_all, report_plan, report_team, report_tracker
+from gateway.pairing.reporting import report_all, report_plan, report_team
 from gateway.pairing.requests import (
     ApplyRequest,
     ImportRequest,
@@ -43,37 +39,6 @@ from gateway.store import StoreError
 _LOG = logging.getLogger(__name__)
 
 _TURN_S = 1.0
-
-
-class Reconciler(Protocol):
-    """Who makes the trackers' sensors what is wanted."""
-
-    @property
-    def plan(self) -> Plan:
-        """What is true and what is to be done, as of the last turn; of no tracker before the first."""
-
-    @property
-    def dated(self) -> Dated:
-        """The conditions of that plan, each with since when it is what it is."""
-
-    def fleet(self) -> Fleet:
-        """All that the plan is made from, as it is now."""
-
-    def read_ms(self, serial_number: str) -> int | None:
-        """When the cloud last said what it knows of a tracker, epoch ms; None if it did not yet."""
-
-    def wake(self) -> None:
-        """Something else is wanted, or may be done."""
-
-    def retry(self, serial_number: str | None) -> None:
-        """A person says to try again now: one tracker, or all."""
-
-
-class Radio(Protocol):
-    """What hears sensors."""
-
-    def air(self, sensors: Collection[Sensor]) -> Mapping[str, Air]:
-        """What it knows of these sensors, by address."""
 
 
 class Pairings:
@@ -100,10 +65,10 @@ class Pairings:
         """
         self._reconciler = reconciler
         self._records = records
-        self._radio = radio
-        self._wearers = {wearer.serial_number: wearer for wearer in wearers}
+        self._outlook = Outlook(reconciler, radio, wearers)
         self._publisher = Publisher(board)
         self._trouble = Trouble(problems)
+        self._told_plan: object = None
         # Two people at once must not both get the same sensor.
         self._turn = asyncio.Lock()
 
@@ -125,12 +90,12 @@ class Pairings:
 
     def report(self) -> PairingsReport:
         """How each tracker stands."""
-        situation = self._present()
-        return report_all(situation.fleet, (report for _, report in self._reports(situation)))
+        situation = self._outlook.present()
+        return report_all(situation.fleet, self._outlook.reports(situation))
 
     def plan(self) -> PlanReport:
         """What is to change."""
-        return report_plan(self._present())
+        return report_plan(self._outlook.present())
 
     def team(self) -> TeamReport:
         """What is wanted of all trackers."""
@@ -138,19 +103,19 @@ class Pairings:
 
     async def explain(self, serial_number: str) -> PairingReport:
         """How one tracker stands, and what has happened to it; raises `PairingRefused` if there is none."""
-        return await self._explained(self._present(), serial_number)
+        return await self._explained(self._outlook.present(), serial_number)
 
     async def set_(self, serial_number: str, request: SetRequest) -> PairingReport:
         """Want something of one tracker."""
         async with self._changing() as situation:
             await self._want(Deed.WANTED, situation, {serial_number: commanded(situation, serial_number, request)})
-        return await self._explained(self._planned(), serial_number)
+        return await self._explained(self._outlook.planned(), serial_number)
 
     async def import_(self, request: ImportRequest) -> PlanReport:
         """Want something of several trackers, all of it or nothing."""
         async with self._changing() as situation:
             await self._want(Deed.IMPORTED, situation, imported(situation, request))
-        return report_plan(self._planned())
+        return report_plan(self._outlook.planned())
 
     async def apply(self, request: ApplyRequest) -> PlanReport:
         """Approve changes."""
@@ -159,7 +124,7 @@ class Pairings:
             about = dict.fromkeys(change.serial_number for change in approvals[-1].changes)
             events = done(Deed.APPROVED, about, situation.fleet.now_ms, request.author)
             await self._records.set_approvals(approvals, events)
-        return report_plan(self._planned())
+        return report_plan(self._outlook.planned())
 
     async def adopt(self, serial_number: str | None, request: PersonRequest) -> PairingReport | PairingsReport:
         """Want what the cloud has."""
@@ -201,30 +166,21 @@ class Pairings:
         return await self._told(serial_number)
 
     def _tell(self) -> None:
-        situation = self._present()
-        self._trouble.update(situation.plan, store=self._records.trouble, damage=self._records.damage)
-        for planned, report in self._reports(situation):
-            self._publisher.publish(planned, report)
-
-    def _present(self) -> Situation:
-        """What was planned last, and what is known now."""
-        planned = self._reconciler.plan
-        return Situation(self._reconciler.fleet(), planned, self._wearers) if planned.trackers else self._planned()
-
-    def _planned(self) -> Situation:
-        """What is to become of what is known now."""
-        fleet = self._reconciler.fleet()
-        return Situation(fleet, plan(fleet), self._wearers, self._air)
-
-    def _air(self, sensor: Sensor) -> Air | None:
-        return self._radio.air([sensor]).get(sensor.address)
+        self._trouble.check(store=self._records.trouble, damage=self._records.damage)
+        situation = self._outlook.present()
+        if situation.plan is self._told_plan:
+            return
+        self._told_plan = situation.plan
+        self._trouble.update(situation.plan)
+        for report in self._outlook.reports(situation):
+            self._publisher.publish(situation.plan.trackers[report.serial_number], report)
 
     @asynccontextmanager
     async def _changing(self) -> AsyncIterator[Situation]:
         """What a request meets; one at a time, for two people must not both get the same sensor."""
         async with self._turn:
             try:
-                yield self._planned()
+                yield self._outlook.planned()
             except StoreError as error:
                 raise PairingRefused(Refusal.STORE_FAILED, f"Nothing was changed. {error}.") from None
             finally:
@@ -240,35 +196,15 @@ class Pairings:
                 await self._records.remember(serial, replace(seen.memory, drifted_generation=None))
 
     def _done(self, deed: Deed, serial_number: str | None, situation: Situation, request: PersonRequest) -> list[Event]:
-        about = self._wearers if serial_number is None else [serial_number]
+        about = situation.wearers if serial_number is None else [serial_number]
         return done(deed, about, situation.fleet.now_ms, request.author, request.reason)
 
     async def _told(self, serial_number: str | None) -> PairingReport | PairingsReport:
-        situation = self._planned()
+        situation = self._outlook.planned()
         if serial_number is not None:
             return await self._explained(situation, serial_number)
-        return report_all(situation.fleet, (report for _, report in self._reports(situation)))
+        return report_all(situation.fleet, self._outlook.reports(situation))
 
     async def _explained(self, situation: Situation, serial_number: str) -> PairingReport:
         seen = known(situation, serial_number)
-        planned = situation.plan.trackers[serial_number]
-        return self._report(situation, seen, planned, await self._records.events(serial_number))
-
-    def _reports(self, situation: Situation) -> Iterator[tuple[TrackerPlan, PairingReport]]:
-        for seen in situation.fleet.trackers:
-            planned = situation.plan.trackers[seen.serial_number]
-            yield planned, self._report(situation, seen, planned)
-
-    def _report(
-        self, situation: Situation, seen: Observation, planned: TrackerPlan, events: Iterable[Event] = ()
-    ) -> PairingReport:
-        serial = seen.serial_number
-        return report_tracker(
-            seen,
-            planned,
-            self._wearers[serial],
-            self._reconciler.dated.get(serial, ()),
-            now_ms=situation.fleet.now_ms,
-            read_ms=self._reconciler.read_ms(serial),
-            events=events,
-        )
+        return self._outlook.report(situation, seen, await self._records.events(serial_number))

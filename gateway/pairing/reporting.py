@@ -1,17 +1,16 @@
 """How the trackers stand, from the plan to what is told of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gateway.pairing.approval import Change
 from gateway.pairing.changes import ChangeSet
-from gateway.pairing.conditions import Condition
-from gateway.pairing.desired import Origin
-from gateway.pairing.documents import Document, Sensor, Slot
+from gateway.pairing.chronicle import Dated
+from gateway.pairing.documents import Document, Documents, Sensor, Slot
 from gateway.pairing.events import Event
 from gateway.pairing.naming import Wearer, Wearers
 from gateway.pairing.observation import Fleet, Observation
 from gateway.pairing.permission import Situation
-from gateway.pairing.plan import Plan, TrackerPlan
+from gateway.pairing.plan import Plan
 from gateway.pairing.report import (
     ChangeReport,
     ChangeSetReport,
@@ -29,46 +28,37 @@ from gateway.pairing.sentences import called
 MAX_EVENTS = 100
 """Events told of one tracker: more nobody reads."""
 
-_NOTHING = Document()
-
 
 def report_tracker(
-    seen: Observation,
-    planned: TrackerPlan,
-    wearer: Wearer,
-    dated: Iterable[tuple[Condition, int]],
-    *,
-    now_ms: int,
-    read_ms: int | None,
-    events: Iterable[Event] = (),
+    situation: Situation, seen: Observation, dated: Dated, read_ms: int | None, events: Sequence[Event] = ()
 ) -> PairingReport:
     """One tracker.
 
     Args:
+        situation: How all of them stand.
         seen: What is known of it.
-        planned: What is to become of it.
-        wearer: Who wears it.
-        dated: Its conditions as they were dated last; those that have become different since then are so since now.
-        now_ms: Epoch ms.
+        dated: Conditions as they were dated last; those that have become different since then are so since now.
         read_ms: When the cloud told its documents, epoch ms; None if it did not yet.
         events: What has happened to it, newest first.
     """
-    since = {(known.type, known.slot, known.status, known.reason): since_ms for known, since_ms in dated}
-    target, current = (
-        (_NOTHING, _NOTHING) if seen.documents is None else (seen.documents.target, seen.documents.current)
-    )
+    serial = seen.serial_number
+    planned, wearer = situation.plan.trackers[serial], situation.wearers[serial]
+    documents = seen.documents or Documents(Document(), Document())
+    since = {(it.type, it.slot, it.status, it.reason): since_ms for it, since_ms in dated.get(serial, ())}
     summary = planned.conditions[0]
     return PairingReport(
-        serial_number=seen.serial_number,
+        serial_number=serial,
         name=wearer.athlete,
         number=wearer.number,
-        managed_by=_managed_by(seen),
+        managed_by=seen.desired.origin if seen.desired.managed else "nobody",
         state=planned.state,
         text=summary.text,
         action=summary.action,
         generation=seen.desired.generation,
         slots=tuple(
-            SlotReport(slot=slot, desired=seen.desired[slot], target=target[slot], current=current[slot])
+            SlotReport(
+                slot=slot, desired=seen.desired[slot], target=documents.target[slot], current=documents.current[slot]
+            )
             for slot in Slot
         ),
         conditions=tuple(
@@ -79,13 +69,13 @@ def report_tracker(
                 reason=it.reason,
                 text=it.text,
                 action=it.action,
-                since_ms=since.get((it.type, it.slot, it.status, it.reason), now_ms),
+                since_ms=since.get((it.type, it.slot, it.status, it.reason), situation.fleet.now_ms),
             )
             for it in planned.conditions
         ),
         change_set=planned.change_set,
         read_ms=read_ms,
-        events=tuple(_event(event) for event in list(events)[:MAX_EVENTS]),
+        events=tuple(_event(event) for event in events[:MAX_EVENTS]),
     )
 
 
@@ -118,10 +108,6 @@ def report_team(fleet: Fleet) -> TeamReport:
             for seen in fleet.trackers
         )
     )
-
-
-def _managed_by(seen: Observation) -> str:
-    return seen.desired.origin.value if seen.desired.managed or seen.desired.origin is Origin.FILE else "nobody"
 
 
 def _change_set(group: ChangeSet, plan: Plan, wearers: Wearers) -> ChangeSetReport:

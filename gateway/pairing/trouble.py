@@ -44,14 +44,8 @@ class Trouble:
         self._problems = problems
         self._told: set[tuple[str, str]] = set()
 
-    def update(self, plan: Plan, *, store: StoreError | None, damage: StoreError | None) -> None:
-        """Take how things stand now.
-
-        Args:
-            plan: Of all trackers.
-            store: Why nothing can be written down; None if it can.
-            damage: What was lost of what had been written down; None if nothing.
-        """
+    def update(self, plan: Plan) -> None:
+        """Take how the trackers stand now."""
         present = {(code, serial) for serial, tracker in plan.trackers.items() if (code := _code(tracker))}
         for code, serial in self._told - present:
             self._problems.resolve(code, serial)
@@ -59,6 +53,14 @@ class Trouble:
             text, action = _TROUBLES[code]
             self._problems.report(code, text.format(serial), action.format(serial), serial)
         self._told = present
+
+    def check(self, *, store: StoreError | None, damage: StoreError | None) -> None:
+        """Take how the disk is.
+
+        Args:
+            store: Why nothing can be written down; None if it can.
+            damage: What was lost of what had been written down; None if nothing.
+        """
         self._tell("pairing_store", store)
         self._tell("pairing_store_damaged", damage)
 
