@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
+from gateway.live.client import StreamError
 from gateway.pair.source import Source
 from gateway.pair.talk import Talk
 from gateway.pair.words import called
 from gateway.pairing.report import PairingReport
+from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import sentences
 
 ASKED_EVERY_S = 1.0
@@ -29,12 +31,18 @@ async def follow(source: Source, talk: Talk, serial_numbers: Sequence[str]) -> l
 
     Returns:
         How they stand then.
+
+    Raises:
+        CommandError: If the gateway does not answer any more: what it was asked for before, it has taken.
     """
     now_s = asyncio.get_running_loop().time
     until_s = now_s() + PATIENCE_S
     told: dict[str, str] = {}
     while serial_numbers:
-        reports = await _reports(source, serial_numbers)
+        try:
+            reports = await _reports(source, serial_numbers)
+        except StreamError as error:
+            raise CommandError(f"The gateway took it, but tells nothing any more. {error}.") from None
         is_moving = False
         for report in reports:
             how = sentences(report.text, report.action)

@@ -74,9 +74,9 @@ def test_a_sensor_without_a_name_needs_one() -> None:
 
 
 def test_a_whole_address_that_was_never_heard_needs_name_and_slot() -> None:
-    with pytest.raises(CommandError, match="has never heard c0:ff:ee:11:22:33: give --name .* and --slot heart_rate"):
+    with pytest.raises(CommandError, match=r"has never heard c0:ff:ee:11:22:33: give --name .* and --slot heart_rate"):
         find_sensor(AIR, "C0FFEE112233")
-    with pytest.raises(CommandError, match="give --slot heart_rate or --slot power.$"):
+    with pytest.raises(CommandError, match=r"give --slot heart_rate or --slot power\.$"):
         find_sensor(AIR, "C0FFEE112233", name="TICKR")
     found = find_sensor(AIR, "C0FFEE112233", name="TICKR", slot=Slot.HEART_RATE)
     assert found == Chosen(Sensor("c0:ff:ee:11:22:33", "TICKR"), Slot.HEART_RATE)
