@@ -107,11 +107,12 @@ class Reconciler:
         self._connection = Connection()
         self._busy: set[str] = set()
         self._writing_since_s: dict[str, float] = {}
-        self._planned_s = float("-inf")
+        self._planned_s = self._now()
         self._is_changed = True
         self._woken = asyncio.Event()
         self.plan = Plan({}, (), "")
         self.dated: Dated = {}
+        self._replan(self._now())
 
     @property
     def current(self) -> dict[str, BluetoothConfig]:

@@ -1,8 +1,8 @@
 """A reconciler in front of a simulated cloud over HTTP, with a real store on disk, in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import msgspec
 from pydantic import SecretStr
 
 from gateway.cloud.client import CloudClient, open_cloud
-from gateway.cloud.models import Pairing, PairingSet
+from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
 from gateway.pairing import records as pairing_records
 from gateway.pairing.desired import Desired
 from gateway.pairing.documents import Document, Sensor, Slot, Wanted, document_of
@@ -59,6 +59,56 @@ class Told:
         return {}
 
 
+class Meddler:
+    """The client, and whatever a test lets happen right before or after one of its requests, the next time only.
+
+    Attributes:
+        acts: What, by moment: "before read", "after read", "before write", "after write".
+        under_way, most_under_way: Requests, now and at the worst.
+    """
+
+    def __init__(self, client: CloudClient) -> None:
+        self._client = client
+        self.acts: dict[str, list[Callable[[], object]]] = {}
+        self.under_way = self.most_under_way = 0
+
+    def at(self, moment: str, *acts: Callable[[], object]) -> None:
+        """Do these, one each time."""
+        self.acts.setdefault(moment, []).extend(acts)
+
+    async def bluetooth_config(self, device_id: int) -> BluetoothConfig:
+        with self._request("read"):
+            return await self._client.bluetooth_config(device_id)
+
+    async def set_bluetooth_config(
+        self,
+        device_id: int,
+        change: PairingSet,
+        *,
+        immediate_sending: bool = False,
+        before_sending: Callable[[], None] = lambda: None,
+    ) -> BluetoothConfig:
+        with self._request("write"):
+            return await self._client.set_bluetooth_config(
+                device_id, change, immediate_sending=immediate_sending, before_sending=before_sending
+            )
+
+    @contextmanager
+    def _request(self, kind: str) -> Iterator[None]:
+        self._meddle(f"before {kind}")
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+            self._meddle(f"after {kind}")
+
+    def _meddle(self, moment: str) -> None:
+        if self.acts.get(moment):
+            self.acts[moment].pop(0)()
+
+
 def wall_ms() -> int:
     """Epoch ms that follow the clock of the loop."""
     return START_MS + round(asyncio.get_running_loop().time() * 1000)
@@ -70,6 +120,7 @@ class Bench:
 
     cloud: SimulatedCloud
     client: CloudClient
+    meddler: Meddler
     store: Store
     records: Records
     told: Told
@@ -135,9 +186,25 @@ class Bench:
         return self.cloud.requests["set_bluetooth_config"]
 
 
+def disk_takes_no_time() -> None:
+    """Let what the loop would hand to a thread be done at once: a clock that jumps does not wait for threads."""
+    loop = asyncio.get_running_loop()
+
+    def run_at_once(_executor: object, work: Callable[..., Any], *args: object) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = loop.create_future()
+        try:
+            future.set_result(work(*args))
+        except Exception as error:  # noqa: BLE001 - it is handed on
+            future.set_exception(error)
+        return future
+
+    loop.run_in_executor = run_at_once  # type: ignore[method-assign, assignment]
+
+
 @asynccontextmanager
 async def simulation(trackers: int = 2, **knobs: object) -> AsyncIterator[tuple[SimulatedCloud, RunningCloud]]:
     """A simulated cloud whose clock is that of the loop."""
+    disk_takes_no_time()
     cloud = SimulatedCloud(trackers, 7, Faults(initially_owned=trackers).merged(knobs), wall_ms)
     async with running(cloud) as served:
         yield cloud, served
@@ -168,10 +235,11 @@ async def living(
         records, forbidden, around = Records(store), list[str](), told or Told()
         await records.load()
         roster = [device.serial_number for device in cloud.devices]
+        meddler = Meddler(client)
         reconciler = Reconciler(
-            client, records, roster, around, options or Options(), wall_ms, lambda: True, forbidden.append, jitter
+            meddler, records, roster, around, options or Options(), wall_ms, lambda: True, forbidden.append, jitter
         )
-        bench = Bench(cloud, client, store, records, around, reconciler, forbidden)
+        bench = Bench(cloud, client, meddler, store, records, around, reconciler, forbidden)
         bench.assign()
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(reconciler.run(lambda: None))
@@ -182,9 +250,11 @@ async def living(
 
 
 @asynccontextmanager
-async def bench(folder: Path, trackers: int = 2, **knobs: object) -> AsyncIterator[Bench]:
+async def bench(
+    folder: Path, trackers: int = 2, options: Options | None = None, **knobs: object
+) -> AsyncIterator[Bench]:
     """A cloud and one life of a gateway."""
-    async with simulation(trackers, **knobs) as (cloud, served), living(cloud, served, folder) as one:
+    async with simulation(trackers, **knobs) as (cloud, served), living(cloud, served, folder, options) as one:
         yield one
 
 
