@@ -117,6 +117,7 @@ def _opening(trackers: int, duration_s: float | None, authority: str, control_ur
         f"  {command} watch --json {authority}\n"
         f"  {command} gaps {authority}\n"
         f"  {command} scan {authority}\n"
+        f"  {command} pair list --url {authority}\n"
         f"  curl http://{authority}/api/v1/counters\n"
         "The simulated cloud, its trackers and what can go wrong:\n"
         f"  {control_url}state\n"
