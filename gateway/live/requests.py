@@ -142,7 +142,7 @@ def parse_body(body: bytes, form: type[_T]) -> _T:
     """
     try:
         message = msgspec.json.decode(body or b"{}", type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RequestError(ErrorCode.BAD_MESSAGE, "Send a JSON object in UTF-8.") from None
     return _convert(message, form)
 

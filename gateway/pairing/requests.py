@@ -38,8 +38,10 @@ class PairingRefused(Exception):  # noqa: N818 - a refusal is mostly no error
         self.code = code
 
 
-Author = Annotated[str, Meta(max_length=80)]
-Words = Annotated[str, Meta(max_length=200)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
+Author = Annotated[str, Meta(max_length=80, pattern=_PRINTABLE)]
+Words = Annotated[str, Meta(max_length=200, pattern=_PRINTABLE)]
 
 
 class SetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

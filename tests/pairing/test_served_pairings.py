@@ -1,0 +1,240 @@
+"""The whole way of a wish: over HTTP to the desk, the store, the reconciler and a simulated cloud, and back."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.bridges import ServedPairings
+from gateway.live.board import Board
+from gateway.live.client import change_pairings, fetch_pairings, tracker_path
+from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.server import LiveServer
+from gateway.live.session import Hub
+from gateway.pairing.documents import Sensor, Slot
+from gateway.pairing.pairings import Pairings
+from gateway.pairing.report import PairingReport, PairingsReport, PlanReport
+from gateway.problems import Problems
+from tests.pairing.desks import Wearer
+from tests.pairing.reconciled import METER, OTHER_STRAP, STRAP, Bench, bench, wall_ms
+
+pytestmark = pytest.mark.looptime
+
+
+@dataclass
+class Faced:
+    """A gateway as a client sees it, and what is behind it."""
+
+    gateway: Bench
+    url: str
+    board: Board
+    refusals: Counter[str]
+
+    async def tracker(self, place: int = 0) -> PairingReport:
+        told = await fetch_pairings(self.url, tracker_path(self.gateway.serial(place)))
+        return msgspec.json.decode(told, type=PairingReport)
+
+    async def set_(self, place: int = 0, **said: Any) -> PairingReport:
+        path = tracker_path(self.gateway.serial(place))
+        told = await change_pairings(self.url, "PATCH", path, {"author": "Kim", **msgspec.to_builtins(said)})
+        return msgspec.json.decode(told, type=PairingReport)
+
+    async def tell(self, action: str, place: int = 0) -> PairingReport:
+        path = tracker_path(self.gateway.serial(place), action)
+        return msgspec.json.decode(await change_pairings(self.url, "POST", path, {"author": "Kim"}), type=PairingReport)
+
+    async def plan(self) -> PlanReport:
+        return msgspec.json.decode(await fetch_pairings(self.url, "plan"), type=PlanReport)
+
+    async def until(self, *states: str) -> None:
+        """Wait until the trackers stand like this, in the order of the roster."""
+        async with asyncio.timeout(300):
+            while True:
+                report = msgspec.json.decode(await fetch_pairings(self.url), type=PairingsReport)
+                if [it.state for it in report.trackers][: len(states)] == list(states):
+                    return
+                await asyncio.sleep(1)
+
+    def restart(self, place: int) -> None:
+        self.gateway.cloud.restart(self.gateway.device_id(place))
+
+
+@asynccontextmanager
+async def faced(folder: Path, trackers: int = 2) -> AsyncIterator[Faced]:
+    async with bench(folder, trackers) as gateway:
+        board = Board()
+        people = [Wearer(gateway.serial(place), f"Athlete {place}", place) for place in range(trackers)]
+        desk = Pairings(gateway.reconciler, gateway.records, gateway.told, people, Problems(wall_ms), board)
+        hub = Hub({}, board, "e", "Test", "0.0", 60.0, wall_ms, lambda: True)
+        async with (
+            LiveServer(hub, dict, pairings=ServedPairings(desk)).listening("127.0.0.1", 0) as port,
+            asyncio.TaskGroup() as tasks,
+        ):
+            telling = tasks.create_task(desk.run(lambda: None))
+            await asyncio.sleep(5)
+            yield Faced(gateway, f"ws://127.0.0.1:{port}/api/v1/stream", board, hub.refusals)
+            telling.cancel()
+
+
+async def test_a_strap_is_set_and_in_order_when_the_tracker_has_been_switched_off_and_on(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        report = await face.set_(heart_rate=STRAP)
+        assert (report.managed_by, report.slots[0].desired, report.generation) == ("field", STRAP, 1)
+        await face.until("awaiting_device")
+        report = await face.tracker()
+        waiting = next(it for it in report.conditions if it.type == "DeviceConverged" and it.slot == "heart_rate")
+        assert (report.slots[0].target, report.text, report.action) == (STRAP, waiting.text, waiting.action)
+        assert report.action.startswith(f"switch {face.gateway.serial(0)}")
+        face.restart(0)
+        await face.until("in_sync")
+        await asyncio.sleep(2)
+        told = [it for it in face.board.since(0) if it["key"] == f"pairing/{face.gateway.serial(0)}"]
+        assert [(it["value"], it["name"]) for it in told] == [("in_sync", "Athlete 0")]
+        assert len(face.gateway.writes()) == 1
+
+
+async def test_two_straps_are_exchanged_in_ordered_steps_once_a_person_has_approved(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        for place, strap in enumerate((STRAP, OTHER_STRAP)):
+            await face.set_(place, heart_rate=strap, immediate=True)
+        await face.until("in_sync", "in_sync")
+        wanted = [
+            {"serial_number": face.gateway.serial(place), "heart_rate": strap, "power": "unmanaged"}
+            for place, strap in enumerate((OTHER_STRAP, STRAP))
+        ]
+        told = await change_pairings(face.url, "PUT", "team", {"trackers": msgspec.to_builtins(wanted)})
+        asked = msgspec.json.decode(told, type=PlanReport)
+        (group,) = asked.change_sets
+        assert ("swap" in group.why, group.is_approved, len(group.changes)) == (True, False, 2)
+        await asyncio.sleep(30)
+        assert len(face.gateway.writes(0)) == len(face.gateway.writes(1)) == 1
+        await change_pairings(face.url, "POST", "apply", {"approve": group.hash, "author": "Lee"})
+        await asyncio.sleep(30)
+        assert [face.gateway.target(place).heart_rate for place in (0, 1)] == [None, None]
+        for _ in range(2):
+            face.restart(0)
+            face.restart(1)
+            await asyncio.sleep(120)
+        await face.until("in_sync", "in_sync")
+        assert [face.gateway.current(place).heart_rate for place in (0, 1)] == [OTHER_STRAP, STRAP]
+        assert (await face.plan()).hash == ""
+
+
+async def test_what_somebody_else_changes_is_shown_and_not_undone_until_a_person_says_so(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        await face.set_(heart_rate=STRAP, immediate=True)
+        await face.until("in_sync")
+        face.gateway.foreign(0, Slot.HEART_RATE, OTHER_STRAP)
+        await face.until("drifted")
+        await asyncio.sleep(120)
+        assert face.gateway.target(0).heart_rate == OTHER_STRAP
+        (group,) = (await face.plan()).change_sets
+        assert group.why == ("drift",)
+        await face.set_(heart_rate=STRAP, immediate=True)
+        await face.until("in_sync")
+        assert face.gateway.target(0).heart_rate == STRAP
+        face.gateway.foreign(0, Slot.HEART_RATE, OTHER_STRAP)
+        await face.until("drifted")
+        assert (await face.tell("adopt")).slots[0].desired == OTHER_STRAP
+        assert len(face.gateway.writes()) == 2
+
+
+async def test_what_is_said_a_hundred_times_is_written_once(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        await face.set_(heart_rate=STRAP)
+        for _ in range(100):
+            with pytest.raises(RequestError) as refused:
+                await face.set_(heart_rate=STRAP)
+            assert refused.value.code is ErrorCode.NOTHING_TO_DO
+            await asyncio.sleep(1)
+        assert len(face.gateway.writes()) == 1
+
+
+async def test_a_session_and_a_suspension_stop_what_is_not_said_to_be_meant(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        await face.tell("suspend")
+        with pytest.raises(RequestError, match="pair resume") as refused:
+            await face.set_(heart_rate=STRAP)
+        assert refused.value.code is ErrorCode.SUSPENDED
+        await face.tell("resume")
+        face.gateway.told.session_s = asyncio.get_running_loop().time() + 3600
+        await asyncio.sleep(5)
+        with pytest.raises(RequestError, match="--during-session") as refused:
+            await face.set_(heart_rate=STRAP)
+        assert refused.value.code is ErrorCode.SESSION_RUNNING
+        await face.set_(heart_rate=STRAP, during_session=True)
+        await face.until("awaiting_device")
+
+
+def sent(change: Callable[[dict[str, Any]], object]) -> bytes:
+    document: dict[str, Any] = {"heart_rate": msgspec.to_builtins(STRAP)}
+    change(document)
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no json",
+        b"[]",
+        b'""',
+        b"null",
+        b"\xff\xfe",
+        b'{"a":' * 5000,
+        b'{"heart_rate": "\xed\xa0\x80"}',
+        b'{"heart_rate": {"address": "a0:9e:1a:0f:0f:01"}}',
+        b'{"heart_rate": {"address": 1, "name": "x"}}',
+        b'{"heart_rate": null}',
+        b'{"heart_rate": "both"}',
+        sent(lambda it: it.update(of_a_later_version=1)),
+        sent(lambda it: it.update({"!within_s": 5})),
+        sent(lambda it: it.update(during_session="yes")),
+        sent(lambda it: it.update(author="x" * 81)),
+        sent(lambda it: it.update(author="Kim\x1b[2J")),
+        sent(lambda it: it.update(reason="x" * 201)),
+        sent(lambda it: it["heart_rate"].update(name="x" * 101)),
+        sent(lambda it: it["heart_rate"].update(name="\x1b[2J")),
+        sent(lambda it: it["heart_rate"].update(address="x" * 5000)),
+        b"",
+        b"{}",
+    ],
+)
+async def test_a_body_that_cannot_be_understood_changes_nothing(tmp_path: Path, body: bytes) -> None:
+    async with faced(tmp_path, 1) as face:
+        path = f"/api/v1/pairings/{tracker_path(face.gateway.serial(0))}"
+        status, answer = await patched(face.url, path, body)
+        assert status == 400
+        assert answer["op"] == "error"
+        assert answer["code"] in {"bad_message", "unsupported_option", "invalid_sensor"}
+        assert answer["text"].endswith(".")
+        assert answer["text"].isprintable()
+        assert len(answer["text"]) < 300
+        assert not face.gateway.records.desired
+
+
+async def patched(url: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    """What is answered to bytes that no decent client sends."""
+    port = int(url.split(":")[2].partition("/")[0])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = (
+        f"PATCH {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    writer.write(head.encode() + body)
+    answer = await reader.read()
+    writer.close()
+    head_bytes, _, rest = answer.partition(b"\r\n\r\n")
+    return int(head_bytes.split(b" ")[1]), json.loads(rest)
+
+
+async def test_a_meter_is_told_as_what_it_is(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        report = await face.set_(power=Sensor(METER.address.upper(), METER.name))
+        assert [it.desired for it in report.slots] == ["unmanaged", METER]
+        assert [it.text for it in report.events] == [f"{METER.name} is wanted"]
