@@ -1,8 +1,8 @@
 """A reconciler in front of a simulated cloud over HTTP, with a real store on disk, in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class Meddler:
         self.acts.setdefault(moment, []).extend(acts)
 
     async def bluetooth_config(self, device_id: int) -> BluetoothConfig:
-        with self._request("read"):
+        async with self._request("read"):
             return await self._client.bluetooth_config(device_id)
 
     async def set_bluetooth_config(
@@ -88,25 +88,27 @@ class Meddler:
         immediate_sending: bool = False,
         before_sending: Callable[[], None] = lambda: None,
     ) -> BluetoothConfig:
-        with self._request("write"):
+        async with self._request("write"):
             return await self._client.set_bluetooth_config(
                 device_id, change, immediate_sending=immediate_sending, before_sending=before_sending
             )
 
-    @contextmanager
-    def _request(self, kind: str) -> Iterator[None]:
-        self._meddle(f"before {kind}")
+    @asynccontextmanager
+    async def _request(self, kind: str) -> AsyncIterator[None]:
+        await self._meddle(f"before {kind}")
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             yield
         finally:
             self.under_way -= 1
-            self._meddle(f"after {kind}")
+            await self._meddle(f"after {kind}")
 
-    def _meddle(self, moment: str) -> None:
+    async def _meddle(self, moment: str) -> None:
         if self.acts.get(moment):
-            self.acts[moment].pop(0)()
+            done = self.acts[moment].pop(0)()
+            if isinstance(done, Awaitable):
+                await done
 
 
 def wall_ms() -> int:
@@ -186,16 +188,29 @@ class Bench:
         return self.cloud.requests["set_bluetooth_config"]
 
 
+def is_never_blind(gateway: Bench) -> bool:
+    """Whether each of our writes was preceded by a reading after the write before it."""
+    return all(write.reads > 0 for write in gateway.cloud.pairing_writes if write.by == "us")
+
+
+async def settled(gateway: Bench, state: State, place: int = 0, within_s: float = 200.0) -> None:
+    """Wait until a tracker stands somewhere."""
+    async with asyncio.timeout(within_s):
+        while gateway.state(place) is not state:
+            await asyncio.sleep(1)
+
+
 def disk_takes_no_time() -> None:
     """Let what the loop would hand to a thread be done at once: a clock that jumps does not wait for threads."""
     loop = asyncio.get_running_loop()
 
     def run_at_once(_executor: object, work: Callable[..., Any], *args: object) -> asyncio.Future[Any]:
+        # Done with the next turn of the loop: no thread is ever done at once, and somebody may rely on that.
         future: asyncio.Future[Any] = loop.create_future()
         try:
-            future.set_result(work(*args))
+            loop.call_soon(future.set_result, work(*args))
         except Exception as error:  # noqa: BLE001 - it is handed on
-            future.set_exception(error)
+            loop.call_soon(future.set_exception, error)
         return future
 
     loop.run_in_executor = run_at_once  # type: ignore[method-assign, assignment]
