@@ -113,7 +113,7 @@ class PairingEvidence:
         is_failing = False
         while True:
             try:
-                self._turn(self._now())
+                self.take(self._now())
                 is_failing = False
             except Exception:  # noqa: BLE001 - the edge of a task: what strangers send must not end the session
                 if not is_failing:
@@ -150,7 +150,8 @@ class PairingEvidence:
         """Where the heart rate that straps broadcast is found, by the address of the strap."""
         return self._matches
 
-    def _turn(self, now_s: float) -> None:
+    def take(self, now_s: float) -> None:
+        """Take note of what there is at a time of the monotonic clock; to be called once a second."""
         self._seconds.update()
         for slot, column in _SLOT_COLUMNS.items():
             told = deliveries(self._seconds, column, now_s)

@@ -58,11 +58,10 @@ def whereabouts(
 
 def heart_rates(entries: Iterable[Entry], now_s: float) -> dict[str, int]:
     """What straps of trackers broadcast, bpm, by the address that their trackers look for."""
-    rates_bpm = {}
+    rates_bpm = dict[str, int]()
     for entry in entries:
-        value = None if entry.sensor is None or not entry.assignments else entry.sensor.broadcast.value(now_s)
+        value = None if entry.sensor is None else entry.sensor.broadcast.value(now_s)
         if value is not None:
-            for assignment in entry.assignments:
-                if assignment.kind is SensorKind.HEART_RATE:
-                    rates_bpm[assignment.address] = value.heart_rate_bpm
+            users = (assignment for assignment in entry.assignments if assignment.kind is SensorKind.HEART_RATE)
+            rates_bpm |= {assignment.address: value.heart_rate_bpm for assignment in users}
     return rates_bpm
