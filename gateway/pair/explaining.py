@@ -59,13 +59,14 @@ def explained(report: PairingReport, now: datetime, width: int, most_events: int
         lines += wrapped(_documents(slot, names), width, "", "  ")
     wrong = [condition for condition in report.conditions if _is_wrong(condition)]
     wrong = [condition for condition in wrong if condition.type != _SUMMARY] or wrong
-    unknown = [condition for condition in report.conditions if _is_unknown(condition)]
+    # Two conditions may wait for the same, and say so in the same words.
+    unknown = {(one.slot, one.text): one for one in report.conditions if _is_unknown(one)}
     if not wrong:
         told = "All is right." if report.state == "in_sync" else f"Nothing is wrong: {plain(report.text)}."
         lines += wrapped(told, width, "green")
     for condition in wrong:
         lines += _told(condition, now, width, "yellow", "! ")
-    for condition in unknown:
+    for condition in unknown.values():
         lines += _told(condition, now, width, "", "? ")
     for condition in report.conditions:
         if condition.type == _WORK and condition.status == "true":
@@ -103,7 +104,9 @@ def _documents(slot: SlotReport, names: SensorNames) -> str:
 def _told(condition: ConditionReport, now: datetime, width: int, style: str, lead: str) -> list[Text]:
     """A condition with what it is of, since when it is so, and what to do next on a line of its own."""
     what = f"{SLOTS.get(condition.slot, plain(condition.slot)).capitalize()}: " if condition.slot else ""
-    lines = wrapped(f"{what}{condition.text} (since {clock(condition.since_ms, now)}).", width, style, lead)
+    since = clock(condition.since_ms, now)
+    told = condition.text if since in condition.text else f"{condition.text} (since {since})"
+    lines = wrapped(f"{what}{told}.", width, style, lead)
     if condition.action:
         action = plain(condition.action)
         lines += wrapped(f"{action[:1].upper()}{action[1:]}.", width, "bold", "  → ")

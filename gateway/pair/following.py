@@ -17,6 +17,10 @@ ASKED_EVERY_S = 1.0
 PATIENCE_S = 20.0
 """A write takes a few requests to the cloud; what takes longer is waited for by the gateway alone."""
 
+AWAITING_APPROVAL = "awaiting_approval"
+_WAITS = "This waits for a person's approval."
+"""Which changes, and what to type, is told once for all of them."""
+
 _MOVING = {"proposed", "writing"}
 """States that the gateway leaves by itself in seconds."""
 
@@ -45,7 +49,7 @@ async def follow(source: Source, talk: Talk, serial_numbers: Sequence[str]) -> l
             raise CommandError(f"The gateway took it, but tells nothing any more. {error}.") from None
         is_moving = False
         for report in reports:
-            how = sentences(report.text, report.action)
+            how = _WAITS if report.state == AWAITING_APPROVAL else sentences(report.text, report.action)
             is_moving |= report.state in _MOVING or report.serial_number not in told
             if told.get(report.serial_number) != how:
                 talk.say(f"{called(report)}: {how}")

@@ -3,8 +3,8 @@
 from enum import StrEnum
 
 from gateway.pair.choosing import find_tracker
-from gateway.pair.following import follow
 from gateway.pair.source import Source
+from gateway.pair.taking import tell
 from gateway.pair.talk import Talk, author
 from gateway.pairing.requests import PersonRequest
 from gateway.terminal.layout import counted
@@ -55,4 +55,4 @@ async def steer(url: str, talk: Talk, verb: Verb, tracker: str | None, *, reason
         return
     found = find_tracker((await source.pairings()).trackers, tracker)
     await source.tell(verb, found.serial_number, request)
-    await follow(source, talk, [found.serial_number])
+    await tell(source, talk, [found.serial_number])

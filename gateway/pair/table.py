@@ -1,13 +1,14 @@
 """All trackers and their sensors as a table: what needs somebody stands first, under what is to be done."""
 
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from gateway.pair.words import STATES, SensorNames, athlete, clock, sensors_of
+from gateway.pair.words import STATES, SensorNames, athlete, called, clock, sensors_of
 from gateway.pairing.documents import Sensor, Wish
 from gateway.pairing.report import PairingReport, PairingsReport, SlotReport
 from gateway.terminal.layout import NOT_KNOWN, columns, counted, plain, shortened, wrapped
@@ -37,7 +38,9 @@ _WARNINGS = {
 }
 """What may be wrong with a sensor that its tracker listens to, in a word or two."""
 
-_LEGEND = "→ not in the tracker yet   ( ) not managed"
+_ON_ITS_WAY, _LEFT_ALONE = "→ ", "("
+_LEGEND = {_ON_ITS_WAY: "→ not in the tracker yet", _LEFT_ALONE: "( ) not managed"}
+"""How the cell of a sensor begins that is not just there as it is wanted, and what that means."""
 
 _Cells = Mapping[str, str]
 
@@ -52,17 +55,15 @@ def table(report: PairingsReport, now: datetime, width: int, height: int = sys.m
         height: Lines: trackers that have no room are counted, those that need nobody first.
     """
     groups: dict[str, list[PairingReport]] = {}
+    wearers = {tracker.serial_number: called(tracker) for tracker in report.trackers}
     for tracker in report.trackers:
-        groups.setdefault(_heading(tracker), []).append(tracker)
+        groups.setdefault(_heading(tracker, wearers), []).append(tracker)
     above = _above(report, groups, now, width)
     names = sensors_of(report.trackers)
     cells = {tracker.serial_number: _cells(tracker, names) for tracker in report.trackers}
     widths = _widths(list(cells.values()), width)
-    below = (
-        wrapped(_LEGEND, width, "dim")
-        if any(_is_marked(cell) for row in cells.values() for cell in row.values())
-        else []
-    )
+    legend = _legend(cells.values())
+    below = wrapped(legend, width, "dim") if legend else []
     head = [_line({name: name for name in widths}, widths, width, "bold")] if groups else []
     room = height - len(above) - len(head) - len(below)
     rows: list[Text] = []
@@ -86,14 +87,14 @@ def _joined(*parts: Sequence[Text]) -> Text:
     return Text("\n").join(line for part in parts for line in part)
 
 
-def _heading(tracker: PairingReport) -> str:
+def _heading(tracker: PairingReport, names: Mapping[str, str]) -> str:
     """Under which words a tracker stands: what is to be done with it, where something is."""
     action = plain(tracker.action)
     if not action:
         mixed_up = (condition for condition in tracker.conditions if condition.type == _MATCHED)
         action = next((plain(condition.action) for condition in mixed_up if condition.status == "false"), "")
     if action and not action.startswith("wait"):
-        told = _of_any(action, plain(tracker.serial_number))
+        told = _of_any(action, tracker, names)
         return f"{told[:1].upper()}{told[1:]}:"
     match tracker.state:
         case "in_sync":
@@ -104,10 +105,18 @@ def _heading(tracker: PairingReport) -> str:
             return _UNDER_WAY
 
 
-def _of_any(action: str, serial_number: str) -> str:
-    """What is to be done without saying with which tracker, so that it holds for several; commands stay as they are."""
+def _of_any(action: str, tracker: PairingReport, names: Mapping[str, str]) -> str:
+    """What is to be done without saying with which tracker, so that it holds for several; commands stay as they are.
+
+    Args:
+        action: What is to be done.
+        tracker: With which one.
+        names: Of all trackers, by serial number: another one is told by who wears it.
+    """
+    known = {plain(serial): name for serial, name in names.items()} | {plain(tracker.serial_number): "it"}
+    words = re.compile("|".join(sorted(map(re.escape, filter(None, known)), key=len, reverse=True)))
     parts = action.split("`")
-    parts[::2] = [part.replace(serial_number, "it") for part in parts[::2]]
+    parts[::2] = [words.sub(lambda serial: known[serial[0]], part) for part in parts[::2]]
     return "`".join(parts)
 
 
@@ -151,14 +160,16 @@ def _cells(tracker: PairingReport, names: SensorNames) -> _Cells:
 def _slot(slot: SlotReport, names: SensorNames) -> str:
     """The sensor of a slot: what is wanted, marked if the tracker has not got it; what it has, if nothing is wanted."""
     if slot.desired is Wish.UNMANAGED:
-        return NOT_KNOWN if slot.current is None else f"({names.of(slot.current)})"
+        return NOT_KNOWN if slot.current is None else f"{_LEFT_ALONE}{names.of(slot.current)})"
     wanted = slot.desired if isinstance(slot.desired, Sensor) else None
     has_it = (wanted and wanted.address) == (slot.current and slot.current.address)
-    return names.of(wanted) if has_it else f"→ {names.of(wanted)}"
+    return names.of(wanted) if has_it else f"{_ON_ITS_WAY}{names.of(wanted)}"
 
 
-def _is_marked(cell: str) -> bool:
-    return cell.startswith(("→ ", "("))
+def _legend(rows: Collection[_Cells]) -> str:
+    """What the marks mean that are seen."""
+    sensors = [row[column] for row in rows for column in (_STRAP, _METER)]
+    return "   ".join(told for mark, told in _LEGEND.items() if any(cell.startswith(mark) for cell in sensors))
 
 
 def _widths(rows: Sequence[_Cells], width: int) -> dict[str, int]:

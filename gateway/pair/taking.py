@@ -7,15 +7,13 @@ import msgspec
 from gateway.pair.approving import ask_for_approval
 from gateway.pair.choosing import Chosen
 from gateway.pair.exchange import exchanged, holder_of
-from gateway.pair.following import follow
+from gateway.pair.following import AWAITING_APPROVAL, follow
 from gateway.pair.source import RefusedError, Source, allowed
 from gateway.pair.talk import Talk
 from gateway.pair.words import SLOTS, called
 from gateway.pairing.documents import Slot, Wanted
 from gateway.pairing.report import PairingReport, PairingsReport
 from gateway.pairing.requests import ImportRequest, Refusal, SetRequest
-
-_AWAITS_APPROVAL = "awaiting_approval"
 
 
 async def take(
@@ -75,7 +73,7 @@ async def want(
 async def tell(source: Source, talk: Talk, serial_numbers: Sequence[str]) -> None:
     """Tell what becomes of trackers of which something else is wanted now, and ask for the approval that it needs."""
     reports = await follow(source, talk, serial_numbers)
-    if any(report.state == _AWAITS_APPROVAL for report in reports):
+    if any(report.state == AWAITING_APPROVAL for report in reports):
         await ask_for_approval(source, talk, await source.plan(), serial_numbers)
 
 

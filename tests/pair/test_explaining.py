@@ -32,6 +32,7 @@ ADA = tracker(
         condition("DeviceConverged", "false", "AwaitingPowerCycle", *WAITS, slot="heart_rate"),
         condition("SensorSeen", "unknown", "NoAdapter", "Not known: no adapter", "plug one in", slot="heart_rate"),
         condition("SensorMatched", "unknown", "AwaitingDevice", "It does not listen to it yet", slot="heart_rate"),
+        condition("SensorDelivering", "unknown", "AwaitingDevice", "It does not listen to it yet", slot="heart_rate"),
         condition("Reconciling", "true", "Waiting", "The gateway waits for the tracker"),
         condition("Stalled", "false", "Ok", "SIM-0001 is not stuck"),
     ),
@@ -62,8 +63,7 @@ EXPLAINED = """
   Heart-rate strap: Polar H10 8D3E is wanted; the tracker has Polar H10
   AE60D42F, and the cloud Polar H10 8D3E for it.
   Power meter: not managed; the tracker has ASSIOMA17287L.
-! Heart-rate strap: Polar H10 8D3E waits in the cloud since 07:00 for SIM-0001
-  (since 07:00).
+! Heart-rate strap: Polar H10 8D3E waits in the cloud since 07:00 for SIM-0001.
   → Switch SIM-0001 off and on.
 ? Heart-rate strap: Not known: no adapter (since 07:00).
   → Plug one in.

@@ -77,7 +77,9 @@ def test_what_is_to_be_done_is_a_heading_for_all_that_need_it_and_commands_stay_
 def test_straps_that_are_mixed_up_need_somebody_though_everything_is_as_wanted() -> None:
     action = "exchange the straps of SIM-0001 and SIM-0002"
     mixed = condition("SensorMatched", "false", "OnOtherTracker", "Somebody else wears it", action)
-    assert drawn(fleet(tracker(1, "Ada", conditions=(mixed,))))[3] == "Exchange the straps of it and SIM-0002:"
+    lines = drawn(fleet(tracker(1, "Ada", conditions=(mixed,)), BEA))
+    assert lines[0] == "2 trackers, 1 needs you."
+    assert lines[3] == "Exchange the straps of it and 8 Bea Okafor:"
 
 
 def test_what_has_no_room_is_counted_and_those_that_need_somebody_come_first() -> None:
