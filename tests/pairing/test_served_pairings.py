@@ -18,9 +18,14 @@ from gateway.live.client import change_pairings, fetch_pairings, tracker_path
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
+from gateway.pairing.changes import Why
+from gateway.pairing.conditions import ConditionType
 from gateway.pairing.documents import Sensor, Slot
+from gateway.pairing.observation import Mode
 from gateway.pairing.pairings import Pairings
+from gateway.pairing.plan import State
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport
+from gateway.pairing.requests import Refusal
 from gateway.problems import Problems
 from tests.pairing.desks import Wearer
 from tests.pairing.reconciled import METER, OTHER_STRAP, STRAP, Bench, bench, wall_ms
@@ -238,3 +243,44 @@ async def test_a_meter_is_told_as_what_it_is(tmp_path: Path) -> None:
         report = await face.set_(power=Sensor(METER.address.upper(), METER.name))
         assert [it.desired for it in report.slots] == ["unmanaged", METER]
         assert [it.text for it in report.events] == [f"{METER.name} is wanted"]
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs/live-protocol.md").read_text(encoding="utf-8")
+SECTION = DOCUMENT.partition("\n## Pairings\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("word", [*State, *ConditionType, *Refusal, *Why, *Mode])
+def test_the_document_has_every_word_of_a_closed_set(word: str) -> None:
+    assert f"`{word}`" in SECTION
+
+
+def shapes(told: Any) -> Any:
+    """What something told consists of, without its values."""
+    if isinstance(told, dict):
+        return {name: shapes(value) for name, value in told.items()}
+    return [shapes(told[0])] if isinstance(told, list | tuple) and told else None
+
+
+def shown(nth: int) -> Any:
+    """An example of the document; an ellipsis stands for more of the same."""
+    return shapes(json.loads(SECTION.split("```json\n")[nth].partition("```")[0]))
+
+
+async def test_the_document_shows_what_is_told(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        await face.set_(heart_rate=STRAP, immediate=True)
+        await face.until("in_sync")
+        told = await face.set_(heart_rate=OTHER_STRAP, reason="new strap")
+        await face.until("awaiting_device")
+        await asyncio.sleep(2)
+        state = next(it for it in face.board.since(0) if it["key"].endswith(face.gateway.serial(0)))
+        assert shapes(state) == shown(1)
+        report = json.loads(await fetch_pairings(face.url))
+        assert {*shown(2)["trackers"][0]} - {"…"} <= {*report["trackers"][0]}
+        assert {*report["trackers"][0]} == {*state, "state", "read_ms", "events"} - {"key", "value"}
+        assert {*report} == {*shown(2)}
+        assert shapes(msgspec.to_builtins(told.events[0])) == shown(3)
+        await face.set_(heart_rate=STRAP)
+        plan = json.loads(await fetch_pairings(face.url, "plan"))
+        plan["change_sets"][0]["why"] = ["swap"]
+        assert shapes(plan) == shown(4)
