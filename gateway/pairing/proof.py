@@ -9,10 +9,10 @@ drill rise and fall together, but not beat by beat. Its confidence is Cohen's ka
 chance: (agreement - next best) / (1 - next best), which is in how many of the seconds that the next best does not
 explain this one does.
 
-How often it errs, by 15 000 comparisons each of teams of thirty that do the same drill, as simulated in
-`tests/pairing/test_proof.py`: of the straps that are on a tracker 99.4 % are found, and none is claimed for another; of
-those that are on none, none is claimed for any. Where the hearts of a team differ half as much as people's do, 95.6 %
-are found, still none is claimed for another, and of those on no tracker one in 800 is claimed for one, with a
+How often it errs, by 15 000 comparisons each of teams of thirty that do the same drill, drawn as in
+`tests/pairing/test_proof.py`: of the straps that are on a tracker 99.5 % are found, and none is claimed for another; of
+those that are on none, none is claimed for any. Where the hearts of a team differ half as much as people's do, 95 % are
+found, still none is claimed for another, and of those on no tracker one in a thousand is claimed for one, with a
 confidence of 0.6 to 0.8, where true ones have 0.8 to 1.
 """
 

@@ -19,8 +19,8 @@ FLAT_S = 30
 MOVES_M_PER_S = 1.0
 """An athlete at rest has a resting heart, and pushes no pedal."""
 
-_MOST = 2 / 3
-"""Of the seconds: values are lost on the way, and who trains stands still now and then."""
+_MOST, _FIRST_S = 2 / 3, 3
+"""Of the seconds, and how soon one must have a value: some are lost, and who trains stands still now and then."""
 
 
 class Delivery(StrEnum):
@@ -63,7 +63,8 @@ def deliveries(seconds: Seconds, column: Column, now_s: float) -> Sequence[Deliv
     is_measured = values > 0 if column is Column.HEART_RATE else ~np.isnan(values)
     comes = is_measured[:, -WITHIN_MS // 1000 :].any(axis=1)
     moves = (seconds.last(Column.SPEED, FLAT_S) >= MOVES_M_PER_S).mean(axis=1) >= _MOST
-    is_long = (is_measured.mean(axis=1) >= _MOST) & is_measured[:, : FLAT_S // 10].any(axis=1)
+    # A sensor that was connected in between is not judged yet.
+    is_long = (is_measured.mean(axis=1) >= _MOST) & is_measured[:, :_FIRST_S].any(axis=1)
     lowest = np.where(is_measured, values, np.inf).min(axis=1)
     highest = np.where(is_measured, values, -np.inf).max(axis=1)
     is_flat = is_long & moves & (lowest == highest)
