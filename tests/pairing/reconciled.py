@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 from pydantic import SecretStr
@@ -24,7 +24,9 @@ from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.simulator.pairings import PairingWrite
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, RunningCloud, running
-from gateway.store import Store, open_store
+from gateway.store import Connection, Store, StoreError, open_store
+
+T = TypeVar("T")
 
 START_MS = 1_795_000_000_000
 
@@ -59,17 +61,64 @@ class Told:
         return {}
 
 
+class Disk:
+    """The store, on which everything may end: nothing is written any more once it is dead.
+
+    Attributes:
+        acts: As a `Meddler` has them: "before disk" and "after disk".
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.is_dead = False
+        self.acts: dict[str, list[Callable[[], object]]] = {}
+
+    @property
+    def trouble(self) -> StoreError | None:
+        return self._store.trouble
+
+    @property
+    def damage(self) -> str:
+        return self._store.damage
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._store.read(work)
+
+    async def mend(self) -> bool:
+        return await self._store.mend()
+
+    async def write(self, work: Callable[[Connection], T], then: Callable[[T], None] = lambda _: None) -> T:
+        await meddle(self.acts, "before disk")
+        if self.is_dead:
+            raise StoreError("The power is off", "switch it on")
+        result = await self._store.write(work, then)
+        await meddle(self.acts, "after disk")
+        return result
+
+
+async def meddle(acts: dict[str, list[Callable[[], object]]], moment: str) -> None:
+    """Do what is to be done at a moment, the next time that it comes."""
+    if acts.get(moment):
+        done = acts[moment].pop(0)()
+        if isinstance(done, Awaitable):
+            await done
+
+
 class Meddler:
     """The client, and whatever a test lets happen right before or after one of its requests, the next time only.
 
     Attributes:
         acts: What, by moment: "before read", "after read", "before write", "after write".
+        last_read: What was answered last, by device.
+        on_write: Told of each write before it goes out.
         under_way, most_under_way: Requests, now and at the worst.
     """
 
     def __init__(self, client: CloudClient) -> None:
         self._client = client
         self.acts: dict[str, list[Callable[[], object]]] = {}
+        self.last_read: dict[int, BluetoothConfig] = {}
+        self.on_write: Callable[[int, PairingSet], None] = lambda _device_id, _change: None
         self.under_way = self.most_under_way = 0
 
     def at(self, moment: str, *acts: Callable[[], object]) -> None:
@@ -78,7 +127,8 @@ class Meddler:
 
     async def bluetooth_config(self, device_id: int) -> BluetoothConfig:
         async with self._request("read"):
-            return await self._client.bluetooth_config(device_id)
+            config = self.last_read[device_id] = await self._client.bluetooth_config(device_id)
+            return config
 
     async def set_bluetooth_config(
         self,
@@ -88,27 +138,25 @@ class Meddler:
         immediate_sending: bool = False,
         before_sending: Callable[[], None] = lambda: None,
     ) -> BluetoothConfig:
+        def check() -> None:
+            before_sending()
+            self.on_write(device_id, change)
+
         async with self._request("write"):
             return await self._client.set_bluetooth_config(
-                device_id, change, immediate_sending=immediate_sending, before_sending=before_sending
+                device_id, change, immediate_sending=immediate_sending, before_sending=check
             )
 
     @asynccontextmanager
     async def _request(self, kind: str) -> AsyncIterator[None]:
-        await self._meddle(f"before {kind}")
+        await meddle(self.acts, f"before {kind}")
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             yield
         finally:
             self.under_way -= 1
-            await self._meddle(f"after {kind}")
-
-    async def _meddle(self, moment: str) -> None:
-        if self.acts.get(moment):
-            done = self.acts[moment].pop(0)()
-            if isinstance(done, Awaitable):
-                await done
+            await meddle(self.acts, f"after {kind}")
 
 
 def wall_ms() -> int:
@@ -123,7 +171,7 @@ class Bench:
     cloud: SimulatedCloud
     client: CloudClient
     meddler: Meddler
-    store: Store
+    disk: Disk
     records: Records
     told: Told
     reconciler: Reconciler
@@ -247,14 +295,15 @@ async def living(
             client_secret=SecretStr(CLIENT_SECRET),
         ) as client,
     ):
-        records, forbidden, around = Records(store), list[str](), told or Told()
+        disk = Disk(store)
+        records, forbidden, around = Records(cast("Store", disk)), list[str](), told or Told()
         await records.load()
         roster = [device.serial_number for device in cloud.devices]
         meddler = Meddler(client)
         reconciler = Reconciler(
             meddler, records, roster, around, options or Options(), wall_ms, lambda: True, forbidden.append, jitter
         )
-        bench = Bench(cloud, client, meddler, store, records, around, reconciler, forbidden)
+        bench = Bench(cloud, client, meddler, disk, records, around, reconciler, forbidden)
         bench.assign()
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(reconciler.run(lambda: None))

@@ -11,7 +11,7 @@ from gateway.pairing.plan import State
 from gateway.pairing.reconciler import MAX_AT_ONCE, Options
 from tests.pairing.reconciled import OTHER_STRAP, STRAP, bench, settled, wall_ms
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=6)
 
 
 # --- the ordinary way -----------------------------------------------------------------------------------------------

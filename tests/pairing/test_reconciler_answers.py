@@ -12,7 +12,7 @@ from gateway.pairing.plan import State
 from gateway.pairing.reconciler import Options
 from tests.pairing.reconciled import OTHER_STRAP, STRAP, bench, is_never_blind, living, settled, simulation, wall_ms
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=6)
 
 
 # --- answers that do not come ---------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from tests.pairing.reconciled import (
     wall_ms,
 )
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=6)
 
 Act = Callable[[Bench], Awaitable[None]]
 
