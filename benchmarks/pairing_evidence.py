@@ -13,7 +13,8 @@ from gateway.bluetooth.radio import RadioState
 from gateway.bluetooth.receiver import NoReceiver
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
-from gateway.bridges import PairingEvidence, SensorUsers
+from gateway.bridges.evidence import PairingEvidence
+from gateway.bridges.sensors import SensorUsers
 from gateway.live.board import Board
 from gateway.pairing.broadcasts import MOST_STRAPS
 from gateway.pairing.proof import SPAN_S

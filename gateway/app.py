@@ -13,7 +13,9 @@ from pathlib import Path
 from gateway.bluetooth.receiver import local_receiver
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
-from gateway.bridges import PairingEvidence, SensorUsers, ServedPairings, ServedSensors
+from gateway.bridges.evidence import PairingEvidence
+from gateway.bridges.pairings import ServedPairings
+from gateway.bridges.sensors import SensorUsers, ServedSensors
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.endpoints import table
 from gateway.config import Credentials, SensorSettings, Settings

@@ -146,6 +146,7 @@ def test_what_to_type_next_fits_80_columns_and_can_be_copied_line_by_line(
         ".venv/bin/insiders-gateway watch --json 127.0.0.1:65535",
         ".venv/bin/insiders-gateway gaps 127.0.0.1:65535",
         ".venv/bin/insiders-gateway scan 127.0.0.1:65535",
+        ".venv/bin/insiders-gateway pair list --url 127.0.0.1:65535",
         "curl http://127.0.0.1:65535/api/v1/counters",
         "http://127.0.0.1:65534/simulator/state",
         "http://127.0.0.1:65534/simulator/faults",

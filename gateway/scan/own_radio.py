@@ -12,7 +12,7 @@ from gateway.bluetooth.receiver import Receiver, local_receiver
 from gateway.bluetooth.report import SensorsReport
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
-from gateway.bridges import ServedSensors
+from gateway.bridges.sensors import ServedSensors
 from gateway.live.board import Board
 from gateway.scan.sources import Source
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.bluetooth.identity import SensorKind
 from gateway.bluetooth.sensors import Refusal
-from gateway.bridges import SensorUsers
+from gateway.bridges.sensors import SensorUsers
 from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
 from gateway.live.requests import ErrorCode
 from gateway.telemetry.channel import Channel, Wearer

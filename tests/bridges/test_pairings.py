@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.bridges import ServedPairings
+from gateway.bridges.pairings import ServedPairings
 from gateway.live.board import Board
 from gateway.live.client import change_pairings, fetch_pairings, tracker_path
 from gateway.live.requests import ErrorCode, RequestError

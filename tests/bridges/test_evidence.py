@@ -11,7 +11,7 @@ import pytest
 from gateway.bluetooth.evidence import Assignment
 from gateway.bluetooth.identity import SensorKind
 from gateway.bluetooth.radio import Radio, RadioState
-from gateway.bridges import PairingEvidence
+from gateway.bridges.evidence import PairingEvidence
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.observation import Air, Delivery, Ears, Match
 from gateway.pairing.proof import FEWEST_S, NEWEST_S
