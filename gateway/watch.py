@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import log
-from gateway.live.client import LiveClient
+from gateway.live.following import LiveClient
 from insiders_codecs.live import Arrivals, Codec, Message
 from insiders_codecs.samples import Column, newer
 

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from gateway import app
 from gateway.config import Credentials, Settings
-from gateway.live.client import LiveClient
+from gateway.live.following import LiveClient
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults

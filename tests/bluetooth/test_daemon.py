@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.live.client import LiveClient
+from gateway.live.following import LiveClient
 from gateway.simulator.airspace import Airspace
 from gateway.simulator.bluez.bus import Bus
 from gateway.simulator.bluez.service import FakeBluez

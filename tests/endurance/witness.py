@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.live.client import LiveClient
+from gateway.live.following import LiveClient
 from insiders_codecs.live import Codec, Message
 
 Times = NDArray[np.int64]

@@ -15,16 +15,8 @@ from yarl import URL
 
 from gateway.live import server as live_server
 from gateway.live.board import Board
-from gateway.live.client import (
-    FIRST_RETRY_S,
-    LONGEST_RETRY_S,
-    SILENCE_S,
-    Cursors,
-    LiveClient,
-    StreamError,
-    fetch_gaps,
-    stream_url,
-)
+from gateway.live.client import StreamError, fetch_gaps, stream_url
+from gateway.live.following import FIRST_RETRY_S, LONGEST_RETRY_S, SILENCE_S, Cursors, LiveClient
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer

@@ -10,7 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from gateway.live.board import _KEPT_GAPS, Board
-from gateway.live.client import LiveClient, StreamError
+from gateway.live.client import StreamError
+from gateway.live.following import LiveClient
 from gateway.live.server import LiveServer
 from gateway.live.session import CloseCode, Hub, Session
 from gateway.telemetry.channel import Channel, Wearer
