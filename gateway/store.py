@@ -5,13 +5,16 @@ refuses; a damaged one is moved aside, says so in `damage`, and begins anew.
 """
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
+import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+import stat
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection
@@ -28,15 +31,18 @@ OVERDUE_S = 10.0
 """How long a card may take for one thing until it is called stuck; worn ones pause for seconds."""
 
 _FORM = 1
-"""Counts up when a table changes its meaning; kept as SQLite's user_version."""
+"""Counts up when there is a table more, or one is different; kept as SQLite's user_version."""
 
-_MARKER = f"{DATABASE}.exists"
-_MARKER_TEXT = (
-    f"{DATABASE} beside this file is where insiders-gateway keeps the pairings: if it is gone, it was lost.\n"
-)
+_LOG_FILE, _MARKER = f"{DATABASE}-wal", f"{DATABASE}.exists"
+_FILES = (DATABASE, _LOG_FILE, f"{DATABASE}-shm", _MARKER)  # the marker last: until it is gone the rest is looked for
+_MARKER_TEXT = f"Where this file is, {DATABASE} has been: if that is missing or empty, it was lost.\n"
+
+_DAMAGED = f"{DATABASE}.damaged-"
 _KEPT_DAMAGES = 5
+"""A card that damages everything must not be filled with that."""
 
 _BUSY_S = 5.0
+_TABLES = "SELECT name, sql FROM sqlite_schema"
 
 _T = TypeVar("_T")
 
@@ -59,38 +65,26 @@ class StoreLockedError(StoreError):
     """Another gateway uses this folder."""
 
 
-class _DamagedError(Exception):
-    """The database is not what was written."""
-
-
 class Store:
-    """One database; made by `open_store`.
-
-    All of SQLite happens in one thread, in the order in which it is asked for.
-
-    Attributes:
-        damage: Where a damaged database of before has gone, until a person removes that file; "" if there is none.
-    """
+    """One database; made by `open_store`. What is asked of it is done one after another, in a thread of its own."""
 
     def __init__(self, folder: Path, schemas: Sequence[str]) -> None:
-        self.damage = ""
         self._folder = folder
-        self._path = folder / DATABASE
-        self._schemas = schemas
+        self._database = _Database(folder, schemas)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._lock: int | None = None
-        self._connection: Connection | None = None
-        self._failure: StoreError | None = StoreError("The state folder was not looked at yet", "wait a moment")
         self._overdue = 0
 
     @property
     def trouble(self) -> StoreError | None:
         """Why nothing can be written; None if it can."""
         if self._overdue:
-            return StoreError(
-                f"The disk of {self._folder} has not answered for {OVERDUE_S:g} s", "replace the card if it stays so"
-            )
-        return self._failure
+            return StoreError(f"The disk with {self._folder} does not answer", "replace the card if that stays so")
+        return self._database.failure
+
+    @property
+    def damage(self) -> str:
+        """The folder into which a damaged database has gone, until a person removes it; "" if there is none."""
+        return self._database.damage
 
     async def write(self, work: Callable[[Connection], _T], then: Callable[[_T], None] = lambda _: None) -> _T:
         """Do something in one transaction, which is on the disk when this returns.
@@ -101,11 +95,11 @@ class Store:
                 cancelled meanwhile, which does not stop the transaction.
 
         Raises:
-            StoreError: If it could not be written; nothing of it is kept.
+            StoreError: If it could not be written; then nothing of it is kept, as far as a failing disk can promise.
         """
         if self.trouble is not None:
-            raise StoreError(self.trouble.text, self.trouble.action)
-        return await self._run(lambda: self._transact("BEGIN IMMEDIATE", work), then)
+            raise _again(self.trouble)
+        return await self._run(lambda: self._database.transact("BEGIN IMMEDIATE", work), then)
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Look something up, in the store's thread.
@@ -114,13 +108,17 @@ class Store:
             StoreError: If it cannot be read. That it cannot be written is no reason.
         """
         if self._overdue and self.trouble is not None:
-            raise StoreError(self.trouble.text, self.trouble.action)
-        return await self._run(lambda: self._transact("BEGIN", work))
+            raise _again(self.trouble)
+        return await self._run(lambda: self._database.transact("BEGIN", work))
 
     async def mend(self) -> bool:
-        """Where there is trouble, try again; whether there is none now."""
-        if not self._overdue and self._failure is not None:
-            await self._run(self._open)
+        """Where there is trouble, try again; look whether what was damaged is still there.
+
+        Returns:
+            Whether there is no trouble now.
+        """
+        if not self._overdue:
+            await self._run(self._database.look if self._database.failure is None else self._database.open)
         return self.trouble is None
 
     async def start(self) -> None:
@@ -129,15 +127,14 @@ class Store:
         Raises:
             StoreLockedError: If another process has locked it.
         """
-        opening = asyncio.get_running_loop().run_in_executor(self._worker, self._open)
+        opening = asyncio.get_running_loop().run_in_executor(self._worker, self._database.open)
         await asyncio.wait({opening}, timeout=OVERDUE_S)
-        if isinstance(self._failure, StoreLockedError):
-            await self.close()
-            raise self._failure
+        if isinstance(self._database.failure, StoreLockedError):
+            raise self._database.failure
 
     async def close(self) -> None:
-        """Close the database and give the folder free, unless the disk does not answer."""
-        closing = asyncio.get_running_loop().run_in_executor(self._worker, self._close)
+        """Close the database and give the folder free; not waited for where the disk does not answer."""
+        closing = asyncio.get_running_loop().run_in_executor(self._worker, self._database.close)
         await asyncio.wait({closing}, timeout=OVERDUE_S)
         self._worker.shutdown(wait=False)
 
@@ -161,146 +158,6 @@ class Store:
         future.add_done_callback(done)
         return await asyncio.shield(future)
 
-    # What follows runs in the store's thread.
-
-    def _transact(self, begin: str, work: Callable[[Connection], _T]) -> _T:
-        connection = self._connection
-        if connection is None:
-            failure = self._failure or _failure(sqlite3.OperationalError(), self._path)
-            raise StoreError(failure.text, failure.action)
-        try:
-            connection.execute(begin)
-            try:
-                result = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-        except sqlite3.DatabaseError as error:
-            if not _is_trouble(error):
-                raise
-            self._failure = _failure(error, self._path)
-            raise self._failure from None
-        return result
-
-    def _open(self) -> None:
-        try:
-            self._close_database()
-            self._failure = self._opened()
-        except OSError as error:
-            self._failure = error if isinstance(error, StoreError) else _os_failure(error, self._folder)
-        except sqlite3.Error as error:
-            self._failure = _failure(error, self._path)
-        if self._failure is not None and self._connection is None:
-            self._connection = self._read_only()
-
-    def _opened(self) -> StoreError | None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_folder()
-        try:
-            self._check_presence()
-            self._connection = self._writable()
-        except _DamagedError:
-            self._move_aside()
-            self._connection = self._writable()
-        marker = self._folder / _MARKER
-        if not marker.exists():
-            marker.write_text(_MARKER_TEXT, encoding="utf-8")
-        os.fsync(self._lock if self._lock is not None else -1)
-        self.damage = self._damage()
-        return None
-
-    def _lock_folder(self) -> None:
-        if self._lock is not None:
-            return
-        lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise StoreLockedError(
-                f"Another gateway uses {self._folder}", "stop it, or give this one a state_dir of its own"
-            ) from None
-        except OSError:
-            os.close(lock)
-            raise
-        self._lock = lock
-
-    def _check_presence(self) -> None:
-        size = self._path.stat().st_size if self._path.exists() else 0
-        if size == 0 and (self._folder / _MARKER).exists():
-            raise _DamagedError
-
-    def _writable(self) -> Connection:
-        # What SQLite puts beside it gets the mode that it has.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-        self._path.chmod(0o600)
-        connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
-        try:
-            form = _checked_form(connection)
-            if form > _FORM:
-                raise StoreError(
-                    f"{self._path} was written by a newer gateway", "install that one again, or move the file away"
-                )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("BEGIN IMMEDIATE")
-            for schema in self._schemas:
-                for statement in filter(str.strip, schema.split(";")):
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_FORM}")  # a write at every start shows whether it can be done
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _read_only(self) -> Connection | None:
-        """What can be read where nothing can be written; None where that is nothing."""
-        if isinstance(self._failure, StoreLockedError):
-            return None
-        wal = self._path.with_name(f"{DATABASE}-wal")
-        try:
-            ways = ["mode=ro"] if wal.exists() and wal.stat().st_size else ["mode=ro", "immutable=1"]
-        except OSError:
-            return None
-        for way in ways:
-            with suppress(sqlite3.Error, _DamagedError):
-                connection = sqlite3.connect(f"{self._path.as_uri()}?{way}", uri=True, isolation_level=None)
-                try:
-                    if _checked_form(connection) == _FORM:
-                        return connection
-                except BaseException:
-                    connection.close()
-                    raise
-                connection.close()
-        return None
-
-    def _move_aside(self) -> None:
-        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
-        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", _MARKER):
-            with suppress(FileNotFoundError):
-                (self._folder / name).rename(self._folder / f"{DATABASE}.damaged-{stamp}{name.removeprefix(DATABASE)}")
-        _LOG.error("%s was damaged or lost, what is left of it is beside it: it begins anew", self._path)
-
-    def _damage(self) -> str:
-        damages = sorted(self._folder.glob(f"{DATABASE}.damaged-*Z"))
-        return str(damages[-1]) if damages else ""
-
-    def _close_database(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-
-    def _close(self) -> None:
-        self._close_database()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
 
 @asynccontextmanager
 async def open_store(folder: Path, schemas: Sequence[str]) -> AsyncIterator[Store]:
@@ -314,35 +171,222 @@ async def open_store(folder: Path, schemas: Sequence[str]) -> AsyncIterator[Stor
         StoreLockedError: If another process has it open. Nothing else: whatever is wrong, the store says in `trouble`.
     """
     store = Store(folder, schemas)
-    await store.start()
     try:
+        await store.start()
         yield store
     finally:
         await store.close()
 
 
-def _checked_form(connection: Connection) -> int:
-    try:
-        form: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        if _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            raise _DamagedError from None
-        raise
-    if verdict != "ok":
-        raise _DamagedError
-    return form
+_NOT_OPENED = StoreError("The state folder is not open", "wait a minute")
 
+
+class _DamagedError(Exception):
+    """The database is not what was written."""
+
+
+class _Database:
+    """The store's side that touches the disk; all of it in one thread, but for the two attributes.
+
+    Attributes:
+        failure: Why nothing can be written; None if it can.
+        damage: As told by the store.
+    """
+
+    def __init__(self, folder: Path, schemas: Iterable[str]) -> None:
+        self.failure: StoreError | None = _NOT_OPENED
+        self.damage = ""
+        self._folder = folder
+        self._path = folder / DATABASE
+        self._statements = [statement for schema in schemas for statement in schema.split(";") if statement.strip()]
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+            self._make_tables(empty)
+            self._tables = set(empty.execute(_TABLES))
+        self._lock: int | None = None
+        self._connection: Connection | None = None
+
+    def transact(self, begin: str, work: Callable[[Connection], _T]) -> _T:
+        if self._connection is None:
+            raise _again(self.failure or _NOT_OPENED)
+        try:
+            return _transact(self._connection, begin, work)
+        except sqlite3.DatabaseError as error:
+            if _code(error) not in _TROUBLES:
+                raise
+            raise _again(self._failed(_code(error), error)) from None
+
+    def open(self) -> None:
+        self._close_connection()
+        try:
+            self._connection = self._opened()
+            self.failure = None
+        except StoreError as error:
+            self.failure = error
+        except sqlite3.Error as error:
+            self._failed(_code(error), error)
+        except OSError as error:
+            self._failed(_CODES.get(error.errno or 0, sqlite3.SQLITE_CANTOPEN), error)
+        if self.failure is not None and not isinstance(self.failure, StoreLockedError):
+            self._connection = self._readable()
+        self.look()
+
+    def look(self) -> None:
+        with suppress(OSError):
+            self.damage = str(max(self._folder.glob(f"{_DAMAGED}*"), default=""))
+
+    def close(self) -> None:
+        self._close_connection()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _failed(self, code: int, error: Exception) -> StoreError:
+        text, action = _TROUBLES.get(code, ("{} does not work", "restart the gateway"))
+        before, self.failure = self.failure, StoreError(text.format(self._path), action)
+        if before is None or before.text != self.failure.text:
+            _LOG.warning("%s (%s)", self.failure, error)
+        return self.failure
+
+    def _opened(self) -> Connection:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = self._locked()
+        marker = self._folder / _MARKER
+        try:
+            if not self._size() and marker.exists():
+                raise _DamagedError
+            connection = self._writable()
+        except _DamagedError:
+            self._move_aside()
+            connection = self._writable()
+        if not marker.exists():
+            try:
+                marker.write_text(_MARKER_TEXT, encoding="utf-8")
+                os.fsync(lock)
+            except OSError:
+                connection.close()
+                raise
+        return connection
+
+    def _size(self) -> int:
+        try:
+            status = self._path.lstat()
+        except FileNotFoundError:
+            return 0
+        if not stat.S_ISREG(status.st_mode):  # to open a pipe, for one, would take for ever
+            raise StoreError(f"{self._path} is no file", "move it away")
+        return status.st_size
+
+    def _locked(self) -> int:
+        if self._lock is None:
+            lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                os.close(lock)
+                if isinstance(error, BlockingIOError):
+                    text = f"Another gateway uses {self._folder}"
+                    raise StoreLockedError(text, "stop it, or give this one a state_dir of its own") from None
+                raise
+            self._lock = lock
+        return self._lock
+
+    def _writable(self) -> Connection:
+        # What SQLite puts beside it gets the mode that it has.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        self._path.chmod(0o600)
+        connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
+        try:
+            if self._checked_form(connection) > _FORM:
+                text = f"{self._path} was written by a newer gateway"
+                raise StoreError(text, "install that one again, or move the file away")
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            _transact(connection, "BEGIN IMMEDIATE", self._make_tables)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _make_tables(self, connection: Connection) -> None:
+        for statement in self._statements:
+            connection.execute(statement)
+        # Written at every start, and so the proof that it can be.
+        connection.execute(f"PRAGMA user_version = {_FORM}")
+
+    def _checked_form(self, connection: Connection) -> int:
+        try:
+            form: int = connection.execute("PRAGMA user_version").fetchone()[0]
+            verdict: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            tables = set(connection.execute(_TABLES))
+        except sqlite3.DatabaseError as error:
+            if _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+                raise _DamagedError from None
+            raise
+        # A bit can flip in the name of a column, too.
+        if verdict != "ok" or (form == _FORM and not self._tables <= tables):
+            raise _DamagedError
+        return form
+
+    def _readable(self) -> Connection | None:
+        """What can be read where nothing can be written; None where that is nothing."""
+        with suppress(OSError, sqlite3.Error):
+            # What an orderly stop leaves needs no log, so that SQLite has nothing to write.
+            has_log = self._size() > 0 and (self._folder / _LOG_FILE).exists()
+            uri = f"{self._path.as_uri()}?{'mode=ro' if has_log else 'immutable=1'}"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+            with suppress(sqlite3.Error, _DamagedError):
+                if self._checked_form(connection) == _FORM:
+                    return connection
+            connection.close()
+        return None
+
+    def _move_aside(self) -> None:
+        aside = self._folder / f"{_DAMAGED}{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z"
+        aside.mkdir(mode=0o700)
+        for name in _FILES:
+            with suppress(FileNotFoundError):
+                (self._folder / name).rename(aside / name)
+        for old in sorted(self._folder.glob(f"{_DAMAGED}*"))[:-_KEPT_DAMAGES]:
+            shutil.rmtree(old, ignore_errors=True)
+        _LOG.error("%s was damaged or lost and begins anew; what is left of it is in %s", self._path, aside)
+
+    def _close_connection(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+
+def _transact(connection: Connection, begin: str, work: Callable[[Connection], _T]) -> _T:
+    connection.execute(begin)
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+_AGAIN = "it is tried again every minute"
 
 _TROUBLES = {
-    sqlite3.SQLITE_FULL: ("The disk of {} is full", "free some space; the gateway tries again every minute"),
-    sqlite3.SQLITE_READONLY: ("{} cannot be written", "check the card and its rights, then restart this machine"),
-    sqlite3.SQLITE_CANTOPEN: ("{} cannot be opened", "check the card and its rights, then restart this machine"),
-    sqlite3.SQLITE_PERM: ("{} cannot be opened", "check the card and its rights, then restart this machine"),
-    sqlite3.SQLITE_IOERR: ("The disk of {} fails", "replace the card"),
+    sqlite3.SQLITE_FULL: ("The disk is full, {} cannot be written", f"free some space; {_AGAIN}"),
+    sqlite3.SQLITE_READONLY: ("{} cannot be written", f"check the card and the rights of this file; {_AGAIN}"),
+    sqlite3.SQLITE_CANTOPEN: ("{} cannot be opened", f"check the card and the rights of this file; {_AGAIN}"),
+    sqlite3.SQLITE_IOERR: ("The disk fails with {}", "replace the card"),
     sqlite3.SQLITE_CORRUPT: ("{} is damaged", "wait a minute, then it is moved aside and begun anew"),
     sqlite3.SQLITE_NOTADB: ("{} is damaged", "wait a minute, then it is moved aside and begun anew"),
-    sqlite3.SQLITE_BUSY: ("Another program has {} open", "close it"),
+    sqlite3.SQLITE_BUSY: ("Another program has {} open", f"close it; {_AGAIN}"),
+}
+"""What is nobody's mistake in this program, by SQLite's code."""
+
+_CODES = {
+    errno.ENOSPC: sqlite3.SQLITE_FULL,
+    errno.EIO: sqlite3.SQLITE_IOERR,
+    errno.EROFS: sqlite3.SQLITE_READONLY,
+    errno.EACCES: sqlite3.SQLITE_READONLY,
 }
 
 
@@ -350,14 +394,6 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _is_trouble(error: sqlite3.Error) -> bool:
-    return _code(error) in _TROUBLES
-
-
-def _failure(error: sqlite3.Error, path: Path) -> StoreError:
-    text, action = _TROUBLES.get(_code(error), ("{} does not work", "restart the gateway"))
-    return StoreError(text.format(path), action)
-
-
-def _os_failure(error: OSError, folder: Path) -> StoreError:
-    return StoreError(f"{folder} cannot be used ({error.strerror})", "check the card and the rights of this folder")
+def _again(error: StoreError) -> StoreError:
+    """One to be raised: an exception that is raised twice would grow."""
+    return StoreError(error.text, error.action)
