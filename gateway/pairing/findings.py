@@ -63,7 +63,7 @@ def _suspended(case: Case) -> Finding:
         return _stopped(Reason.DUPLICATE_CONTROLLER, since=case.clock(memory.rival_since_ms))
     for reason, by in ((Reason.OPERATOR_SUSPEND, memory.suspension), (Reason.FLEET_PAUSE, fleet.pause)):
         if by is not None:
-            return _stopped(reason, author=by.author or "Somebody", since=case.clock(by.at_ms))
+            return _stopped(reason, author=by.author or "somebody", since=case.clock(by.at_ms))
     if not fleet.is_clock_sure:
         return _stopped(Reason.CLOCK_UNSYNCED)
     if not fleet.is_store_working:
@@ -117,7 +117,7 @@ def _approved(case: Case) -> Finding:
         return OK
     facts = {"hash": case.change_set.hash, "why": _WHY[case.change_set.why[0]]}
     if case.lapsed is not None:
-        facts |= {"author": case.lapsed.author or "Somebody", "since": case.clock(case.lapsed.at_ms)}
+        facts |= {"author": case.lapsed.author or "somebody", "since": case.clock(case.lapsed.at_ms)}
     return Finding(Status.FALSE, case.consent, facts)
 
 

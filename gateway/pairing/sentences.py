@@ -140,9 +140,9 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
         Reason.NOT_READ_YET: Sentence("The cloud has not told yet what {tracker} listens to", "wait a minute"),
         # Suspended
         Reason.OPERATOR_SUSPEND: Sentence(
-            "{author} stopped all changes of {tracker} at {since}", f"type `{_COMMAND} resume {{tracker}}`"
+            "All changes of {tracker} were stopped at {since} by {author}", f"type `{_COMMAND} resume {{tracker}}`"
         ),
-        Reason.FLEET_PAUSE: Sentence("{author} stopped all changes at {since}", f"type `{_COMMAND} resume`"),
+        Reason.FLEET_PAUSE: Sentence("All changes were stopped at {since} by {author}", f"type `{_COMMAND} resume`"),
         Reason.SESSION_LOCK: Sentence(
             "Athletes train, so {tracker} is not changed before {until}",
             f"wait, or `{_COMMAND} apply --approve {{hash}} --during-session`",
@@ -186,7 +186,7 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
         # Approved
         Reason.NOTHING_TO_APPROVE: Sentence("Nothing of {tracker} waits for a person"),
         Reason.APPROVAL_NEEDED: Sentence("{why}, so a person has to agree", _APPROVE),
-        Reason.APPROVAL_EXPIRED: Sentence("{author} agreed too long ago, at {since}", _APPROVE),
+        Reason.APPROVAL_EXPIRED: Sentence("The consent of {author} was given too long ago, at {since}", _APPROVE),
         Reason.DIFF_CHANGED: Sentence("What is to change is no longer what {author} agreed to", _APPROVE),
         # TargetAccepted
         Reason.NOT_WRITTEN: Sentence("The cloud does not have {sensor} for {tracker} yet"),
