@@ -13,7 +13,7 @@ def approved(situation: Situation, request: ApplyRequest) -> tuple[Approval, ...
     """
     fleet, plan = situation.fleet, situation.plan
     groups = [group for group in plan.change_sets if request.approve in {group.hash, plan.hash}]
-    if not request.approve or not groups:
+    if not groups:
         text = f"That is not, or no longer, what is to change: `{COMMAND} plan` shows it, with the hash to approve."
         raise PairingRefused(Refusal.PLAN_CHANGED, text)
     changes = tuple(change for group in groups for change in group.changes)

@@ -19,7 +19,7 @@ from gateway.pairing.events import Event
 from gateway.pairing.naming import Wearer
 from gateway.pairing.outlook import Outlook, Radio, Reconciler
 from gateway.pairing.permission import Situation, check_not_suspended, known
-from gateway.pairing.publisher import Publisher, StateBoard
+from gateway.pairing.publisher import StateBoard, publish
 from gateway.pairing.records import Records
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
 from gateway.pairing.reporting import report_all, report_plan, report_team
@@ -66,7 +66,7 @@ class Pairings:
         self._reconciler = reconciler
         self._records = records
         self._outlook = Outlook(reconciler, radio, wearers)
-        self._publisher = Publisher(board)
+        self._board = board
         self._trouble = Trouble(problems)
         self._told_plan: object = None
         # Two people at once must not both get the same sensor.
@@ -173,7 +173,7 @@ class Pairings:
         self._told_plan = situation.plan
         self._trouble.update(situation.plan)
         for report in self._outlook.reports(situation):
-            self._publisher.publish(situation.plan.trackers[report.serial_number], report)
+            publish(self._board, situation.plan.trackers[report.serial_number], report)
 
     @asynccontextmanager
     async def _changing(self) -> AsyncIterator[Situation]:

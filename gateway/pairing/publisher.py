@@ -16,36 +16,21 @@ class StateBoard(Protocol):
         """Tell a state."""
 
 
-class Publisher:
-    """Knows what was told."""
+def publish(board: StateBoard, planned: TrackerPlan, report: PairingReport) -> None:
+    """Tell how a tracker stands.
 
-    def __init__(self, board: StateBoard) -> None:
-        self._board = board
-        self._told: dict[str, PairingReport] = {}
-
-    def publish(self, planned: TrackerPlan, report: PairingReport) -> None:
-        """Tell how a tracker stands, if that has changed.
-
-        Who calls it every second tells at most one change in a second.
-
-        Args:
-            planned: What is true of it, and what is to become of it.
-            report: The same for those who ask.
-        """
-        # Those conditions that a person has to know; the summary is told by itself.
-        wrong = [
-            told
-            for condition, told in zip(planned.conditions, report.conditions, strict=True)
-            if not condition.is_right and condition.type is not ConditionType.READY
-        ]
-        essence = msgspec.structs.replace(report, read_ms=None, events=(), conditions=tuple(wrong))
-        if self._told.get(report.serial_number) != essence:
-            self._told[report.serial_number] = essence
-            self._board.state_changed(f"pairing/{report.serial_number}", report.state, **_details(essence))
-
-
-def _details(essence: PairingReport) -> dict[str, Any]:
-    details: dict[str, Any] = msgspec.to_builtins(essence)
+    Args:
+        board: Where to.
+        planned: What is true of it, and what is to become of it.
+        report: The same for those who ask.
+    """
+    # Those conditions that a person has to know; the summary is told by itself.
+    wrong = [
+        told
+        for condition, told in zip(planned.conditions, report.conditions, strict=True)
+        if not condition.is_right and condition.type is not ConditionType.READY
+    ]
+    details: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(report, conditions=tuple(wrong)))
     for untold in ("op", "state", "read_ms", "events"):
         del details[untold]
-    return details
+    board.state_changed(f"pairing/{report.serial_number}", report.state, **details)

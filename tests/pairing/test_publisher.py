@@ -10,7 +10,7 @@ from gateway.pairing.conditions import Condition, ConditionType, Reason, Status
 from gateway.pairing.memory import Memory
 from gateway.pairing.observation import Observation
 from gateway.pairing.plan import Plan, State, TrackerPlan
-from gateway.pairing.publisher import Publisher
+from gateway.pairing.publisher import publish
 from gateway.pairing.reporting import report_tracker
 from gateway.pairing.trouble import Trouble
 from gateway.problems import Problems
@@ -20,17 +20,16 @@ from tests.pairing.fleets import NOW_MS, tracker
 
 
 class Follower:
-    """A publisher, and what the board was told since one looked last."""
+    """Who looks at the board now and then."""
 
     def __init__(self) -> None:
         self.board = Board()
-        self._publisher = Publisher(self.board)
         self._revision = 0
 
     def told(self, seen: Observation, read_ms: int | None = None) -> list[dict[str, object]]:
         met = situation(seen)
         planned = met.plan.trackers[seen.serial_number]
-        self._publisher.publish(planned, report_tracker(met, seen, {}, read_ms))
+        publish(self.board, planned, report_tracker(met, seen, {}, read_ms))
         news, self._revision = self.board.since(self._revision), self.board.revision
         return news
 
