@@ -210,9 +210,9 @@ class _Database:
             raise _again(self.failure or _NOT_OPENED)
         try:
             return _transact(self._connection, begin, work)
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             if _code(error) not in _TROUBLES:
-                raise
+                _LOG.exception("What was asked of the store is a mistake of the program")
             raise _again(self._failed(_code(error), error)) from None
 
     def open(self) -> None:

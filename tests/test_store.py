@@ -82,7 +82,7 @@ async def test_only_its_user_can_read_it(tmp_path: Path) -> None:
 
 
 async def test_a_transaction_is_kept_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
-    """A mistake of the program passes through as what it is, and is no trouble with the disk."""
+    """Not even a mistake of the program stops anything but itself."""
 
     def half(connection: Connection) -> None:
         put(1)(connection)
@@ -95,10 +95,10 @@ async def test_a_transaction_is_kept_as_a_whole_or_not_at_all(tmp_path: Path) ->
     async with open_store(tmp_path, [SCHEMA]) as store:
         with pytest.raises(LookupError):
             await store.write(half)
-        with pytest.raises(sqlite3.IntegrityError):
-            await store.write(twice)
-        with pytest.raises(sqlite3.OperationalError):
-            await store.write(lambda connection: void(connection.execute("SELECT nothing")))
+        for mistake in (twice, lambda connection: void(connection.execute("SELECT nothing"))):
+            with pytest.raises(StoreError, match="does not work"):
+                await store.write(mistake)
+            assert await store.mend()
         assert await working(store).read(numbers) == []
 
 

@@ -18,8 +18,9 @@ class Mark(Struct, frozen=True, array_like=True):
         since_ms: Since when, epoch ms.
     """
 
-    status: Status
-    reason: Reason
+    # Plain, so that a mark with a word of another version is only a mark that differs.
+    status: str
+    reason: str
     since_ms: int
 
 

@@ -123,7 +123,11 @@ class Records:
     @property
     def trouble(self) -> StoreError | None:
         """Why nothing can be changed now; None if it can."""
-        return None if self.is_working else self._store.trouble or _NOT_READ
+        if self.is_working:
+            return None
+        return self._store.trouble or StoreError(
+            "The pairings were not read from the disk yet", "try again in a minute"
+        )
 
     @property
     def damage(self) -> StoreError | None:
@@ -131,7 +135,7 @@ class Records:
         if self._store.damage:
             return StoreError(
                 f"The store of the pairings was damaged and begun anew; what is left of it is {self._store.damage}",
-                "import the team's list, or adopt what the cloud has, then remove that file",
+                "import the team's list, or adopt what the cloud has, then remove that folder",
             )
         if self.rejected:
             return StoreError(
@@ -277,17 +281,15 @@ class Records:
             _LOG.warning("Old events of the pairings cannot be dropped: %s", error)
 
     async def _write(self, documents: _Documents, events: Iterable[Event]) -> None:
-        if not self._is_current:
-            raise self._store.trouble or _NOT_READ
+        trouble = self.trouble
+        if trouble is not None:
+            raise StoreError(trouble.text, trouble.action)
         noted = tuple(events)
         await self._store.write(lambda connection: _save(connection, documents, noted), self._apply)
 
     def _apply(self, documents: _Documents) -> None:
         for (kind, key), document in documents.items():
             self._documents[kind][key] = document
-
-
-_NOT_READ = StoreError("The pairings were not read from the disk yet", "try again in a minute")
 
 
 def _load(connection: Connection) -> tuple[_Documents, int]:
