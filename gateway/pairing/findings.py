@@ -68,10 +68,10 @@ def _suspended(case: Case) -> Finding:
         return _stopped(Reason.CLOCK_UNSYNCED)
     if not fleet.is_store_working:
         return _stopped(Reason.STORE_FAILED)
-    if fleet.session_until_ms is not None and case.change_set is not None and not case.is_during_session:
-        until = case.clock(fleet.session_until_ms)
-        return _stopped(Reason.SESSION_LOCK, until=until, hash=case.change_set.hash)
-    return _NOT
+    until_ms, group = fleet.session_until_ms, case.change_set
+    if until_ms is None or fleet.now_ms >= until_ms or group is None or case.is_during_session:
+        return _NOT
+    return _stopped(Reason.SESSION_LOCK, until=case.clock(until_ms), hash=group.hash)
 
 
 def _stopped(reason: Reason, **facts: str) -> Finding:

@@ -109,10 +109,10 @@ class Observation:
         busy_s: For how long.
         replans: How often in a row what was to be written was based on a target that had changed meanwhile.
         contact_ago_s: How long ago the tracker's newest data moved; None if never since the gateway started.
-        contacts: How often it appeared anew since its target last changed.
+        contacts: How often it appeared anew since its target is not its current document, or last changed.
         waiting_s: For how long its target has not been its current document; None if it is, or nobody knows.
         is_unconfirmed_ok: Whether a person said not to wait until it has let a sensor go.
-        still_s: For how long its progress mark has not moved.
+        still_s: For how long nothing of it has moved: what is desired, its documents, its contacts.
         delivery: What comes of each slot.
         air: What the radio knows of the sensor that counts for each slot: the desired one, else the current one.
         match: What was found of the broadcast of the strap in the heart-rate slot; None where there is none.

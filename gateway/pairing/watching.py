@@ -29,7 +29,7 @@ class Watch:
         attempts: When the next request may be sent.
         trouble: Why the last request failed; None if it did not.
         replans: Conflicts in a row.
-        contacts: How often the tracker appeared anew since its target last changed.
+        contacts: How often the tracker appeared anew since its target is not its current document, or last changed.
         contact_s: When it last brought something new.
     """
 
@@ -69,6 +69,7 @@ class Watch:
             self._differs_since_s = None
         if target == self.documents.current:
             self._differs_since_s = None
+            self.contacts = 0
         elif self._differs_since_s is None:
             self._differs_since_s = now_s - (0.0 if before else _known_for_s(memory, target, now_ms))
 

@@ -333,6 +333,12 @@ def test_during_a_session_only_who_said_so_is_written(command: bool, consent: bo
         assert "22:23" in told(found, ConditionType.SUSPENDED).text
 
 
+def test_a_session_that_is_over_holds_nothing_back() -> None:
+    one = fleet(tracker("T1", "A"))
+    assert of(replace(one, session_until_ms=NOW_MS + 1)).state is State.SUSPENDED
+    assert of(replace(one, session_until_ms=NOW_MS)).state is State.WRITING
+
+
 def test_an_approval_says_whether_trackers_are_told_at_once() -> None:
     one = fleet(tracker("T1", "A"))
     approval = approval_of(change_sets(one)[0].changes, one, "Kim", is_immediate=True)

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
 from gateway.pairing.conditions import ConditionType, Reason
+from gateway.pairing.memory import Memory
 from gateway.pairing.observation import Observation, Trouble
 from gateway.pairing.plan import State, TrackerPlan, plan
+from gateway.pairing.watching import Watch
 from tests.pairing.fleets import fleet, tracker
 
 MINUTE_S = 60.0
@@ -74,6 +77,19 @@ def test_it_is_looked_at_often_after_something_moved_and_then_rarely(still_s: fl
 def test_a_contact_makes_it_looked_at_often_again() -> None:
     assert planned(waited_for(waiting_s=1e6, still_s=1e6)).read_every_s == 300
     assert planned(waited_for(waiting_s=1e6, still_s=1.0)).read_every_s == 15
+
+
+def test_starts_of_a_tracker_that_was_in_sync_are_not_counted_when_it_forgets() -> None:
+    """Else a tracker that started often would be stalled in the moment in which somebody resets it."""
+    watch, has, forgot = Watch(0.0), PairingSet(Pairing("a0:9e:1a:00:00:01", "A")), PairingSet()
+    watch.took(BluetoothConfig(current=has, target=has), Memory(), 0.5, 0.0, 0)
+    for day in range(1, 5):
+        watch.contacted(day * 86_400.0)
+    watch.took(BluetoothConfig(current=has, target=has), Memory(), 0.5, 4 * 86_400.0, 0)
+    watch.took(BluetoothConfig(current=forgot, target=has), Memory(), 0.5, 4 * 86_400.0 + 60, 0)
+    assert watch.contacts == 0
+    watch.contacted(5 * 86_400.0)
+    assert watch.contacts == 1
 
 
 ages = st.one_of(st.floats(0, 1e6), st.sampled_from([0.0, 30.0, 120.0, 1800.0]))
