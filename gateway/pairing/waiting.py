@@ -31,24 +31,12 @@ _LATER_S = 300.0
 
 def awaited(seen: Observation) -> Reason:
     """Why a tracker does not have what the cloud has for it: the one thing that a person can do about it."""
-    if is_offline(seen):
-        return Reason.DEVICE_OFFLINE
-    if is_stalled(seen):
+    if seen.contact_ago_s is None or seen.contact_ago_s >= OFFLINE_AFTER_S:
+        return Reason.DEVICE_OFFLINE  # nor stalled, however often it came: it has no opportunity now
+    if seen.contacts >= STALLED_CONTACTS or (seen.contacts and seen.still_s >= STALLED_AFTER_S):
         return Reason.DEVICE_CONTACTED_BUT_UNCHANGED
     was_pushed = seen.desired.is_immediate and (seen.waiting_s is None or seen.waiting_s < PUSH_S)
     return Reason.AWAITING_DEVICE if seen.contacts or was_pushed else Reason.AWAITING_POWER_CYCLE
-
-
-def is_stalled(seen: Observation) -> bool:
-    """Whether a tracker that is waited for had every opportunity; one that is offline has none."""
-    if is_offline(seen) or not seen.contacts:
-        return False
-    return seen.contacts >= STALLED_CONTACTS or seen.still_s >= STALLED_AFTER_S
-
-
-def is_offline(seen: Observation) -> bool:
-    """Whether a tracker is off or has no network."""
-    return seen.contact_ago_s is None or seen.contact_ago_s >= OFFLINE_AFTER_S
 
 
 def read_every_s(seen: Observation, *, is_awaited: bool, is_given_up: bool) -> float:

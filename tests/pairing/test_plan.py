@@ -348,6 +348,15 @@ def test_an_approval_says_whether_trackers_are_told_at_once() -> None:
     assert write.approval == approval.hash
 
 
+def test_a_refusal_is_of_this_content_for_this_generation_whoever_agreed_and_however_it_is_sent() -> None:
+    write = Write(Document(), {HR: sensor("A")}, 1)
+    same = replace(write, is_immediate=True, approval="3f2a9c0d11e2")
+    onto_other = replace(write, base=Document(sensor("B")))
+    others = [replace(write, generation=2), replace(write, changes={HR: sensor("B")}), replace(write, changes={})]
+    assert {same.fingerprint, onto_other.fingerprint} == {write.fingerprint}
+    assert len({write.fingerprint, *(other.fingerprint for other in others)}) == 4
+
+
 def test_a_write_that_hangs_is_stalled() -> None:
     seen = replace(tracker("T1", "A"), is_busy=True)
     assert of(fleet(replace(seen, busy_s=59))).state is State.WRITING
