@@ -15,11 +15,10 @@ from insiders_codecs.errors import DecodeError
 MAX_NAME = 100
 """Characters in the name of a sensor: it advertises 29 bytes at most, and tells 248 to who connects."""
 
-_SCAN = "see `insiders-gateway scan`"
-
 _INVALID = {
-    Reason.BAD_MAC: f"{{}} has no Bluetooth address: give six octets such as a0:9e:1a:12:34:56, {_SCAN}.",
-    Reason.NAME_MISSING: f"{{}} needs the name as well that it advertises: {_SCAN}.",
+    Reason.BAD_MAC: "{} has no Bluetooth address: give six octets such as a0:9e:1a:12:34:56, which `insiders-gateway "
+    "scan` shows.",
+    Reason.NAME_MISSING: "{} needs the name that it advertises as well, which `insiders-gateway scan` shows.",
     Reason.PRIVATE_ROTATING_ADDRESS: "{} keeps changing its address, so no tracker can find it: take another sensor.",
     Reason.WRONG_SERVICE: "{} is no {}: name its slot with --slot, or take another sensor.",
 }

@@ -182,7 +182,8 @@ class Pairings:
             try:
                 yield self._outlook.planned()
             except StoreError as error:
-                raise PairingRefused(Refusal.STORE_FAILED, f"Nothing was changed. {error}.") from None
+                text = f"{error.text}, so that was not written down: {error.action}."
+                raise PairingRefused(Refusal.STORE_FAILED, text) from None
             finally:
                 self._reconciler.wake()
 
