@@ -1,6 +1,7 @@
 """What can be typed after `pair`, and what is done then."""
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
@@ -95,7 +96,7 @@ async def pair(options: argparse.Namespace) -> None:
         CommandError: If it cannot be done.
         StreamError: If nobody answers.
     """
-    url, talk, verb = stream_url(options.url), Talk(Console(), sys.stdin), options.verb
+    url, talk, verb = stream_url(options.url), Talk(Console(), sys.stdin or io.StringIO()), options.verb
     match verb:
         case "list":
             await list_pairings(url, talk, is_json=options.json, is_all=options.is_all)

@@ -13,7 +13,7 @@ from gateway.bluetooth.report import SensorReport, SensorsReport
 from gateway.live.client import StreamError
 from gateway.pair.choosing import chosen, find_tracker
 from gateway.pair.keyboard import Key, Keyboard, keyboard
-from gateway.pair.lead import HELD_S, Lead, Standing
+from gateway.pair.lead import HELD_S, LEAD_DB, Lead, Standing
 from gateway.pair.source import RefusedError, Source
 from gateway.pair.taking import take
 from gateway.pair.talk import Talk, author
@@ -157,7 +157,7 @@ def _searching(
         yield from wrapped(f"{note}.", width, "dim")
     if leader is None:
         yield from wrapped("None is heard: wet the strap's electrodes, or turn the crank, to wake it.", width, "", "  ")
-    elif standing.for_s > 0:
+    elif standing.ahead_db >= LEAD_DB:
         told = f"{name_of(leader)}, {leader.rssi_dbm} dBm, {standing.ahead_db} dB ahead"
         yield from wrapped(f"{told}: keep it there, {standing.for_s:.0f} of {HELD_S:.0f} s.", width, "green", "  ")
     else:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import termios
 import tty
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ class Keyboard:
 
     def read(self) -> None:
         """Take in what has been pressed. A terminal that is gone counts as Esc."""
+        if not select.select([self._answers], [], [], 0)[0]:
+            return  # forgotten since the loop was told that there is something: a read would wait
         try:
             typed = os.read(self._answers.fileno(), _CHUNK_BYTES)
         except OSError:

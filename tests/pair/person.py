@@ -4,14 +4,18 @@ import asyncio
 import io
 import os
 import pty
+import select
 import termios
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console
 
 from gateway.pair.talk import Talk
+
+_LATE_S = 0.02
+"""So long the kernel may take with what was printed last."""
 
 
 def pipe() -> tuple[Talk, io.StringIO]:
@@ -21,18 +25,23 @@ def pipe() -> tuple[Talk, io.StringIO]:
 
 
 class Person:
-    """Reads everything that is printed, and types what was said for it once it is there."""
+    """Reads everything that is printed, and types what was said for it once it is there.
+
+    Attributes:
+        screen: The terminal.
+        seen: What was printed.
+    """
 
     def __init__(self, master: int, keyboard: TextIO, screen: TextIO, answers: Mapping[str, bytes]) -> None:
         self._master = master
         self._keyboard = keyboard
-        self._screen = screen
+        self.screen = screen
         self._answers = dict(answers)
         self.seen = ""
 
     @property
     def talk(self) -> Talk:
-        console = Console(file=self._screen, width=80, height=24, force_terminal=True, color_system=None)
+        console = Console(file=self.screen, width=80, height=24, force_terminal=True, color_system=None)
         return Talk(console, self._keyboard)
 
     @property
@@ -51,11 +60,16 @@ class Person:
         flags: int = termios.tcgetattr(self._keyboard)[3]
         return bool(flags & termios.ECHO) and bool(flags & termios.ICANON)
 
+    def answer(self, question: str, keys: bytes) -> None:
+        """Type something once certain words are on the screen."""
+        self._answers[question] = keys
+
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)
 
     def read(self) -> None:
-        self.seen += os.read(self._master, 65536).decode(errors="replace")
+        with suppress(BlockingIOError):  # a terminal that was flushed may have nothing for who was told that it has
+            self.seen += os.read(self._master, 65536).decode(errors="replace")
         for question, answer in tuple(self._answers.items()):
             if question in self.text:
                 del self._answers[question]
@@ -76,6 +90,7 @@ async def person(answers: Mapping[str, bytes] | None = None) -> AsyncIterator[Pe
         answers: What they type once certain words are on the screen, each once.
     """
     master, side = pty.openpty()
+    os.set_blocking(master, False)
     loop = asyncio.get_running_loop()
     with os.fdopen(os.dup(side)) as keyboard, os.fdopen(side, "w", buffering=1) as screen:
         one = Person(master, keyboard, screen, answers or {})
@@ -84,4 +99,6 @@ async def person(answers: Mapping[str, bytes] | None = None) -> AsyncIterator[Pe
             yield one
         finally:
             loop.remove_reader(master)
+            while select.select([master], [], [], _LATE_S)[0]:
+                one.read()
             os.close(master)

@@ -13,6 +13,8 @@ from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, Desk, change, group, slot, tracker
 from tests.pair.person import person, pipe
 
+pytestmark = pytest.mark.looptime
+
 ADA = tracker(1, "Ada", slot("heart_rate", H10, H10), slot("power", METER, METER))
 BEA = tracker(2, "Bea", slot("heart_rate", Wish.NONE))
 LIST = (
