@@ -22,7 +22,7 @@ class Case:
         others: The same by serial number.
         zone: In which times are told; None is that of this machine.
         seen: The tracker.
-        steps: What may be done with each managed slot.
+        steps: What may be done with each managed slot; empty if there is none.
         due: What becomes of the slots whose turn it is; None clears one.
         change_set: What it is to change with; None if nothing is to change.
         consent: Whether a person agreed where one must: OK, or why not.

@@ -1,10 +1,11 @@
 """What is true of one tracker's pairings: conditions, each with a reason from a closed set."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from gateway.pairing.documents import Slot
 
@@ -144,8 +145,7 @@ class Finding(NamedTuple):
     facts: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True, gc=False):
     """One condition of one tracker.
 
     Attributes:

@@ -35,7 +35,7 @@ def findings(case: Case, refusal: Refusal | None, every_s: float) -> Findings:
         (ConditionType.SUSPENDED, None): _suspended(case),
         (ConditionType.CLOUD_REACHABLE, None): _reachable(case, every_s),
     }
-    if not case.seen.desired.managed:
+    if not case.steps:
         return found
     found[ConditionType.APPROVED, None] = _approved(case)
     for slot, step in case.steps.items():

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import tzinfo
 
 import msgspec
@@ -106,7 +106,7 @@ def _tracker(case: Case) -> TrackerPlan:
     seen, write = case.seen, _write(case)
     every_s = read_every_s(
         seen,
-        is_awaited=any(not is_converged(seen, slot) for slot in seen.desired.managed),
+        is_awaited=any(not is_converged(seen, slot) for slot in case.steps),
         is_given_up=write is not None and seen.replans >= REPLANS,
     )
     refusal = None if write is None else _refusal(write, seen)
@@ -142,16 +142,16 @@ def _in_words(case: Case, found: Findings, stands: Standing) -> tuple[Condition,
     """All conditions in their order. The summary says again what says where the tracker stands."""
     if stands.is_due:
         found |= {(ConditionType.TARGET_ACCEPTED, slot): Finding(Status.FALSE, Reason.WRITING) for slot in case.due}
-    if case.seen.desired.managed:
+    if case.steps:
         found |= _work(stands, found)
-    facts = _facts(case.seen)
+    facts = _facts(case)
     told = {(type_, slot): condition(type_, slot, it, facts[slot]) for (type_, slot), it in found.items()}
     if isinstance(stands.because, Finding):
         ready = condition(ConditionType.READY, None, stands.because, facts[None])
     else:
         because = told[stands.because]
         status = Status.UNKNOWN if because.status is Status.UNKNOWN else Status.FALSE
-        ready = replace(because, type=ConditionType.READY, slot=None, status=status)
+        ready = msgspec.structs.replace(because, type=ConditionType.READY, slot=None, status=status)
     return (ready, *(told[key] for key in _IN_ORDER if key in told))
 
 
@@ -180,12 +180,12 @@ def _work(stands: Standing, found: Findings) -> Findings:
     }
 
 
-def _facts(seen: Observation) -> Mapping[Slot | None, Mapping[str, str]]:
+def _facts(case: Case) -> Mapping[Slot | None, Mapping[str, str]]:
     """What sentences name: those about the tracker, and those about each slot."""
-    origin = seen.desired.origin
+    seen, origin = case.seen, case.seen.desired.origin
     of_tracker = tracker_facts(seen.serial_number, origin)
     facts: dict[Slot | None, Mapping[str, str]] = {None: of_tracker}
-    for slot in seen.desired.managed:
+    for slot in case.steps:
         wanted, found = seen.desired[slot], None if seen.documents is None else seen.documents.target[slot]
         facts[slot] = slot_facts(of_tracker, origin, slot, wanted if isinstance(wanted, Sensor) else None, found)
     return facts

@@ -77,7 +77,7 @@ def standing(case: Case, found: Findings, refusal: Refusal | None) -> Standing:
     seen = case.seen
     if not seen.is_ours or seen.documents is None or found[_REACHABLE].reason is Reason.FORBIDDEN:
         return Standing(State.UNKNOWN, _REACHABLE)
-    if not seen.desired.managed:
+    if not case.steps:
         return Standing(State.UNMANAGED, Finding(Status.TRUE, Reason.UNMANAGED))
     if seen.is_busy or seen.memory.intent is not None:
         return _writing(case, found)
