@@ -16,6 +16,7 @@ from gateway.pairing.changes import is_drifted
 from gateway.pairing.deeds import Deed, done, wanted
 from gateway.pairing.desired import Desired
 from gateway.pairing.events import Event
+from gateway.pairing.memory import Memory
 from gateway.pairing.naming import Wearer
 from gateway.pairing.outlook import Outlook, Radio, Reconciler
 from gateway.pairing.permission import Situation, check_not_suspended, known
@@ -31,7 +32,7 @@ from gateway.pairing.requests import (
     Refusal,
     SetRequest,
 )
-from gateway.pairing.stopping import resumed, resumed_all, suspended, suspended_all
+from gateway.pairing.stopping import stopped, suspension, without_rival
 from gateway.pairing.trouble import Problems, Trouble
 from gateway.pairing.wanting import adopted, commanded, imported
 from gateway.store import StoreError
@@ -135,25 +136,25 @@ class Pairings:
     async def suspend(self, serial_number: str | None, request: PersonRequest) -> PairingReport | PairingsReport:
         """Stop our writes."""
         async with self._changing() as situation:
+            by = suspension(situation, serial_number, request)
             events = self._done(Deed.SUSPENDED, serial_number, situation, request)
             if serial_number is None:
-                await self._records.set_pause(suspended_all(situation, request), events)
+                await self._records.set_pause(by, events)
             else:
-                await self._records.remember(serial_number, suspended(situation, serial_number, request), events)
+                await self._records.remember(serial_number, replace(self._memory(serial_number), suspension=by), events)
         return await self._told(serial_number)
 
     async def resume(self, serial_number: str | None, request: PersonRequest) -> PairingReport | PairingsReport:
         """Let our writes go on."""
         async with self._changing() as situation:
-            events = self._done(Deed.RESUMED, serial_number, situation, request)
+            trackers = stopped(situation, serial_number)
+            for serial in trackers:
+                memory = without_rival(self._memory(serial))
+                kept = memory.suspension if serial_number is None else None
+                await self._records.remember(serial, replace(memory, suspension=kept))
             if serial_number is None:
-                memories = resumed_all(situation)
-                await self._records.set_pause(None, events)
-            else:
-                memories = {serial_number: resumed(situation, serial_number)}
-                self._records.note(events)
-            for serial, memory in memories.items():
-                await self._records.remember(serial, memory)
+                await self._records.set_pause(None)
+            self._records.note(self._done(Deed.RESUMED, serial_number, situation, request))
         return await self._told(serial_number)
 
     async def retry(self, serial_number: str | None, request: PersonRequest) -> PairingReport | PairingsReport:
@@ -194,7 +195,11 @@ class Pairings:
             await self._records.set_desired(changed, wanted(deed, before, changed))
         for serial, seen in trackers.items():
             if is_drifted(seen) and changed[serial].is_same_as(seen.desired):
-                await self._records.remember(serial, replace(seen.memory, drifted_generation=None))
+                await self._records.remember(serial, replace(self._memory(serial), drifted_generation=None))
+
+    def _memory(self, serial_number: str) -> Memory:
+        """What is remembered at this moment: what was observed may be older, and must not come back."""
+        return self._records.memories.get(serial_number, Memory())
 
     def _done(self, deed: Deed, serial_number: str | None, situation: Situation, request: PersonRequest) -> list[Event]:
         about = situation.wearers if serial_number is None else [serial_number]

@@ -7,58 +7,46 @@ from gateway.pairing.permission import COMMAND, Situation, known, who
 from gateway.pairing.requests import PairingRefused, PersonRequest, Refusal
 
 
-def suspended(situation: Situation, serial_number: str, request: PersonRequest) -> Memory:
-    """What is remembered of a tracker that shall not be written; raises `PairingRefused`."""
-    memory = known(situation, serial_number).memory
-    if memory.suspension is not None:
-        name, resume = situation.label(serial_number), f"`{COMMAND} resume {serial_number}`"
-        text = f"{who(memory.suspension)} has stopped the changes of {name} already: {resume} lets them go on."
+def suspension(situation: Situation, serial_number: str | None, request: PersonRequest) -> Suspension:
+    """What is remembered of who stops the writes of a tracker, or of all of them; raises `PairingRefused`."""
+    if serial_number is None:
+        before, whose, resume = situation.fleet.pause, "all changes", f"`{COMMAND} resume`"
+    else:
+        before = known(situation, serial_number).memory.suspension
+        whose, resume = f"the changes of {situation.label(serial_number)}", f"`{COMMAND} resume {serial_number}`"
+    if before is not None:
+        text = f"{who(before)} has stopped {whose} already: {resume} lets them go on."
         raise PairingRefused(Refusal.NOTHING_TO_DO, text)
-    return replace(memory, suspension=_suspension(situation, request))
+    return Suspension(request.author, request.reason, situation.fleet.now_ms)
 
 
-def suspended_all(situation: Situation, request: PersonRequest) -> Suspension:
-    """What is remembered of a fleet that shall not be written; raises `PairingRefused`."""
-    if situation.fleet.pause is not None:
-        text = f"{who(situation.fleet.pause)} has stopped all changes already: `{COMMAND} resume` lets them go on."
-        raise PairingRefused(Refusal.NOTHING_TO_DO, text)
-    return _suspension(situation, request)
+def stopped(situation: Situation, serial_number: str | None) -> tuple[str, ...]:
+    """The trackers of which something has to be forgotten so that they, or all of them, are written again.
 
-
-def resumed(situation: Situation, serial_number: str) -> Memory:
-    """What is remembered of a tracker that may be written again; raises `PairingRefused`."""
-    memory = known(situation, serial_number).memory
-    if memory.suspension is None and memory.rival_since_ms is None:
-        pause = situation.fleet.pause
-        if pause is not None:
-            text = f"{who(pause)} has stopped the changes of all trackers: `{COMMAND} resume` lets all of them go on."
-        else:
-            text = f"Nobody has stopped the changes of {situation.label(serial_number)}: there is nothing to resume."
-        raise PairingRefused(Refusal.NOTHING_TO_DO, text)
-    return _without_rival(replace(memory, suspension=None))
-
-
-def resumed_all(situation: Situation) -> dict[str, Memory]:
-    """What is remembered of the trackers that may be written again besides the end of the pause, by serial number.
-
-    Another controller ends for all of them, but a tracker that a person has suspended by itself stays so.
+    Another controller ends for all of them together, but a tracker that a person has suspended by itself stays so.
 
     Raises:
         PairingRefused: If nothing has stopped anything.
     """
-    trackers = situation.fleet.trackers
-    rivals = {seen.serial_number: seen.memory for seen in trackers if seen.memory.rival_since_ms is not None}
-    if situation.fleet.pause is None and not rivals:
-        alone = next((seen.serial_number for seen in trackers if seen.memory.suspension is not None), "TRACKER")
+    pause = situation.fleet.pause
+    if serial_number is not None:
+        memory = known(situation, serial_number).memory
+        if memory.suspension is not None or memory.rival_since_ms is not None:
+            return (serial_number,)
+        text = f"Nobody has stopped the changes of {situation.label(serial_number)}: there is nothing to resume."
+        if pause is not None:
+            text = f"{who(pause)} has stopped the changes of all trackers: `{COMMAND} resume` lets all of them go on."
+        raise PairingRefused(Refusal.NOTHING_TO_DO, text)
+    memories = {seen.serial_number: seen.memory for seen in situation.fleet.trackers}
+    rivalled = tuple(serial for serial, memory in memories.items() if memory.rival_since_ms is not None)
+    if pause is None and not rivalled:
+        alone = next((serial for serial, memory in memories.items() if memory.suspension is not None), "TRACKER")
         text = f"Nobody has stopped all changes: `{COMMAND} resume {alone}` lets those of one tracker go on."
         raise PairingRefused(Refusal.NOTHING_TO_DO, text)
-    return {serial: _without_rival(memory) for serial, memory in rivals.items()}
+    return rivalled
 
 
-def _without_rival(memory: Memory) -> Memory:
+def without_rival(memory: Memory) -> Memory:
+    """A memory after a person has seen to the other controller."""
     # The last of the foreign changes is kept: what was approved before it is not approved any more.
     return replace(memory, rival_since_ms=None, foreign_ms=memory.foreign_ms[-1:])
-
-
-def _suspension(situation: Situation, request: PersonRequest) -> Suspension:
-    return Suspension(request.author, request.reason, situation.fleet.now_ms)
