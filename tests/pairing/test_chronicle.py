@@ -1,7 +1,6 @@
 """Since when things are as they are, and what of it is worth an event; events that repeat are counted."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import msgspec
 from hypothesis import given
@@ -16,12 +15,12 @@ from gateway.pairing.plan import Plan, State, TrackerPlan
 WAITING = Condition(
     ConditionType.DEVICE_CONVERGED, Slot.HEART_RATE, Status.FALSE, Reason.AWAITING_POWER_CYCLE, "It was not started"
 )
-DONE = replace(WAITING, status=Status.TRUE, reason=Reason.OK, text="It listens to it")
-UNREAD = replace(WAITING, status=Status.UNKNOWN, reason=Reason.NOT_READ_YET, text="It was not read yet")
+DONE = msgspec.structs.replace(WAITING, status=Status.TRUE, reason=Reason.OK, text="It listens to it")
+UNREAD = msgspec.structs.replace(WAITING, status=Status.UNKNOWN, reason=Reason.NOT_READ_YET, text="It was not read yet")
 READY = Condition(ConditionType.READY, None, Status.TRUE, Reason.OK, "All is well")
-NOT_READY = replace(READY, status=Status.FALSE, reason=Reason.AWAITING_POWER_CYCLE)
+NOT_READY = msgspec.structs.replace(READY, status=Status.FALSE, reason=Reason.AWAITING_POWER_CYCLE)
 SEEN = Condition(ConditionType.SENSOR_SEEN, Slot.HEART_RATE, Status.TRUE, Reason.OK, "It is heard")
-QUIET = replace(SEEN, status=Status.FALSE, reason=Reason.SEEN_STALE, text="It is not heard")
+QUIET = msgspec.structs.replace(SEEN, status=Status.FALSE, reason=Reason.SEEN_STALE, text="It is not heard")
 
 
 class Notebook:
@@ -60,7 +59,7 @@ def test_a_condition_keeps_its_date_until_status_or_reason_change() -> None:
     notes = Notebook()
     chronicle = Chronicle(notes)
     assert dates(chronicle, 10, WAITING) == [10]
-    assert dates(chronicle, 20, replace(WAITING, text="For 3 min")) == [10]
+    assert dates(chronicle, 20, msgspec.structs.replace(WAITING, text="For 3 min")) == [10]
     assert dates(chronicle, 30, DONE) == [30]
     assert dates(chronicle, 40, WAITING) == [40]
     assert [(it.reason, it.first_ms, it.text) for it in notes.events] == [
