@@ -127,18 +127,19 @@ class Store:
         Raises:
             StoreLockedError: If another process has locked it.
         """
-        opening = asyncio.get_running_loop().run_in_executor(self._worker, self._database.open)
-        await asyncio.wait({opening}, timeout=OVERDUE_S)
+        await asyncio.wait({self._started(self._database.open)}, timeout=OVERDUE_S)
         if isinstance(self._database.failure, StoreLockedError):
             raise self._database.failure
 
     async def close(self) -> None:
         """Close the database and give the folder free; not waited for where the disk does not answer."""
-        closing = asyncio.get_running_loop().run_in_executor(self._worker, self._database.close)
-        await asyncio.wait({closing}, timeout=OVERDUE_S)
+        await asyncio.wait({self._started(self._database.close)}, timeout=OVERDUE_S)
         self._worker.shutdown(wait=False)
 
     async def _run(self, job: Callable[[], _T], then: Callable[[_T], None] = lambda _: None) -> _T:
+        return await asyncio.shield(self._started(job, then))
+
+    def _started(self, job: Callable[[], _T], then: Callable[[_T], None] = lambda _: None) -> asyncio.Future[_T]:
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._worker, job)
         is_overdue = False
@@ -156,7 +157,7 @@ class Store:
 
         timer = loop.call_later(OVERDUE_S, overdue)
         future.add_done_callback(done)
-        return await asyncio.shield(future)
+        return future
 
 
 @asynccontextmanager
@@ -186,12 +187,7 @@ class _DamagedError(Exception):
 
 
 class _Database:
-    """The store's side that touches the disk; all of it in one thread, but for the two attributes.
-
-    Attributes:
-        failure: Why nothing can be written; None if it can.
-        damage: As told by the store.
-    """
+    """The side that touches the disk, in the store's thread; `failure` and `damage` are looked at from outside."""
 
     def __init__(self, folder: Path, schemas: Iterable[str]) -> None:
         self.failure: StoreError | None = _NOT_OPENED

@@ -170,8 +170,12 @@ async def test_the_start_does_not_wait_for_a_disk_that_does_not_answer(
 
     monkeypatch.setattr(Path, "mkdir", slow)
     async with open_store(tmp_path / "state", [SCHEMA]) as store:
-        assert store.trouble is not None
+        for refused in (store.write(put(1)), store.read(numbers)):
+            with pytest.raises(StoreError, match="does not answer"):
+                await refused
         answers.set()
+        while store.trouble is not None:
+            await asyncio.sleep(0.01)
         assert await store.read(numbers) == []
         await working(store).write(put(1))
 

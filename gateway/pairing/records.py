@@ -84,7 +84,7 @@ class Records:
         # False as well while what is in memory is not known to be what is on the disk.
         self._is_current = False
         self._documents: dict[str, dict[str, Any]] = {kind: {} for kind in _TYPES}
-        self._configured: tuple[Mapping[str, Desired], Sequence[str]] = ({}, ())
+        self._configured: tuple[Mapping[str, Desired], Sequence[str]] | None = None
         self._events: deque[Event] = deque()
         self._unsaved_marks: dict[str, Marks] = {}
 
@@ -246,7 +246,8 @@ class Records:
             return
         if not self._is_loaded:
             await self.load()
-            await self.settle(*self._configured, now_ms)
+            if self._configured is not None:
+                await self.settle(*self._configured, now_ms)
             return
         # All of it: the database may be a new one, and what failed to be written may be there nevertheless.
         documents = {(kind, key): document for kind, of in self._documents.items() for key, document in of.items()}
