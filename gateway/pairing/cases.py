@@ -27,7 +27,7 @@ class Case:
         change_set: What it is to change with; None if nothing is to change.
         consent: Whether a person agreed where one must: OK, or why not.
         approval: The newest that covers any of these changes, whether or not one must; None if none does.
-        lapsed: The newest that is about them and does not cover them; None if there is none.
+        latest: The newest that was about this tracker, whether or not it covers anything; None if there is none.
         is_drift: Whether somebody else made the target what it is.
         is_during_session: Whether it may be written though athletes train.
         is_immediate: Whether the tracker is told at once.
@@ -42,7 +42,7 @@ class Case:
     change_set: ChangeSet | None
     consent: Reason
     approval: Approval | None
-    lapsed: Approval | None
+    latest: Approval | None
     is_drift: bool
     is_during_session: bool
     is_immediate: bool
@@ -85,7 +85,7 @@ def cases(fleet: Fleet, change_sets: tuple[ChangeSet, ...], zone: tzinfo | None)
             change_set=change_set,
             consent=_consent(seen, change_set, given, fleet.now_ms),
             approval=max(approvals, key=lambda approval: approval.at_ms, default=None),
-            lapsed=next((given[key][0][0] for slot in Slot if (key := (seen.serial_number, slot)) in given), None),
+            latest=next((given[key][0][0] for slot in Slot if (key := (seen.serial_number, slot)) in given), None),
             is_drift=is_drifted(seen),
             is_during_session=seen.desired.is_during_session
             or all(approval is not None and approval.is_during_session for approval, _ in resting),

@@ -116,18 +116,17 @@ def _approved(case: Case) -> Finding:
     if case.consent is Reason.OK:
         return OK
     facts = {"hash": case.change_set.hash, "why": _WHY[case.change_set.why[0]]}
-    if case.lapsed is not None:
-        facts |= {"author": case.lapsed.author or "somebody", "since": case.clock(case.lapsed.at_ms)}
+    if case.latest is not None:
+        facts |= {"author": case.latest.author or "somebody", "since": case.clock(case.latest.at_ms)}
     return Finding(Status.FALSE, case.consent, facts)
 
 
 def _unique(case: Case, slot: Slot, step: Step) -> Finding:
     if step.reason is Reason.OK:
         return OK
-    other = case.others.get(step.other or "")
-    if step.other is None or other is None:
+    if step.other is None:
         return Finding(step.unique, step.reason)
-    how = taking(step.other, other.desired.origin, slot)
+    how = taking(step.other, case.others[step.other].desired.origin, slot)
     return Finding(step.unique, step.reason, {"other": step.other, "taking": how, "release": _release(step)})
 
 

@@ -46,7 +46,7 @@ def seen(tracker: Observation, slot: Slot, sensor: Sensor, fleet: Fleet, zone: t
     if is_in_air and not air.has_new_address:
         is_weak = air.rssi_dbm is not None and air.rssi_dbm <= WEAK_DBM
         return Finding(Status.TRUE, Reason.SEEN_WEAK if is_weak else Reason.OK)
-    has_it = is_taken_over(tracker, slot, sensor)
+    has_it = _is_taken_over(tracker, slot, sensor)
     if air.holder in _HOLDING or (has_it and delivery in {Delivery.FLOWING, Delivery.FLAT}):
         return Finding(Status.TRUE, Reason.HELD_BY_TRACKER)
     if fleet.ears.state != "listening":
@@ -65,8 +65,8 @@ def seen(tracker: Observation, slot: Slot, sensor: Sensor, fleet: Fleet, zone: t
 
 def delivering(tracker: Observation, slot: Slot, sensor: Sensor) -> Finding:
     """Whether a tracker sends what a sensor measures; what comes while it has another sensor says nothing of this."""
-    if not is_taken_over(tracker, slot, sensor):
-        return Finding(Status.UNKNOWN, Reason.AWAITING_DEVICE)
+    if not _is_taken_over(tracker, slot, sensor):
+        return Finding(Status.UNKNOWN, _not_taken_over(tracker))
     match tracker.delivery.get(slot, Delivery.TRACKER_SILENT):
         case Delivery.FLOWING:
             return Finding(Status.TRUE, Reason.OK)
@@ -81,8 +81,8 @@ def delivering(tracker: Observation, slot: Slot, sensor: Sensor) -> Finding:
 
 def matched(tracker: Observation, sensor: Sensor) -> Finding:
     """Whether what a strap broadcasts is what this tracker sends."""
-    if not is_taken_over(tracker, Slot.HEART_RATE, sensor):
-        return Finding(Status.UNKNOWN, Reason.AWAITING_DEVICE)
+    if not _is_taken_over(tracker, Slot.HEART_RATE, sensor):
+        return Finding(Status.UNKNOWN, _not_taken_over(tracker))
     match = tracker.match
     if match is None:
         return Finding(Status.UNKNOWN, Reason.NOT_BROADCASTING)
@@ -96,9 +96,13 @@ def matched(tracker: Observation, sensor: Sensor) -> Finding:
     return Finding(Status.UNKNOWN, Reason.TOO_LITTLE)
 
 
-def is_taken_over(tracker: Observation, slot: Slot, sensor: Sensor) -> bool:
+def _is_taken_over(tracker: Observation, slot: Slot, sensor: Sensor) -> bool:
     """Whether a tracker has acknowledged a sensor."""
     return tracker.documents is not None and tracker.memory.is_same(tracker.documents.current[slot], sensor)
+
+
+def _not_taken_over(tracker: Observation) -> Reason:
+    return Reason.NOT_READ_YET if tracker.documents is None else Reason.AWAITING_DEVICE
 
 
 def _deafness(ears: Ears) -> Reason:

@@ -148,6 +148,12 @@ def test_whether_what_a_strap_broadcasts_is_what_its_tracker_sends(
     assert (found.status, found.reason) == (status, reason)
 
 
+def test_of_a_tracker_that_was_not_read_it_is_not_said_that_it_does_not_listen() -> None:
+    seen = replace(of(SEEN, Delivery.FLOWING), documents=None)
+    for found in (sensing.delivering(seen, HR, A), sensing.matched(seen, A)):
+        assert (found.status, found.reason) == (U, Reason.NOT_READ_YET)
+
+
 def test_what_is_told_of_a_sensor_never_makes_or_stops_a_write() -> None:
     for air in (SEEN, GONE, UNHEARD, replace(GONE, holder="elsewhere")):
         for delivery in Delivery:
