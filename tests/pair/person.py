@@ -28,13 +28,13 @@ class Person:
     """Reads everything that is printed, and types what was said for it once it is there.
 
     Attributes:
-        screen: The terminal.
+        keyboard, screen: The terminal.
         seen: What was printed.
     """
 
     def __init__(self, master: int, keyboard: TextIO, screen: TextIO, answers: Mapping[str, bytes]) -> None:
         self._master = master
-        self._keyboard = keyboard
+        self.keyboard = keyboard
         self.screen = screen
         self._answers = dict(answers)
         self.seen = ""
@@ -42,7 +42,7 @@ class Person:
     @property
     def talk(self) -> Talk:
         console = Console(file=self.screen, width=80, height=24, force_terminal=True, color_system=None)
-        return Talk(console, self._keyboard)
+        return Talk(console, self.keyboard)
 
     @property
     def lines(self) -> list[str]:
@@ -57,7 +57,7 @@ class Person:
     @property
     def is_echoing(self) -> bool:
         """Whether the terminal is as it was before: line by line, and everything that is typed is seen."""
-        flags: int = termios.tcgetattr(self._keyboard)[3]
+        flags: int = termios.tcgetattr(self.keyboard)[3]
         return bool(flags & termios.ECHO) and bool(flags & termios.ICANON)
 
     def answer(self, question: str, keys: bytes) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import select
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from gateway.bluetooth.report import RadioReport, SensorReport, TrackerReport
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.pair.holding import hold_sensor
 from gateway.pair.keyboard import Key, keyboard
+from gateway.pair.lead import HELD_S
 from gateway.pairing.documents import Slot
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, SPARE, Desk, slot, tracker
@@ -102,12 +104,33 @@ async def test_other_keys_mean_nothing_and_what_was_pressed_before_the_offer_tak
         one.type(ESCAPE)
 
 
+async def test_enter_at_the_very_moment_before_the_offer_takes_nothing() -> None:
+    bench, typed_s = Bench(near_after_s=0.0), set()
+    async with person() as one, asyncio.TaskGroup() as tasks:
+
+        def sensors() -> list[SensorReport]:
+            now_s = asyncio.get_running_loop().time()
+            if now_s >= HELD_S - 1 and now_s not in typed_s and "Enter:" not in one.text:
+                typed_s.add(now_s)
+                one.type(ENTER)
+                assert select.select([one.keyboard], [], [], 10)[0]
+            return bench.sensors()
+
+        bench.desk.sensors = sensors
+        tasks.create_task(bench.hold(one))
+        await one.saw("battery 90 %")
+        await asyncio.sleep(10)
+        assert not bench.desk.asked
+        one.type(ESCAPE)
+
+
 async def test_enter_need_not_wait_for_the_closer_look() -> None:
     """It ends with the asker, so that the tracker gets the strap's only link."""
     bench = Bench(found=None)
     async with person({"looking closer": ENTER}) as one:
         await bench.hold(one)
     assert bench.desk.looks == 1
+    assert asyncio.get_running_loop().time() < 30
     assert [what for what, _, _ in bench.desk.asked] == ["set"]
 
 

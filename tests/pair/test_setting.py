@@ -36,7 +36,8 @@ def desk() -> Desk:
 async def test_a_strap_is_set_and_what_happens_next_is_told_until_it_needs_somebody() -> None:
     """The user's story: one line to type, and the tracker has to be switched off and on."""
     (talk, out), gateway = pipe(), desk()
-    steps = iter([("writing", *WRITING), ("writing", *WRITING), ("awaiting_device", *OFF_AND_ON)])
+    as_before = (ADA.state, ADA.text, ADA.action)  # it takes a second until there is a new plan
+    steps = iter([as_before, ("writing", *WRITING), ("writing", *WRITING), ("awaiting_device", *OFF_AND_ON)])
 
     def goes_on() -> tuple[object, ...]:
         if gateway.asked and (step := next(steps, None)):
@@ -58,6 +59,7 @@ async def test_a_strap_is_set_and_what_happens_next_is_told_until_it_needs_someb
     }
     assert out.getvalue().splitlines() == [
         "7 Ada shall have the heart-rate strap Polar H10 8D3E.",
+        "7 Ada: It listens to what is wanted.",
         "7 Ada: The gateway is telling the cloud.",
         "7 Ada: Polar H10 8D3E waits in the cloud since 14:02 for SIM-0001. Switch SIM-0001 off and on.",
     ]
