@@ -10,7 +10,7 @@ from gateway.pairing.documents import Document, Sensor, Slot
 from gateway.pairing.holding import Where
 from gateway.pairing.memory import Refusal
 from gateway.pairing.observation import Observation, Trouble
-from gateway.pairing.sentences import taking
+from gateway.pairing.sentences import called, taking
 from gateway.pairing.steps import Step
 from gateway.pairing.validity import validity
 
@@ -106,7 +106,7 @@ _WHY: Mapping[Why, str] = {
     Why.SWAP: "A sensor moves to another tracker",
     Why.REMOVAL: "A sensor is taken away",
     Why.BULK: "Many trackers change at once",
-    Why.DRIFT: "Somebody else wants it as it is",
+    Why.DRIFT: "Somebody else has changed it",
 }
 
 
@@ -145,13 +145,18 @@ def _accepted(case: Case, slot: Slot, target: Document, refusal: Refusal | None)
     if seen.memory.is_same(target[slot], wanted if isinstance(wanted, Sensor) else None):
         return OK
     if slot in case.due and seen.is_busy:
-        return Finding(Status.FALSE, Reason.WRITING)
+        return being_written(slot, case.due[slot])
     if slot in case.due and refusal is not None:
         return _refused(refusal)
     if case.is_drift:
         return Finding(Status.FALSE, Reason.OVERWRITTEN_BY_OTHER)
     is_failing = slot in case.due and seen.trouble is not None and seen.next_try_s > 0
     return Finding(Status.FALSE, Reason.WRITE_FAILED if is_failing else Reason.NOT_WRITTEN)
+
+
+def being_written(slot: Slot, sensor: Sensor | None) -> Finding:
+    """That a slot becomes this: what is wanted, or nothing for as long as another tracker needs what it has."""
+    return Finding(Status.FALSE, Reason.WRITING, {"sensor": called(sensor, slot)})
 
 
 def _refused(refusal: Refusal) -> Finding:

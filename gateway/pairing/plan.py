@@ -11,7 +11,7 @@ from gateway.pairing.cases import Case, cases
 from gateway.pairing.changes import ChangeSet, change_sets, hash_of
 from gateway.pairing.conditions import Condition, ConditionType, Finding, Reason, Status
 from gateway.pairing.documents import Document, Sensor, Slot
-from gateway.pairing.findings import Findings, Key, findings, is_converged
+from gateway.pairing.findings import Findings, Key, being_written, findings, is_converged
 from gateway.pairing.memory import Refusal
 from gateway.pairing.observation import Fleet, Observation
 from gateway.pairing.sentences import condition, slot_facts, tracker_facts
@@ -141,7 +141,7 @@ def _refusal(write: Write, seen: Observation) -> Refusal | None:
 def _in_words(case: Case, found: Findings, stands: Standing) -> tuple[Condition, ...]:
     """All conditions in their order. The summary says again what says where the tracker stands."""
     if stands.is_due:
-        found |= {(ConditionType.TARGET_ACCEPTED, slot): Finding(Status.FALSE, Reason.WRITING) for slot in case.due}
+        found |= {(ConditionType.TARGET_ACCEPTED, slot): being_written(slot, case.due[slot]) for slot in case.due}
     if case.steps:
         found |= _work(stands, found)
     facts = _facts(case)

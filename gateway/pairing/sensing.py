@@ -50,7 +50,8 @@ def seen(tracker: Observation, slot: Slot, sensor: Sensor, fleet: Fleet, zone: t
     if air.holder in _HOLDING or (has_it and delivery in {Delivery.FLOWING, Delivery.FLAT}):
         return Finding(Status.TRUE, Reason.HELD_BY_TRACKER)
     if fleet.ears.state != "listening":
-        return Finding(Status.UNKNOWN, _deafness(fleet.ears), {"radio": fleet.ears.text, "remedy": fleet.ears.action})
+        facts = {"radio": fleet.ears.text or "the radio does not listen", "remedy": fleet.ears.action}
+        return Finding(Status.UNKNOWN, _deafness(fleet.ears), facts)
     if air.has_new_address:
         return Finding(Status.FALSE, Reason.NEW_ADDRESS, {"new": air.new_address or "a new one"})
     if has_it and delivery is Delivery.TRACKER_SILENT:

@@ -12,7 +12,7 @@ import pytest
 from gateway.pairing.changes import Why, approval_of, change_sets
 from gateway.pairing.conditions import Condition, ConditionType, Reason, Status
 from gateway.pairing.documents import Document, Documents, Sensor, Slot, Wish
-from gateway.pairing.memory import Intent, Refusal, Renaming, Suspension
+from gateway.pairing.memory import Intent, Memory, Refusal, Renaming, Suspension
 from gateway.pairing.observation import Fleet, Mode, Observation, Trouble
 from gateway.pairing.plan import Plan, State, TrackerPlan, Write, plan
 from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, fleet, sensor, tracker
@@ -175,6 +175,28 @@ def test_two_trackers_and_two_sensors() -> None:
 def _swap(one: Fleet) -> str:
     (found,) = (group.hash for group in change_sets(one) if Why.SWAP in group.why)
     return found
+
+
+def test_a_swap_goes_through_both_steps_and_says_which() -> None:
+    """Both are cleared; the one that has confirmed waits for the other; each gets its own as soon as that is free."""
+    one = fleet(tracker("T1", "A", "B"), tracker("T2", "B", "A"))
+    approvals = (approval_of([change for group in change_sets(one) for change in group.changes], one, "Kim"),)
+    cleared = planned(replace(one, approvals=approvals))
+    for it in cleared.trackers.values():
+        assert (it.state, written(it.write, HR)) == (State.WRITING, "clear")
+        assert "no heart-rate strap" in told(it, ConditionType.READY).text
+    ours = Memory(ours=Document(), ours_ms=NOW_MS)
+    one = fleet(tracker("T1", "A", "", "B", memory=ours), tracker("T2", "B", "", "", memory=ours))
+    after = planned(replace(one, approvals=approvals)).trackers
+    assert (after["T1"].state, written(after["T1"].write, HR)) == (State.WRITING, "A")
+    assert (after["T2"].state, written(after["T2"].write, HR)) == (State.AWAITING_RELEASE, "-")
+    assert told(after["T2"], ConditionType.READY).action == "switch T1 off and on"
+    one = fleet(tracker("T1", "A", "A", "B", memory=ours), tracker("T2", "B", "", "", memory=ours))
+    after = planned(replace(one, approvals=approvals)).trackers
+    assert (after["T1"].state, after["T2"].state) == (State.AWAITING_DEVICE, State.AWAITING_RELEASE)
+    one = fleet(tracker("T1", "A", "A", "A", memory=ours), tracker("T2", "B", "", "", memory=ours))
+    after = planned(replace(one, approvals=approvals)).trackers
+    assert (after["T1"].state, written(after["T2"].write, HR)) == (State.IN_SYNC, "B")
 
 
 DRIFT = {"drifted_generation": 1}

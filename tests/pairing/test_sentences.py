@@ -23,7 +23,7 @@ OTHERS = {
     "until": "14:32",
     "read": "last read at 14:02",
     "author": "somebody1",
-    "why": "Somebody else wants it as it is",
+    "why": "A sensor moves to another tracker",
     "hash": "3f2a9c0d11e2",
     "new": "a0:9e:1a:8d:3e:13",
     "radio": "Bluetooth has heard no device at all for a while",
