@@ -125,12 +125,13 @@ async def running(
     notifier = Notifier(environ)
     watchdog = Watchdog(notifier, environ)
     snapshot = settings.gateway.state_dir / SNAPSHOT
-    saved = load(snapshot)
-    epoch = secrets.token_hex(8) if saved is None else saved.epoch
     async with (
         open_store(settings.gateway.state_dir, [SCHEMA]) as store,
         connected(settings, credentials) as cloud,
     ):
+        # The folder is ours only now: whoever is turned away must not have consumed what another has left there.
+        saved = load(snapshot)
+        epoch = secrets.token_hex(8) if saved is None else saved.epoch
 
         def is_sure() -> bool:
             return is_clock_sure(_utc_ms(), cloud.utc_ms(), is_synced=is_clock_synced())
