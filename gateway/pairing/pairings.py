@@ -5,7 +5,6 @@ Every face of the gateway comes here, so all of them are refused by the same rul
 
 import asyncio
 import logging
-import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -80,11 +79,9 @@ class Pairings:
             try:
                 self._tell()
                 is_failing = False
-            except Exception as error:  # noqa: BLE001 - the edge of a task: what cannot be told must not end the session
+            except Exception:  # noqa: BLE001 - the edge of a task: what cannot be told must not end the session
                 if not is_failing:
-                    # Where, and never what: its text may name a sensor, and so a person.
-                    where = "".join(traceback.format_tb(error.__traceback__))
-                    _LOG.error("Unexpected %s while pairings were told, it goes on\n%s", type(error).__name__, where)
+                    _LOG.exception("Unexpected failure while pairings were told, it goes on")
                 is_failing = True
             beat()
             await asyncio.sleep(_TURN_S)
