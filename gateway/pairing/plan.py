@@ -1,4 +1,7 @@
-"""From all that is known of a fleet to what is true, what to do next, and when to look again: a pure function."""
+"""From all that is known of a fleet to what is true, what to do next, and when to look again: a pure function.
+
+In `standing` is written in which order the things that stand in the way of a write count.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
