@@ -89,7 +89,12 @@ async def ask_for_approval(
         talk.show(group(change_set, names, source.url, talk.width))
     if not groups or not talk.is_possible:
         return
-    if not await talk.is_agreed("Approve it?" if len(groups) == 1 else f"Approve all {len(groups)} of them?"):
+    question = "Approve it" if len(groups) == 1 else f"Approve all {len(groups)} of them"
+    if plan.session_until_ms is not None and not request.during_session:
+        # What is approved is done at once or not at all while athletes train, so this is one question and not two.
+        question = f"Athletes train. {question}, and do it all the same"
+        request = msgspec.structs.replace(request, during_session=True)
+    if not await talk.is_agreed(f"{question}?"):
         talk.say("Not approved: nothing of it changes before somebody does.")
         return
     for change_set in groups:

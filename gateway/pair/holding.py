@@ -118,7 +118,8 @@ async def _offered(
     source: Source, talk: Talk, tracker: PairingReport, sensor: SensorReport, keys: Keyboard, screen: Live
 ) -> SensorReport | None:
     """Show what is offered and look closer at it meanwhile, until somebody takes or leaves it."""
-    keys.forget()
+    screen.update(_joined(_offer(tracker, sensor, None, talk.width)), refresh=True)
+    keys.forget()  # only what is pressed from here on can be an answer to what is seen
     looks: list[Inspection | str] = []
 
     async def look() -> None:

@@ -23,8 +23,6 @@ from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import plain
 
 _T = TypeVar("_T")
-
-
 _Request = TypeVar("_Request", SetRequest, ImportRequest, ApplyRequest)
 
 

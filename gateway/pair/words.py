@@ -7,11 +7,11 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from gateway.live.client import DEFAULT_PORT
-from gateway.pairing.documents import Sensor, Wanted, Wish
+from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
 from gateway.pairing.report import PairingReport
 from gateway.terminal.layout import plain
 
-SLOTS: Mapping[str, str] = {"heart_rate": "heart-rate strap", "power": "power meter"}
+SLOTS: Mapping[str, str] = {slot.value: slot.label for slot in Slot}
 
 STATES: Mapping[str, str] = {
     "unknown": "not read yet",

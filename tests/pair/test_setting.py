@@ -12,7 +12,7 @@ from gateway.pairing.documents import Slot, Wish
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, OFF_AND_ON, SPARE, Desk, change, group, slot, tracker
 from tests.pair.person import person, pipe
-from tests.test_scan import sensor
+from tests.test_scan import NOW_MS, sensor
 
 pytestmark = pytest.mark.looptime
 
@@ -244,6 +244,15 @@ async def test_without_a_hash_all_that_needs_somebody_is_shown_and_asked_for_onc
     assert "Approve all 2 of them? [y/N]" in one.text
     assert "feedfeedfeed" not in one.text
     assert [body["approve"] for _, _, body in gateway.asked] == ["0123456789ab", "01c0ffee0000"]
+
+
+async def test_while_athletes_train_one_question_is_about_both() -> None:
+    gateway = desk()
+    gateway.groups, gateway.told = [SWAP, BULK], {"session_until_ms": NOW_MS}
+    async with gateway.open() as url, person({"[y/N]": b"y\n"}) as one:
+        await apply(url, one.talk)
+    assert "Athletes train. Approve all 2 of them, and do it all the same? [y/N]" in one.text
+    assert [body["during_session"] for _, _, body in gateway.asked] == [True, True]
 
 
 async def test_without_a_terminal_nothing_is_approved_that_was_not_named() -> None:

@@ -76,8 +76,7 @@ async def test_two_exchange_their_straps_with_approval_and_both_steps() -> None:
         straps = [(await tracker(w, place)).slots[0].desired for place in (0, 1)]
         wanted = msgspec.to_builtins(straps[1])
         async with person() as one:
-            one.answer("Approve it?", b"y\n")
-            one.answer("all the same?", b"y\n")
+            one.answer("[y/N]", b"y\n")
             await set_sensor(
                 w.url,
                 one.talk,
