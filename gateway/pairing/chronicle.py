@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from gateway.pairing.conditions import Condition, ConditionType, Reason, Status
+from gateway.pairing.conditions import Condition, ConditionType, Reason, Status, is_right
 from gateway.pairing.events import CHATTER, Event, event
 from gateway.pairing.plan import Plan
 
@@ -94,7 +94,10 @@ class Chronicle:
 
 
 _BLANK = frozenset({Reason.NOT_READ_YET, Reason.FLEET_NOT_READ})
-_SAYS_NOTHING = frozenset({Reason.UNMANAGED, Reason.NOTHING_TO_APPROVE, Reason.IDLE})
+# What is told already: one repeats the others, one says what is being done, and the rest is said by who did it.
+_REPEATS = frozenset({ConditionType.READY, ConditionType.RECONCILING})
+_SAID_BY_OTHERS = frozenset({ConditionType.APPROVED, ConditionType.TARGET_ACCEPTED})
+_SAYS_NOTHING = frozenset({Reason.UNMANAGED, Reason.NOTHING_TO_APPROVE, Reason.NOT_WRITTEN, Reason.WRITING})
 
 
 def _key(condition: Condition) -> str:
@@ -106,11 +109,15 @@ def _is_same(mark: Mark, other: Mark) -> bool:
 
 
 def _is_told(condition: Condition, last: Mark | None) -> bool:
-    if condition.reason in _SAYS_NOTHING:
+    """Whether it is news for somebody who asks what has happened: what went wrong, and what is right again."""
+    if condition.type in _REPEATS or condition.reason in _SAYS_NOTHING:
         return False
-    if condition.type is ConditionType.READY:  # it repeats the first of those that follow
-        return condition.status is Status.TRUE and last is not None
-    return last is not None or condition.status is Status.FALSE
+    if not condition.is_right:
+        return condition.status is not Status.UNKNOWN
+    if last is None or condition.type in _SAID_BY_OTHERS:
+        return False
+    was_wrong = last.status != Status.UNKNOWN and not is_right(condition.type, last.status)
+    return was_wrong or condition.type is ConditionType.DEVICE_CONVERGED
 
 
 def _event(serial_number: str, condition: Condition, now_ms: int) -> Event:

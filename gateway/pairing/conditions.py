@@ -166,7 +166,12 @@ class Condition(Struct, frozen=True, gc=False):
 
     @property
     def is_right(self) -> bool:
-        """Whether nobody has to read it: two of them are bad if they hold, and one is good either way."""
-        if self.type in {ConditionType.SUSPENDED, ConditionType.STALLED}:
-            return self.status is Status.FALSE
-        return self.status is Status.TRUE or self.type is ConditionType.RECONCILING
+        """Whether nobody has to read it."""
+        return is_right(self.type, self.status)
+
+
+def is_right(type_: ConditionType, status: str) -> bool:
+    """Whether nobody has to read a condition: two of them are bad if they hold, and one is good either way."""
+    if type_ in {ConditionType.SUSPENDED, ConditionType.STALLED}:
+        return status == Status.FALSE
+    return status == Status.TRUE or type_ is ConditionType.RECONCILING

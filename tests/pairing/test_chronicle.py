@@ -104,7 +104,22 @@ def test_what_appears_later_is_an_event_if_it_is_not_right() -> None:
     assert notes.reasons() == ["AwaitingPowerCycle"]
     dates(chronicle, 30, READY)
     dates(chronicle, 40, NOT_READY, WAITING)
-    assert notes.reasons() == ["AwaitingPowerCycle", "Ready", "AwaitingPowerCycle"]
+    assert notes.reasons() == ["AwaitingPowerCycle", "AwaitingPowerCycle"]
+
+
+def test_what_is_right_is_news_only_after_it_was_wrong() -> None:
+    notes = Notebook()
+    chronicle = Chronicle(notes)
+    fine = Condition(ConditionType.STALLED, None, Status.FALSE, Reason.OK, "It is not stuck")
+    stuck = Condition(ConditionType.STALLED, None, Status.TRUE, Reason.NO_PROGRESS, "It hangs")
+    unsure = msgspec.structs.replace(SEEN, status=Status.UNKNOWN, reason=Reason.JUST_LISTENING)
+    dates(chronicle, 10, READY)
+    dates(chronicle, 20, fine, SEEN)
+    dates(chronicle, 30, fine, unsure)
+    assert notes.events == []
+    dates(chronicle, 40, stuck, SEEN)
+    dates(chronicle, 50, fine, SEEN)
+    assert [it.text for it in notes.events] == ["It hangs", "It is not stuck"]
 
 
 def test_what_comes_and_goes_with_the_athletes_is_not_written_down_each_time() -> None:
