@@ -130,6 +130,8 @@ class Day:
             freed = msgspec.structs.replace(
                 memory, suspension=None, rival_since_ms=None, foreign_ms=memory.foreign_ms[-1:]
             )
+            if self._mode is Mode.OBSERVE:  # nothing else leads away from drift there than to want the same again
+                freed = msgspec.structs.replace(freed, drifted_generation=None)
             await self._kept(gateway.records.remember(serial, freed))
         await self._kept(gateway.records.set_pause(None))
         gateway.reconciler.retry(None)
@@ -202,8 +204,9 @@ class Day:
     async def _kept(self, step: object) -> None:
         assert asyncio.iscoroutine(step)
         gateway = await self.gateway()
-        with suppress(StoreError):
-            await step
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(20):  # the power may go while the person waits
+                await step
         gateway.reconciler.wake()
 
     # --- what must hold -----------------------------------------------------------------------------------------------
