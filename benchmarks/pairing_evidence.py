@@ -16,8 +16,8 @@ from gateway.bluetooth.sightings import Sightings
 from gateway.bridges.evidence import PairingEvidence
 from gateway.bridges.sensors import SensorUsers
 from gateway.live.board import Board
-from gateway.pairing.broadcasts import MOST_STRAPS
-from gateway.pairing.proof import SPAN_S
+from gateway.pairing.evidence.broadcasts import MOST_STRAPS
+from gateway.pairing.evidence.proof import SPAN_S
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock

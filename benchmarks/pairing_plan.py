@@ -8,11 +8,11 @@ import time
 from collections import Counter
 from dataclasses import replace
 
-from gateway.pairing.changes import approval_of, change_sets
 from gateway.pairing.desired import Desired
 from gateway.pairing.documents import Document, Documents, Sensor, Slot
 from gateway.pairing.observation import Air, Delivery, Ears, Fleet, Match, Observation
-from gateway.pairing.plan import plan
+from gateway.pairing.planning.changes import approval_of, change_sets
+from gateway.pairing.planning.plan import plan
 
 TRACKERS = 1000
 AIM_MS = 200

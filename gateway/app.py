@@ -27,11 +27,11 @@ from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.pairing.desired import Basis, Desired, Origin
+from gateway.pairing.desk.pairings import Pairings
 from gateway.pairing.documents import ClearForm, Sensor, Wanted, Wish
+from gateway.pairing.keeping.records import SCHEMA, Records
 from gateway.pairing.observation import Mode
-from gateway.pairing.pairings import Pairings
-from gateway.pairing.reconciler import Options, Reconciler
-from gateway.pairing.records import SCHEMA, Records
+from gateway.pairing.reconciling.reconciler import Options, Reconciler
 from gateway.problems import Problems
 from gateway.service import Notifier, Watchdog
 from gateway.store import open_store

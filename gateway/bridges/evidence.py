@@ -5,11 +5,11 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 
 from gateway.bluetooth.sensors import Sensors
-from gateway.pairing.broadcasts import Broadcasts
 from gateway.pairing.documents import Sensor, Slot
+from gateway.pairing.evidence.broadcasts import Broadcasts
+from gateway.pairing.evidence.proof import LAG_S, SPAN_S, whose
+from gateway.pairing.evidence.session import SessionLock
 from gateway.pairing.observation import Air, Delivery, Ears, Match
-from gateway.pairing.proof import LAG_S, SPAN_S, whose
-from gateway.pairing.session import SessionLock
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.delivery import deliveries
 from gateway.telemetry.movement import runs

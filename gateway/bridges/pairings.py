@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.live.requests import ErrorCode, RequestError, parse_body
-from gateway.pairing.pairings import Pairings
+from gateway.pairing.desk.pairings import Pairings
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest, PairingRefused, PersonRequest, SetRequest
 

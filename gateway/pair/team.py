@@ -10,10 +10,10 @@ from gateway.pair.planning import awaiting
 from gateway.pair.source import Source, allowed
 from gateway.pair.talk import Talk, author
 from gateway.pair.words import SLOTS, SensorNames, called
+from gateway.pairing.desk.team_files import TeamFileError, read_csv, read_toml, write_csv, write_toml
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.report import PairingsReport, TeamEntry
 from gateway.pairing.requests import ImportRequest
-from gateway.pairing.team_files import TeamFileError, read_csv, read_toml, write_csv, write_toml
 from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import counted, plain, wrapped
 

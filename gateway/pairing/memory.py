@@ -83,8 +83,8 @@ class Memory(Struct, frozen=True):
         target: The cloud's target when we last knew it: read, or written and read back.
         current: The cloud's current document when it was last read.
         intent: A write whose outcome is not known.
-        late: The last write that was not there when it was looked for, at its `at_ms`; what it makes is ours if it turns
-            up after all.
+        late: The last write that was not there when it was looked for, at its `at_ms`; what it makes is ours if it
+            turns up after all.
         ours: The target that we wrote last and found there.
         ours_ms: When it was found there, epoch ms.
         drifted_generation: Of what was desired when somebody else changed the target away from it; None if nobody has,

@@ -13,9 +13,9 @@ from gateway.bluetooth.identity import SensorKind
 from gateway.bluetooth.radio import Radio, RadioState
 from gateway.bridges.evidence import PairingEvidence
 from gateway.pairing.documents import Sensor, Slot
+from gateway.pairing.evidence.proof import FEWEST_S, NEWEST_S
+from gateway.pairing.evidence.session import LOCK_S
 from gateway.pairing.observation import Air, Delivery, Ears, Match
-from gateway.pairing.proof import FEWEST_S, NEWEST_S
-from gateway.pairing.session import LOCK_S
 from gateway.telemetry import delivery as telemetry
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.address import AddressKind

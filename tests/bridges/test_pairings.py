@@ -18,12 +18,12 @@ from gateway.live.client import change_pairings, fetch_pairings, tracker_path
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
-from gateway.pairing.changes import Why
 from gateway.pairing.conditions import ConditionType
+from gateway.pairing.desk.pairings import Pairings
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.observation import Mode
-from gateway.pairing.pairings import Pairings
-from gateway.pairing.plan import State
+from gateway.pairing.planning.changes import Why
+from gateway.pairing.planning.plan import State
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport
 from gateway.pairing.requests import Refusal
 from gateway.problems import Problems

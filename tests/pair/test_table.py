@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from gateway.pair.listing import list_pairings
 from gateway.pair.table import table
 from gateway.pairing.documents import Sensor, Wish
-from gateway.pairing.plan import State
+from gateway.pairing.planning.plan import State
 from gateway.pairing.report import PairingReport, PairingsReport
 from tests.pair.desk import H9, H10, METER, OFF_AND_ON, SPARE, Desk, condition, fleet, slot, tracker
 from tests.pair.person import person, pipe

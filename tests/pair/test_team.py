@@ -7,8 +7,8 @@ import pytest
 
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.pair.team import export_team, import_team
+from gateway.pairing.desk.team_files import read_csv, read_toml
 from gateway.pairing.documents import Wish
-from gateway.pairing.team_files import read_csv, read_toml
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, Desk, change, group, slot, tracker
 from tests.pair.person import person, pipe

@@ -10,18 +10,17 @@ from typing import get_args
 import msgspec
 
 from gateway.cloud.models import PairingSet
-from gateway.pairing.changes import approval_of
-from gateway.pairing.changes import living as valid
 from gateway.pairing.desired import Basis, Desired
 from gateway.pairing.documents import Sensor, Slot, Wanted, Wish, document_of
 from gateway.pairing.memory import Memory, Suspension
 from gateway.pairing.observation import Mode
-from gateway.pairing.plan import State
-from gateway.pairing.reconciler import Options
-from gateway.simulator.bluetooth import Obedience
+from gateway.pairing.planning.changes import approval_of
+from gateway.pairing.planning.changes import living as valid
+from gateway.pairing.planning.plan import State
+from gateway.pairing.reconciling.reconciler import Options
+from gateway.simulator.bluetooth import Obedience, Pairings
 from gateway.simulator.cloud import NewOwner, SimulatedCloud
 from gateway.simulator.faults import Faults
-from gateway.simulator.pairings import Pairings
 from gateway.simulator.server import RunningCloud
 from gateway.store import StoreError
 from tests.pairing.reconciled import Bench, Told, living, simulation, wall_ms
@@ -257,6 +256,7 @@ class Day:
         self._seen_writes = len(self.cloud.pairing_writes)
         if not self._has_rivals:
             self._check_targets()
+            self._check_nobody_is_blamed()
         assert not self.problems, "\n".join([*self.story, "", *self.problems])
 
     def _check_targets(self) -> None:
@@ -265,6 +265,12 @@ class Day:
             for pairing in self.cloud.bluetooth(device.device_id).target.values():
                 if owners.setdefault(pairing["mac_address"].lower(), device.device_id) != device.device_id:
                     self._blame("two trackers are to have one sensor, and nobody but us has written")
+
+    def _check_nobody_is_blamed(self) -> None:
+        memories = {} if self._gateway is None else self._gateway.records.memories
+        for serial, memory in memories.items():
+            if memory.foreign_ms:
+                self._blame(f"{serial}: what we did ourselves is taken for somebody else's work")
 
     def _check_served(self, gateway: Bench, place: int, wanted: Mapping[Slot, Wanted]) -> None:
         target, memory = gateway.target(place), gateway.memory(place)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.pairing.desk.permission import Situation
 from gateway.pairing.documents import Sensor
 from gateway.pairing.observation import Air, Fleet, Observation
-from gateway.pairing.permission import Situation
-from gateway.pairing.plan import plan
+from gateway.pairing.planning.plan import plan
 from tests.pairing.fleets import fleet
 
 

@@ -12,14 +12,14 @@ from pydantic import SecretStr
 
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
-from gateway.pairing import records as pairing_records
 from gateway.pairing.desired import Desired
 from gateway.pairing.documents import Document, Sensor, Slot, Wanted, document_of
+from gateway.pairing.keeping import records as pairing_records
+from gateway.pairing.keeping.records import Records
 from gateway.pairing.memory import Memory
 from gateway.pairing.observation import Air, Delivery, Ears, Match
-from gateway.pairing.plan import State
-from gateway.pairing.reconciler import Options, Reconciler
-from gateway.pairing.records import Records
+from gateway.pairing.planning.plan import State
+from gateway.pairing.reconciling.reconciler import Options, Reconciler
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.simulator.pairings import PairingWrite

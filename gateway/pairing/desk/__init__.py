@@ -1,0 +1,1 @@
+"""Where people ask, want, approve and follow."""

@@ -1,0 +1,119 @@
+"""Whether the sensors that a person asks for can be had: they are what they shall be, and nobody else's."""
+
+from collections.abc import Iterator, Mapping
+
+from gateway.pairing.conditions import Reason, Status
+from gateway.pairing.desired import Desired
+from gateway.pairing.desk.permission import COMMAND, Situation
+from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
+from gateway.pairing.naming import printable
+from gateway.pairing.planning.validity import validity
+from gateway.pairing.requests import PairingRefused, Refusal
+from insiders_codecs.address import normal_form
+from insiders_codecs.errors import DecodeError
+
+MAX_NAME = 100
+"""Characters in the name of a sensor: it advertises 29 bytes at most, and tells 248 to who connects."""
+
+_INVALID = {
+    Reason.BAD_MAC: "{} has no Bluetooth address: give six octets such as a0:9e:1a:12:34:56, which `insiders-gateway "
+    "scan` shows.",
+    Reason.NAME_MISSING: "{} needs the name that it advertises as well, which `insiders-gateway scan` shows.",
+    Reason.PRIVATE_ROTATING_ADDRESS: "{} keeps changing its address, so no tracker can find it: take another sensor.",
+    Reason.WRONG_SERVICE: "{} is no {}: name its slot with --slot, or take another sensor.",
+}
+
+
+def usable(situation: Situation, wanted: Wanted, slot: Slot) -> Wanted:
+    """What is wanted of a slot in the form in which it is kept; raises `PairingRefused` if it can never be."""
+    if isinstance(wanted, Wish):
+        return wanted
+    try:
+        address = normal_form(wanted.address)
+    except DecodeError:
+        address = ""
+    sensor = Sensor(address, wanted.name.strip())
+    if len(sensor.name) > MAX_NAME or not sensor.name.isprintable():
+        text = f"The name of a sensor has at most {MAX_NAME} characters, all of them printable: correct it."
+        raise PairingRefused(Refusal.INVALID_SENSOR, text)
+    status, reason = validity(sensor, slot, situation.air(sensor))
+    if status is Status.FALSE:
+        named = printable(wanted.name.strip() or wanted.address)
+        raise PairingRefused(Refusal.INVALID_SENSOR, _INVALID[reason].format(named or "A sensor", slot.label))
+    return sensor
+
+
+def check_unique(situation: Situation, changed: Mapping[str, Desired]) -> None:
+    """Refuse sensors that are wanted for another slot as well.
+
+    Args:
+        situation: What is met.
+        changed: What shall be wanted from now on, by serial number.
+    """
+    owners: dict[str, tuple[str, Slot]] = {}
+    for seen in situation.fleet.trackers:
+        desired = changed.get(seen.serial_number, seen.desired)
+        asked = {slot for slot, _ in _asked(desired, seen.desired)}
+        for slot in Slot:
+            # First those that stay, so that it is the other one that is named.
+            if isinstance(sensor := desired[slot], Sensor) and slot not in asked:
+                owners.setdefault(sensor.address, (seen.serial_number, slot))
+    for serial, slot, sensor in _all_asked(situation, changed):
+        other, _ = owners.setdefault(sensor.address, (serial, slot))
+        if other != serial:
+            raise _taken(situation, (serial, slot, sensor), other, "shall have")
+        if owners[sensor.address] != (serial, slot):
+            text = f"{printable(sensor.name)} cannot be both sensors of {situation.label(serial)}: choose one."
+            raise PairingRefused(Refusal.INVALID_SENSOR, text)
+
+
+def check_unheld(situation: Situation, changed: Mapping[str, Desired]) -> None:
+    """Refuse sensors that the cloud has for a slot of which nothing is wanted: nobody would ever take them away there.
+
+    Args:
+        situation: What is met.
+        changed: What shall be wanted from now on, by serial number.
+    """
+    holders: dict[str, str] = {}
+    for seen in situation.fleet.trackers:
+        desired = changed.get(seen.serial_number, seen.desired)
+        for slot in Slot:
+            if seen.documents is not None and desired[slot] is Wish.UNMANAGED:
+                held = seen.documents.target[slot]
+                if held is not None:
+                    holders[held.address] = seen.serial_number
+    for asked in _all_asked(situation, changed):
+        other = holders.get(asked[2].address)
+        if other is not None:
+            raise _taken(situation, asked, other, "has in the cloud")
+
+
+_Asked = tuple[str, Slot, Sensor]
+
+
+def _all_asked(situation: Situation, changed: Mapping[str, Desired]) -> Iterator[_Asked]:
+    for seen in situation.fleet.trackers:
+        if seen.serial_number in changed:
+            for slot, sensor in _asked(changed[seen.serial_number], seen.desired):
+                yield seen.serial_number, slot, sensor
+
+
+def _asked(desired: Desired, before: Desired) -> Iterator[tuple[Slot, Sensor]]:
+    """The sensors that are newly wanted."""
+    for slot in Slot:
+        sensor = desired[slot]
+        if isinstance(sensor, Sensor) and sensor != before[slot]:
+            yield slot, sensor
+
+
+def _taken(situation: Situation, asked: _Asked, other: str, how: str) -> PairingRefused:
+    serial, slot, sensor = asked
+    option = "" if slot is Slot.HEART_RATE else f" --slot {slot}"
+    if other == serial:
+        text = f"{printable(sensor.name)} is the other sensor of {situation.label(serial)}: choose another one."
+        return PairingRefused(Refusal.INVALID_SENSOR, text)
+    return PairingRefused(
+        Refusal.SENSOR_TAKEN,
+        f"{printable(sensor.name)} is what {situation.label(other)} {how}: exchange the two with --swap, take it away "
+        f"there with `{COMMAND} clear {other}{option}`, or choose another sensor.",
+    )

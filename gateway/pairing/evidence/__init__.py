@@ -1,0 +1,1 @@
+"""What the live data and the radio prove about a sensor."""

@@ -1,0 +1,62 @@
+"""The configuration against what was wanted before it was read."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway.pairing.desired import Basis, Desired, Origin
+from gateway.pairing.keeping.events import Event, event
+
+BULK_TRACKERS, BULK_SHARE = 5, 0.2
+"""A list that changes more trackers than this, or a larger share of the fleet, has to be looked at by a person."""
+
+_NOTHING = Desired()
+
+
+def is_bulk(changed: int, fleet: int) -> bool:
+    """Whether so many trackers change at once, of so many, that a person has to look at them all."""
+    return changed > BULK_TRACKERS or (changed > 1 and changed > BULK_SHARE * fleet)
+
+
+def settled(
+    stored: Mapping[str, Desired], configured: Mapping[str, Desired], fleet: int, now_ms: int
+) -> tuple[dict[str, Desired], list[Event]]:
+    """What becomes different when the configuration is taken over, and what is to be told of it.
+
+    Args:
+        stored: What was wanted until now.
+        configured: What the configuration wants of the trackers that it manages.
+        fleet: How many trackers there are.
+        now_ms: Now, epoch ms.
+    """
+    new = [serial for serial in configured if not configured[serial].is_same_as(stored.get(serial, _NOTHING))]
+    taken = [
+        serial for serial in configured if serial not in new and stored.get(serial, _NOTHING).origin is not Origin.FILE
+    ]
+    left = [serial for serial in stored if stored[serial].origin is Origin.FILE and serial not in configured]
+    bulk = is_bulk(len(new), fleet)
+    desired = {
+        **{
+            serial: msgspec.structs.replace(
+                configured[serial],
+                origin=Origin.FILE,
+                basis=Basis.FILE,
+                at_ms=now_ms,
+                is_bulk=bulk and serial in new,
+            ).after(stored.get(serial, _NOTHING))
+            for serial in (*new, *taken)
+        },
+        **{serial: Desired(basis=Basis.FILE, at_ms=now_ms).after(stored[serial]) for serial in left},
+    }
+    events = [
+        *(event(serial, None, "Configured", "The configuration wants something else of it", now_ms) for serial in new),
+        *(
+            event(serial, None, "TakenByFile", "The configuration decides from now on what it listens to", now_ms)
+            for serial in taken
+        ),
+        *(
+            event(serial, None, "LeftFile", "The configuration no longer says what it shall listen to", now_ms)
+            for serial in left
+        ),
+    ]
+    return desired, events

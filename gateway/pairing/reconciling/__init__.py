@@ -1,0 +1,1 @@
+"""What carries the plan out: reads, writes, and remembers what came of it."""
