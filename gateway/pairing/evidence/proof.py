@@ -11,9 +11,9 @@ explain this one does.
 
 How often it errs, by 15 000 comparisons each of teams of thirty that do the same drill, drawn as in
 `tests/pairing/evidence/test_proof.py`: of the straps that are on a tracker 99.5 % are found, and none is claimed for
-another; of those that are on none, none is claimed for any. Where the hearts of a team differ half as much as people's do, 95 % are
-found, still none is claimed for another, and of those on no tracker one in a thousand is claimed for one, with a
-confidence of 0.6 to 0.8, where true ones have 0.8 to 1.
+another; of those that are on none, none is claimed for any. Where the hearts of a team differ half as much as people's
+do, 95 % are found, still none is claimed for another, and of those on no tracker one in a thousand is claimed for one,
+with a confidence of 0.6 to 0.8, where true ones have 0.8 to 1.
 """
 
 from collections.abc import Sequence
