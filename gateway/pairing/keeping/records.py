@@ -190,8 +190,15 @@ class Records:
 
         What somebody else is writing of it meanwhile stays, so nobody has to wait for anybody.
         """
-        before = self.memories.get(serial_number, _NO_MEMORY)
-        await self._write({(_MEMORY, serial_number): _Amended(before, memory)}, events)
+        await self.remember_all({serial_number: memory}, events)
+
+    async def remember_all(self, memories: Mapping[str, Memory], events: Iterable[Event] = ()) -> None:
+        """The same of several trackers, in one transaction."""
+        amended = {
+            (_MEMORY, serial): _Amended(self.memories.get(serial, _NO_MEMORY), memory)
+            for serial, memory in memories.items()
+        }
+        await self._write(amended, events)
 
     async def set_approvals(self, approvals: tuple[Approval, ...], events: Iterable[Event] = ()) -> None:
         """These are all approvals from now on."""

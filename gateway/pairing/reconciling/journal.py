@@ -6,6 +6,7 @@ a reading leads to the same again.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -18,13 +19,17 @@ from gateway.pairing.memory import Memory
 from gateway.pairing.reconciling.remembering import Happening, without_intent
 from gateway.store import StoreError
 
-INTEND_S = 10.0
-"""How long an intent waits for the disk before it is given up."""
+_LOG = logging.getLogger(__name__)
+
+PATIENCE_S = 10.0
+"""How long the disk may take for an intent before the write is given up; and for the last words of this process."""
 
 AGAIN_S = 10.0
 """How soon a disk that did not work is tried again."""
 
-_MOST_EVENTS = 50
+MOST_EVENTS = 1000
+"""As many wait for a disk that does not work; then the oldest go."""
+
 _NOTHING = Memory()
 
 
@@ -39,8 +44,8 @@ class Book(Protocol):
     def approvals(self) -> tuple[Approval, ...]:
         """What persons have approved."""
 
-    async def remember(self, serial_number: str, memory: Memory, events: Iterable[Event] = ()) -> None:
-        """Put on the disk what differs in a memory; raises `StoreError`."""
+    async def remember_all(self, memories: Mapping[str, Memory], events: Iterable[Event] = ()) -> None:
+        """Put on the disk what differs in memories; raises `StoreError`."""
 
     async def begin(self, approval: str) -> None:
         """An approval is being used; raises `StoreError`."""
@@ -51,8 +56,8 @@ class Journal:
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._owed: dict[str, dict[str, Any]] = {}
-        self._events: dict[str, list[Event]] = {}
+        self._owed: dict[str, dict[str, Any]] = {}  # by serial number: fields of the memory
+        self._events: list[Event] = []
         self._saving = asyncio.Lock()
         self._is_owing = asyncio.Event()
 
@@ -66,15 +71,15 @@ class Journal:
         """Remember an intent.
 
         Raises:
-            StoreError: If it is not on the disk; nothing may be sent.
+            StoreError: If it is not on the disk in time; nothing may be sent.
         """
         self._owe(serial_number, memory)
         try:
-            async with asyncio.timeout(INTEND_S):
-                await self._save(serial_number)
+            async with asyncio.timeout(PATIENCE_S):
+                await self._save()
         except (StoreError, TimeoutError) as error:
             self.note(serial_number, without_intent(self.memory(serial_number)))
-            raise StoreError("The disk did not take what is about to be done", "see what else is said of it") from error
+            raise StoreError("The disk does not take what is about to be done", "wait, or replace the card") from error
 
     async def begin(self, approval: str) -> None:
         """An approval is being used, so it does not expire any more; raises `StoreError`."""
@@ -84,9 +89,8 @@ class Journal:
     def note(self, serial_number: str, memory: Memory, happened: Sequence[Happening] = (), now_ms: int = 0) -> None:
         """Remember what has become of a tracker, and what has happened at a time, epoch ms."""
         self._owe(serial_number, memory)
-        events = [event(serial_number, it.slot, it.reason, it.text, now_ms) for it in happened]
-        if events:
-            self._events[serial_number] = [*self._events.get(serial_number, ()), *events][-_MOST_EVENTS:]
+        self._events += [event(serial_number, it.slot, it.reason, it.text, now_ms) for it in happened]
+        del self._events[:-MOST_EVENTS]
         if self._owed or self._events:
             self._is_owing.set()
 
@@ -96,17 +100,21 @@ class Journal:
             while True:
                 await self._is_owing.wait()
                 self._is_owing.clear()
-                await self._settle()
-                if self._owed or self._events:
-                    self._is_owing.set()
-                    await asyncio.sleep(AGAIN_S)
+                try:
+                    await self._save()
+                except StoreError:  # it says so itself
+                    await self._wait()
+                except Exception as error:  # noqa: BLE001 - the edge of a task: trackers are read all the same
+                    _LOG.error("Unexpected %s from the disk, it is tried again", type(error).__name__)
+                    await self._wait()
         finally:
-            await self._settle()
+            with suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._save()
 
-    async def _settle(self) -> None:
-        with suppress(StoreError):  # the store says so itself
-            for serial_number in {*self._owed, *self._events}:
-                await self._save(serial_number)
+    async def _wait(self) -> None:
+        self._is_owing.set()
+        await asyncio.sleep(AGAIN_S)
 
     def _owe(self, serial_number: str, memory: Memory) -> None:
         known = self.memory(serial_number)
@@ -114,23 +122,21 @@ class Journal:
         if changed:
             self._owed[serial_number] = {**self._owed.get(serial_number, {}), **changed}
 
-    async def _save(self, serial_number: str) -> None:
+    async def _save(self) -> None:
+        """All that is owed by now, in one transaction: a card is written to as rarely as can be."""
         async with self._saving:
-            owed, events = self._owed.get(serial_number, {}), tuple(self._events.get(serial_number, ()))
-            if owed or events:
-                await self._book.remember(serial_number, self.memory(serial_number), events)
-            later = self._owed.get(serial_number, {})
-            left = {name: value for name, value in later.items() if name not in owed or value is not owed[name]}
-            _put(self._owed, serial_number, left)
-            _put(self._events, serial_number, self._events.get(serial_number, [])[len(events) :])
+            owed, events = dict(self._owed), tuple(self._events)
+            if not owed and not events:
+                return
+            await self._book.remember_all({serial: self.memory(serial) for serial in owed}, events)
+            saved = set(map(id, events))
+            self._events = [known for known in self._events if id(known) not in saved]
+            for serial, fields in owed.items():
+                later = self._owed.pop(serial)
+                left = {name: it for name, it in later.items() if name not in fields or it is not fields[name]}
+                if left:
+                    self._owed[serial] = left
 
 
 def _fields(memory: Memory) -> dict[str, Any]:
     return {name: getattr(memory, name) for name in Memory.__struct_fields__}
-
-
-def _put(place: dict[str, Any], serial_number: str, left: Any) -> None:
-    if left:
-        place[serial_number] = left
-    else:
-        place.pop(serial_number, None)

@@ -247,7 +247,7 @@ async def test_nothing_is_sent_that_could_not_be_written_down(tmp_path: Path, mo
             raise StoreError("The disk is full", "free some space")
 
         with monkeypatch.context() as patch:
-            patch.setattr(gateway.records, "remember", fail)
+            patch.setattr(gateway.records, "remember_all", fail)
             await gateway.want(0, heart_rate=STRAP)
             await asyncio.sleep(60)
             assert not gateway.attempts
@@ -265,7 +265,7 @@ async def test_what_came_of_a_write_is_not_forgotten_though_the_disk_fails_after
             raise StoreError("The disk fails", "replace the card")
 
         with monkeypatch.context() as patch:
-            gateway.meddler.at("before write", lambda: patch.setattr(gateway.records, "remember", fail))
+            gateway.meddler.at("before write", lambda: patch.setattr(gateway.records, "remember_all", fail))
             await gateway.want(0, heart_rate=STRAP)
             await asyncio.sleep(300)
             assert gateway.state() is State.REJECTED
