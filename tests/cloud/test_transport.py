@@ -211,6 +211,26 @@ async def test_a_write_is_repeated_after_a_429_because_it_was_not_done(cloud: Sc
     assert [asked.method for asked in cloud.asked] == ["POST", "POST"]
 
 
+async def test_a_change_of_sensors_is_not_repeated_even_then(cloud: ScriptedCloud) -> None:
+    cloud.handler = status(429, **{"Retry-After": "1"})
+    async with cloud.open() as client:
+        with pytest.raises(Throttled):
+            await client.set_bluetooth_config(7, PairingSet(pairing_1=None))
+    assert len(cloud.asked) == 1
+
+
+async def test_a_change_of_sensors_can_be_called_off_when_its_turn_has_come(cloud: ScriptedCloud) -> None:
+    def call_off() -> None:
+        raise LookupError("not any more")
+
+    cloud.handler = one_device
+    async with cloud.open() as client:
+        with pytest.raises(LookupError, match="not any more"):
+            await client.set_bluetooth_config(7, PairingSet(pairing_1=None), before_sending=call_off)
+        await client.device(7)
+    assert [asked.method for asked in cloud.asked] == ["GET"]
+
+
 async def test_a_reading_does_not_wait_long_for_a_pause_to_end(cloud: ScriptedCloud) -> None:
     cloud.handler = status(429, **{"Retry-After": "31"})
     async with cloud.open() as client:
