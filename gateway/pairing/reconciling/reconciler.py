@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ class Reconciler:
         self._chronicle = Chronicle(records)
         self._connection = Connection()
         self._busy: set[str] = set()
+        self._due: deque[str] = deque()
         self._writing_since_s: dict[str, float] = {}
         self._planned_s = self._now()
         self._is_changed = True
@@ -183,14 +185,19 @@ class Reconciler:
         is_waited_for = any(self._planned_s < watch.attempts.next_s <= now_s for watch in watches.values())
         if is_woken or is_news or is_waited_for or now_s - self._planned_s >= PLAN_S:
             self._replan(now_s)
-        due = [(serial, self._write_of(serial)) for serial, watch in watches.items() if self._is_due(serial, watch)]
         # Writes first, then whoever waits longest.
-        due.sort(key=lambda action: (action[1] is None, watches[action[0]].read_s))
-        for serial, write in due[: max(0, MAX_AT_ONCE - len(self._busy))]:
-            self._busy.add(serial)
-            if write is not None:
-                self._writing_since_s[serial] = now_s
-            tasks.create_task(self._act(serial, watches[serial], write), name="sensors of a tracker")
+        due = [serial for serial, watch in watches.items() if self._is_due(serial, watch)]
+        due.sort(key=lambda serial: (self._write_of(serial) is None, watches[serial].read_s))
+        self._due = deque(due)
+        self._start_actions(tasks)
+
+    def _start_actions(self, tasks: asyncio.TaskGroup) -> None:
+        while self._due and len(self._busy) < MAX_AT_ONCE:
+            serial = self._due.popleft()
+            watch = self._observer.watches.get(serial)
+            if watch is not None and self._is_due(serial, watch):
+                tasks.create_task(self._act(serial, watch, tasks), name="sensors of a tracker")
+                self._busy.add(serial)
 
     def _replan(self, now_s: float) -> None:
         # First, so that a plan that cannot be made is not tried with every turn.
@@ -218,15 +225,18 @@ class Reconciler:
             return None
         return tracker.write
 
-    async def _act(self, serial: str, watch: Watch, write: Write | None) -> None:
+    async def _act(self, serial: str, watch: Watch, tasks: asyncio.TaskGroup) -> None:
+        """One action about a tracker, and then the next, about whoever waits for it."""
         try:
-            if watch.device_id is None:
-                return
-            if write is None:
-                self._took(serial, watch, await self._cloud.bluetooth_config(watch.device_id))
+            device_id, write = watch.device_id, self._write_of(serial)
+            if device_id is None:
+                pass  # it has become another account's in the same turn
+            elif write is None:
+                self._took(serial, watch, await self._cloud.bluetooth_config(device_id))
                 self._succeeded()
             else:
-                await self._write(serial, watch, watch.device_id, write)
+                self._writing_since_s[serial] = self._now()
+                await self._write(serial, watch, device_id, write)
         except CloudError as error:
             self._failed(serial, watch, error)
         except Exception as error:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the session
@@ -235,6 +245,7 @@ class Reconciler:
         finally:
             self._busy.discard(serial)
             self._writing_since_s.pop(serial, None)
+        self._start_actions(tasks)
 
     async def _write(self, serial: str, watch: Watch, device_id: int, write: Write) -> None:
         outcome = await self._writer.perform(

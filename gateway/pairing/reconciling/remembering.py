@@ -126,7 +126,7 @@ def _resolved(memory: Memory, intent: Intent, target: Document, now_ms: int) -> 
         return _overtaken(memory, intent, target, now_ms)
     if _Found.OLD not in found.values():
         return _landed(memory, intent, target, now_ms)
-    expected = _with_slots(intent.base, target, intent.changed)
+    expected = _with_slots(_last_known(memory, intent), target, intent.changed)
     if intent.acknowledged_ms is None:
         return _lapsed(memory, intent, now_ms), expected, (_happening("NotArrived", intent),)
     if 0 <= now_ms - intent.acknowledged_ms < SETTLING_MS:
@@ -151,7 +151,7 @@ def _landed(memory: Memory, intent: Intent, target: Document, now_ms: int) -> _R
         wanted, kept = intent.payload[slot], target[slot]
         if wanted is not None and kept is not None and not memory.is_same(kept, wanted):
             known = (*known, Renaming(wanted, kept))[-_KEPT:]
-    expected = _with_slots(intent.base, target, intent.changed)
+    expected = _with_slots(_last_known(memory, intent), target, intent.changed)
     landed = replace(
         memory, intent=None, late=None, ours=target, ours_ms=now_ms, drifted_generation=None, renamings=known
     )
@@ -167,10 +167,10 @@ def _overtaken(memory: Memory, intent: Intent, target: Document, now_ms: int) ->
     """Something stands there that is neither what was before nor what we wrote."""
     answer = intent.answer
     if answer is None:
-        return _lapsed(memory, intent, now_ms), intent.base, (_happening("NotArrived", intent),)
+        return _lapsed(memory, intent, now_ms), _last_known(memory, intent), (_happening("NotArrived", intent),)
     if all(_found(memory, intent, slot, answer) is _Found.WRITTEN for slot in intent.changed):
         return replace(memory, intent=None, ours=answer, ours_ms=now_ms), answer, (_happening("Written", intent),)
-    expected = _with_slots(intent.base, target, intent.changed)
+    expected = _with_slots(_last_known(memory, intent), target, intent.changed)
     return after_refusal(memory, Refusal.Kind.NOT_ECHOED), expected, (_happening("NotEchoed", intent),)
 
 
@@ -204,6 +204,11 @@ def _differing(memory: Memory, target: Document, desired: Desired) -> tuple[Slot
 
 def _is_of(memory: Memory, late: Intent, target: Document, slots: Sequence[Slot]) -> bool:
     return all(slot in late.changed and memory.is_same(target[slot], late.payload[slot]) for slot in slots)
+
+
+def _last_known(memory: Memory, intent: Intent) -> Document:
+    """The target as it was read last; what others do to a slot that is not written is told once."""
+    return intent.base if memory.target is None else memory.target
 
 
 def _with_slots(document: Document, other: Document, slots: Sequence[Slot]) -> Document:

@@ -146,6 +146,14 @@ def test_a_change_of_a_slot_that_was_not_written_is_seen_beside_a_write_that_lan
     assert (memory.foreign_ms, memory.drifted_generation) == ((NOW_MS,), 3)
 
 
+def test_a_change_of_another_slot_is_told_once_however_often_a_write_is_looked_for() -> None:
+    both = replace(BOTH, power=METER)
+    memory = read(ANSWERED, Document(heart_rate=A), both)
+    assert (memory.intent, memory.foreign_ms) == (ANSWERED.intent, (NOW_MS,))
+    memory = read(memory, Document(heart_rate=A), both, NOW_MS + 5000)
+    assert (memory.intent, memory.foreign_ms) == (ANSWERED.intent, (NOW_MS,))
+
+
 def test_content_that_is_refused_is_remembered_once_and_in_the_form_in_which_it_was_sent() -> None:
     memory = with_intent(KNOWN, WRITE_BOTH, ClearForm.EMPTY_OBJECT, NOW_MS)
     refused = after_refusal(memory, Refusal.Kind.REJECTED, "status 400")
