@@ -64,4 +64,4 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except PairingRefused as refused:
-        raise RequestError(ErrorCode(refused.code), str(refused)) from None
+        raise RequestError(ErrorCode(refused.code), str(refused), refused.facts) from None

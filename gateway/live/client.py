@@ -127,6 +127,9 @@ class _Refusal(msgspec.Struct):
     text: str
 
 
+_UNTOLD = {"op", *_Refusal.__struct_fields__}
+
+
 async def _request(
     url: str, method: str, path: str, document: Message | None = None, timeout_s: float = ANSWER_TIMEOUT_S
 ) -> bytes:
@@ -138,7 +141,8 @@ async def _request(
         refusal = msgspec.json.decode(body, type=_Refusal)
     except msgspec.DecodeError:
         raise _other_version(url, path.partition("/")[0], status) from None
-    raise RequestError(refusal.code, refusal.text)
+    facts = {name: fact for name, fact in msgspec.json.decode(body).items() if name not in _UNTOLD}
+    raise RequestError(refusal.code, refusal.text, facts)
 
 
 async def _fetch(url: str, what: str) -> bytes:

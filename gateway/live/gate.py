@@ -1,17 +1,24 @@
 """Who may ask this gateway something, and how whoever may not, or asks for what cannot be, is told."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from gateway.config import is_loopback
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 
+BODY_S = 10.0
+"""How long a body may take to come: the largest one takes a second over a slow network."""
+
 _STATUSES = {
+    ErrorCode.MESSAGE_TOO_BIG: 413,
+    ErrorCode.BODY_TOO_SLOW: 408,
     ErrorCode.UNKNOWN_SENSOR: 404,
     ErrorCode.LINK_NEEDED: 409,
     ErrorCode.SENSOR_NOT_IN_THE_AIR: 409,
@@ -24,11 +31,19 @@ _STATUSES = {
     ErrorCode.SESSION_RUNNING: 409,
     ErrorCode.SENSOR_TAKEN: 409,
     ErrorCode.NOTHING_TO_DO: 409,
+    ErrorCode.GENERATION_CHANGED: 409,
     ErrorCode.PLAN_CHANGED: 409,
     ErrorCode.NOT_READ_YET: 503,
     ErrorCode.STORE_FAILED: 503,
 }
 """HTTP statuses of refusals; 400 of the others."""
+
+_JSON = "application/json"
+
+_TEXTS = {417: "Of Expect, this gateway knows 100-continue only."}
+"""What aiohttp refuses by itself, by status; the others are not what HTTP, or a websocket, begins with."""
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Gate:
@@ -42,19 +57,14 @@ class Gate:
         """
         self._refusals = refusals
 
-    @web.middleware
-    async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def admit(self, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, or refuse it: with a status, and with a code and a sentence in JSON."""
         try:
             self._check_origin(request)
             return await handler(request)
         except RequestError as error:
-            return web.Response(status=_STATUSES.get(error.code, 400), **self.refusal(error.code, str(error)))
-        except web.HTTPRequestEntityTooLarge:
-            text = f"The body may have {MAX_BODY_BYTES} bytes: send less at once."
-            return web.Response(status=413, **self.refusal(ErrorCode.MESSAGE_TOO_BIG, text))
-        except web.RequestPayloadError:  # compressed, and not as it says
-            return web.Response(status=400, **self.refusal(ErrorCode.BAD_MESSAGE, "The body cannot be read."))
+            refusal = self.refusal(error.code, str(error), error.facts)
+            return web.Response(status=_STATUSES.get(error.code, 400), **refusal)
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             refusal = self.refusal("method_not_allowed", f"Use {allowed} at this address.")
@@ -62,14 +72,23 @@ class Gate:
         except web.HTTPNotFound as error:
             text = "There is nothing here; /api/v1/hello says who this is."
             return web.Response(status=error.status, **self.refusal("unknown_path", text))
+        except web.HTTPException as error:
+            if error.content_type == _JSON:  # ours
+                raise
+            return self.unreadable(error.status)
 
-    def refusal(self, code: str, text: str) -> dict[str, Any]:
+    def unreadable(self, status: int) -> web.Response:
+        """The answer to what is no request that anybody here could read."""
+        text = _TEXTS.get(status, "That is no request that this gateway can read; see docs/live-protocol.md.")
+        return web.Response(status=status, **self.refusal(ErrorCode.BAD_REQUEST, text))
+
+    def refusal(self, code: str, text: str, facts: Mapping[str, str | int] = MappingProxyType({})) -> dict[str, Any]:
         """The parts of a refusal over HTTP that tell why, as an `error` message; counted."""
         self._refusals[code] += 1
-        message = msgspec.json.encode({"op": "error", "code": code, "text": text})
-        return {"text": message.decode(), "content_type": "application/json"}
+        message = msgspec.json.encode({"op": "error", "code": code, "text": text, **facts})
+        return {"text": message.decode(), "content_type": _JSON}
 
-    def _check_origin(self, request: web.Request) -> None:
+    def _check_origin(self, request: web.BaseRequest) -> None:
         """Keep pages of other sites out: a browser would let any of them read heart rates from this address.
 
         The name in Host must be a loopback one, else a hostile name that resolves to this machine would pass as ours.
@@ -87,7 +106,30 @@ class Gate:
 
 def json_answer(document: object) -> web.Response:
     """An answer in JSON."""
-    return web.Response(body=msgspec.json.encode(document), content_type="application/json")
+    return web.Response(body=msgspec.json.encode(document), content_type=_JSON)
+
+
+async def body_of(request: web.BaseRequest) -> bytes:
+    """The body of a request.
+
+    Raises:
+        RequestError: If it is too large, compressed, cut or too slow.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RequestError(ErrorCode.BAD_MESSAGE, "Send the body as it is, without Content-Encoding.")
+    too_big = RequestError(ErrorCode.MESSAGE_TOO_BIG, f"The body may have {MAX_BODY_BYTES} bytes: send less at once.")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise too_big
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        text = f"The body did not come within {BODY_S:.0f} s: send it at once."
+        raise RequestError(ErrorCode.BODY_TOO_SLOW, text) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise too_big from None
+    except web.RequestPayloadError:
+        raise RequestError(ErrorCode.BAD_MESSAGE, "The body cannot be read.") from None
 
 
 def _split(url: str) -> tuple[str, str]:

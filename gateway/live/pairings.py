@@ -4,7 +4,7 @@ from functools import partial
 
 from aiohttp import web
 
-from gateway.live.gate import json_answer
+from gateway.live.gate import body_of, json_answer
 from gateway.live.source import PairingsView
 
 ACTIONS = ("adopt", "suspend", "resume", "retry")
@@ -45,14 +45,14 @@ class PairingRoutes:
         return json_answer(await self._pairings.explain(request.match_info["serial_number"]))
 
     async def _set(self, request: web.Request) -> web.Response:
-        return json_answer(await self._pairings.set_(request.match_info["serial_number"], await request.read()))
+        return json_answer(await self._pairings.set_(request.match_info["serial_number"], await body_of(request)))
 
     async def _import(self, request: web.Request) -> web.Response:
-        return json_answer(await self._pairings.import_(await request.read()))
+        return json_answer(await self._pairings.import_(await body_of(request)))
 
     async def _apply(self, request: web.Request) -> web.Response:
-        return json_answer(await self._pairings.apply(await request.read()))
+        return json_answer(await self._pairings.apply(await body_of(request)))
 
     async def _act(self, action: str, request: web.Request) -> web.Response:
         serial_number = request.match_info.get("serial_number")
-        return json_answer(await self._pairings.act(action, serial_number, await request.read()))
+        return json_answer(await self._pairings.act(action, serial_number, await body_of(request)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -26,7 +27,10 @@ class ErrorCode(StrEnum):
     """Stable codes of `error` messages."""
 
     BAD_MESSAGE = "bad_message"
+    BAD_REQUEST = "bad_request"
     MESSAGE_TOO_BIG = "message_too_big"
+    BODY_TOO_SLOW = "body_too_slow"
+    INTERNAL_ERROR = "internal_error"
     UNSUPPORTED_OPTION = "unsupported_option"
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_COLUMN = "unknown_column"
@@ -46,17 +50,24 @@ class ErrorCode(StrEnum):
     SENSOR_TAKEN = "sensor_taken"
     INVALID_SENSOR = "invalid_sensor"
     NOTHING_TO_DO = "nothing_to_do"
+    GENERATION_CHANGED = "generation_changed"
     PLAN_CHANGED = "plan_changed"
     NOT_READ_YET = "not_read_yet"
     STORE_FAILED = "store_failed"
 
 
 class RequestError(ValueError):
-    """A request that cannot be met; its text says what to change."""
+    """A request that cannot be met; its text says what to change.
 
-    def __init__(self, code: ErrorCode, text: str) -> None:
+    Attributes:
+        code: Why.
+        facts: What else a program may want to know, told as further fields.
+    """
+
+    def __init__(self, code: ErrorCode, text: str, facts: Mapping[str, str | int] = MappingProxyType({})) -> None:
         super().__init__(text)
         self.code = code
+        self.facts = facts
 
 
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=False):

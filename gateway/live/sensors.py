@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from gateway.live.gate import json_answer
+from gateway.live.gate import body_of, json_answer
 from gateway.live.requests import Inspect, parse_body
 from gateway.live.source import SensorsView
 
@@ -22,5 +22,5 @@ class SensorRoutes:
         return json_answer(self._sensors.report())
 
     async def _inspect(self, request: web.Request) -> web.Response:
-        wanted = parse_body(await request.read(), Inspect)
+        wanted = parse_body(await body_of(request), Inspect)
         return json_answer(await self._sensors.inspect(request.match_info["id"], take_link=wanted.take_link))

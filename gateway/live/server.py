@@ -6,10 +6,13 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import cast
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from gateway.config import is_loopback
+from gateway.live.connection import Connection
 from gateway.live.gaps import report_gaps
 from gateway.live.gate import Gate, json_answer
 from gateway.live.history import answer_history
@@ -79,7 +82,7 @@ class LiveServer:
         """
         if not is_loopback(host):
             raise ValueError("without access control the live server listens on loopback only")
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._gate.admit])
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/api/v1/stream", self._stream)
         app.router.add_get("/api/v1/hello", self._hello)
         app.router.add_get("/api/v1/history", self._history)
@@ -90,17 +93,20 @@ class LiveServer:
         if self._pairings is not None:
             PairingRoutes(self._pairings).add_to(app.router)
         # Who hangs up wants no answer any more: a look at a sensor ends with its asker.
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S, handler_cancellation=True)
+        runner = web.AppRunner(app, shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port)
-            await site.start()
-            bound: int = runner.addresses[0][1]
+            http = cast("web.Server", runner.server)
+            # Around the application: it refuses some requests before it would ask its middlewares.
+            http.request_handler = partial(self._gate.admit, http.request_handler)
+            loop = asyncio.get_running_loop()
+            listener = await loop.create_server(lambda: Connection(http, self._gate), host, port)
+            bound: int = listener.sockets[0].getsockname()[1]
             _LOG.info("Live stream on ws://%s:%d/api/v1/stream", host, bound)
             try:
                 yield bound
             finally:
-                await site.stop()  # nobody comes any more, and everybody who is here is told
+                listener.close()  # nobody comes any more, and everybody who is here is told
                 is_resumable = is_state_kept()
                 for session, is_due in self._clients.items():
                     session.say_goodbye(CloseCode.RESTART, "The gateway stops.", 2000, is_resumable=is_resumable)

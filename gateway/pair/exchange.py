@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from gateway.pair.choosing import Chosen
 from gateway.pair.words import called
 from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
-from gateway.pairing.report import PairingReport, PairingsReport, SlotReport, TeamEntry
+from gateway.pairing.report import PairingReport, PairingsReport, SlotReport
+from gateway.pairing.requests import EntryRequest, asked
 from gateway.terminal.errors import CommandError
 
 
@@ -23,7 +24,7 @@ def holder_of(report: PairingsReport, tracker: PairingReport, chosen: Chosen) ->
     return holders[0] if holders else None
 
 
-def exchanged(tracker: PairingReport, other: PairingReport, chosen: Chosen) -> tuple[TeamEntry, TeamEntry]:
+def exchanged(tracker: PairingReport, other: PairingReport, chosen: Chosen) -> tuple[EntryRequest, EntryRequest]:
     """What is wanted of two trackers once they have exchanged the sensors of a slot.
 
     Args:
@@ -34,9 +35,13 @@ def exchanged(tracker: PairingReport, other: PairingReport, chosen: Chosen) -> t
     return _entry(tracker, {chosen.slot: chosen.sensor}), _entry(other, {chosen.slot: _given_up(tracker, chosen.slot)})
 
 
-def _entry(tracker: PairingReport, changes: Mapping[Slot, Wanted]) -> TeamEntry:
+def _entry(tracker: PairingReport, changes: Mapping[Slot, Wanted]) -> EntryRequest:
     wanted = {slot: changes.get(slot, _slot(tracker, slot).desired) for slot in Slot}
-    return TeamEntry(serial_number=tracker.serial_number, heart_rate=wanted[Slot.HEART_RATE], power=wanted[Slot.POWER])
+    return EntryRequest(
+        serial_number=tracker.serial_number,
+        heart_rate=asked(wanted[Slot.HEART_RATE]),
+        power=asked(wanted[Slot.POWER]),
+    )
 
 
 def _given_up(tracker: PairingReport, slot: Slot) -> Wanted:

@@ -13,7 +13,7 @@ from gateway.pair.talk import Talk
 from gateway.pair.words import SLOTS, called
 from gateway.pairing.documents import Slot, Wanted
 from gateway.pairing.report import PairingReport, PairingsReport
-from gateway.pairing.requests import ImportRequest, Refusal, SetRequest
+from gateway.pairing.requests import ImportRequest, Refusal, SetRequest, asked
 
 
 async def take(
@@ -66,7 +66,7 @@ async def want(
         RefusedError: If the gateway does.
         StreamError: If nobody answers.
     """
-    request = msgspec.structs.replace(request, **{slot.value: what for slot, what in wanted.items()})
+    request = msgspec.structs.replace(request, **{slot.value: asked(what) for slot, what in wanted.items()})
     await allowed(talk, request, lambda request: source.set(tracker.serial_number, request))
 
 

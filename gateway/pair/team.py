@@ -13,7 +13,7 @@ from gateway.pair.words import SLOTS, SensorNames, called
 from gateway.pairing.desk.team_files import TeamFileError, read_csv, read_toml, write_csv, write_toml
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.report import PairingsReport, TeamEntry
-from gateway.pairing.requests import ImportRequest
+from gateway.pairing.requests import EntryRequest, ImportRequest, asked
 from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import counted, plain, wrapped
 
@@ -56,7 +56,12 @@ async def import_team(
         talk.say("Nothing was changed: without --dry-run it is.")
         return
     request = ImportRequest(
-        trackers=entries,
+        trackers=tuple(
+            EntryRequest(
+                serial_number=entry.serial_number, heart_rate=asked(entry.heart_rate), power=asked(entry.power)
+            )
+            for entry in entries
+        ),
         author=author(),
         reason=reason,
         immediate=is_immediate,

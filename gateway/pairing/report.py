@@ -172,11 +172,18 @@ class PlanReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag=
 
 
 class TeamEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of one tracker, in a list for a team."""
+    """What is wanted of one tracker, in a list for a team.
+
+    Attributes:
+        serial_number: On its label.
+        heart_rate, power: What is wanted.
+        generation: Of that; None in a list that somebody has written by hand.
+    """
 
     serial_number: str
     heart_rate: Wanted
     power: Wanted
+    generation: int | None = None
 
 
 class TeamReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag="pairing_team"):

@@ -6,8 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.pairing.documents import Wanted
-from gateway.pairing.report import TeamEntry
+from gateway.pairing.documents import Sensor, Wanted, Wish
 
 
 class Refusal(StrEnum):
@@ -21,6 +20,7 @@ class Refusal(StrEnum):
     SENSOR_TAKEN = "sensor_taken"  # another tracker's; a list with both of them can exchange them
     INVALID_SENSOR = "invalid_sensor"
     NOTHING_TO_DO = "nothing_to_do"
+    GENERATION_CHANGED = "generation_changed"  # something else is wanted than what this one knew of
     PLAN_CHANGED = "plan_changed"  # this hash is not, or no longer, what is to change
     NOT_READ_YET = "not_read_yet"
     STORE_FAILED = "store_failed"
@@ -31,24 +31,47 @@ class PairingRefused(Exception):  # noqa: N818 - a refusal is mostly no error
 
     Attributes:
         code: Why.
+        facts: What a program may want to know of that: `serial_number` of the other tracker, `session_until_ms`.
     """
 
-    def __init__(self, code: Refusal, text: str) -> None:
+    def __init__(self, code: Refusal, text: str, **facts: str | int) -> None:
         super().__init__(text)
         self.code = code
+        self.facts = facts
 
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 Author = Annotated[str, Meta(max_length=80, pattern=_PRINTABLE)]
 Words = Annotated[str, Meta(max_length=200, pattern=_PRINTABLE)]
+Generation = Annotated[int, Meta(ge=0)]
+
+
+class SensorRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sensor as somebody asks for it: its address in any form; what is missing is refused with a sentence later.
+
+    Not the sensor that is kept and told: of that one, what a later version adds is ignored, and here it is refused.
+    """
+
+    address: str = ""
+    name: str = ""
+
+
+Asked = SensorRequest | Wish
+"""A sensor, "none", or "unmanaged"."""
+
+
+def asked(wanted: Wanted) -> Asked:
+    """What somebody asks for who wants this."""
+    return SensorRequest(wanted.address, wanted.name) if isinstance(wanted, Sensor) else wanted
 
 
 class SetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Want something of one tracker; a slot that is not named stays as it is.
 
     Attributes:
-        heart_rate, power: A sensor, "none", or "unmanaged".
+        heart_rate, power: What.
+        generation: Only if what is wanted now has this one.
         author: Who wants it.
         reason: Why, in their words.
         is_scanned: Whether the sensor was held to the gateway.
@@ -56,8 +79,9 @@ class SetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         during_session: Though athletes train.
     """
 
-    heart_rate: Wanted | UnsetType = UNSET
-    power: Wanted | UnsetType = UNSET
+    heart_rate: Asked | UnsetType = UNSET
+    power: Asked | UnsetType = UNSET
+    generation: Generation | UnsetType = UNSET
     author: Author = ""
     reason: Words = ""
     is_scanned: bool = False
@@ -65,10 +89,19 @@ class SetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     during_session: bool = False
 
 
+class EntryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is wanted of one tracker, in a list; `generation` as in `SetRequest`."""
+
+    serial_number: str
+    heart_rate: Asked
+    power: Asked
+    generation: Generation | UnsetType = UNSET
+
+
 class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Want something of several trackers, all of it or nothing; trackers that are not named stay as they are."""
 
-    trackers: tuple[TeamEntry, ...]
+    trackers: tuple[EntryRequest, ...]
     author: Author = ""
     reason: Words = ""
     immediate: bool = False

@@ -200,6 +200,9 @@ def sent(change: Callable[[dict[str, Any]], object]) -> bytes:
         b'{"heart_rate": "both"}',
         sent(lambda it: it.update(of_a_later_version=1)),
         sent(lambda it: it.update({"!within_s": 5})),
+        sent(lambda it: it["heart_rate"].update(firmware="3.3.1")),
+        sent(lambda it: it.update(generation=-1)),
+        sent(lambda it: it.update(generation="1")),
         sent(lambda it: it.update(during_session="yes")),
         sent(lambda it: it.update(author="x" * 81)),
         sent(lambda it: it.update(author="Kim\x1b[2J")),
@@ -222,6 +225,69 @@ async def test_a_body_that_cannot_be_understood_changes_nothing(tmp_path: Path, 
         assert answer["text"].isprintable()
         assert len(answer["text"]) < 300
         assert not face.gateway.records.desired
+
+
+@pytest.mark.parametrize(
+    ("heart_rate", "says"),
+    [
+        ({"address": STRAP.address}, "needs the name"),
+        ({"address": STRAP.address, "name": ""}, "needs the name"),
+        ({"name": STRAP.name}, "has no Bluetooth address"),
+        ({"address": "", "name": STRAP.name}, "has no Bluetooth address"),
+        ({}, "has no Bluetooth address"),
+    ],
+)
+async def test_a_sensor_that_is_not_whole_is_an_invalid_sensor(
+    tmp_path: Path, heart_rate: dict[str, str], says: str
+) -> None:
+    async with faced(tmp_path, 1) as face:
+        with pytest.raises(RequestError, match=says) as refused:
+            await face.set_(heart_rate=heart_rate)
+        assert refused.value.code is ErrorCode.INVALID_SENSOR
+
+
+@pytest.mark.parametrize(
+    "more", [{"name": "Ada"}, {"immediate": True}, {"heart_rate": {**msgspec.to_builtins(STRAP), "kind": "heart_rate"}}]
+)
+async def test_a_list_with_a_field_that_is_not_known_changes_nothing(tmp_path: Path, more: dict[str, Any]) -> None:
+    async with faced(tmp_path, 1) as face:
+        entry = {"serial_number": face.gateway.serial(0), "heart_rate": msgspec.to_builtins(STRAP), "power": "none"}
+        with pytest.raises(RequestError, match="unknown field") as refused:
+            await change_pairings(face.url, "PUT", "team", {"trackers": [entry | more]})
+        assert refused.value.code is ErrorCode.BAD_MESSAGE
+        assert not face.gateway.records.desired
+        await change_pairings(face.url, "PUT", "team", {"trackers": [entry]})
+
+
+async def test_a_stale_wish_overwrites_nobodys(tmp_path: Path) -> None:
+    async with faced(tmp_path, 1) as face:
+        stale = json.loads(await fetch_pairings(face.url, "team"))["trackers"]
+        await face.set_(heart_rate=STRAP)
+        for doing in (
+            face.set_(heart_rate=OTHER_STRAP, generation=stale[0]["generation"]),
+            change_pairings(face.url, "PUT", "team", {"trackers": stale}),
+        ):
+            with pytest.raises(RequestError, match="look at it again") as refused:
+                await doing
+            assert refused.value.code is ErrorCode.GENERATION_CHANGED
+        assert (await face.tracker()).slots[0].desired == STRAP
+        assert (await face.set_(heart_rate=OTHER_STRAP, generation=1)).generation == 2
+
+
+async def test_a_refusal_tells_a_program_whose_it_is_and_how_long_it_lasts(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        await face.set_(0, heart_rate=STRAP)
+        with pytest.raises(RequestError) as refused:
+            await face.set_(1, heart_rate=STRAP)
+        assert refused.value.code is ErrorCode.SENSOR_TAKEN
+        assert refused.value.facts == {"serial_number": face.gateway.serial(0)}
+        face.gateway.told.session_s = asyncio.get_running_loop().time() + 3600
+        await asyncio.sleep(5)
+        with pytest.raises(RequestError) as refused:
+            await face.set_(1, heart_rate=OTHER_STRAP)
+        report = msgspec.json.decode(await fetch_pairings(face.url), type=PairingsReport)
+        assert report.session_until_ms is not None
+        assert abs(int(refused.value.facts["session_until_ms"]) - report.session_until_ms) < 1000
 
 
 async def patched(url: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -132,6 +132,7 @@ async def test_a_serial_number_arrives_as_it_is_whatever_is_in_it(served: Served
         (ErrorCode.SESSION_RUNNING, 409),
         (ErrorCode.SENSOR_TAKEN, 409),
         (ErrorCode.NOTHING_TO_DO, 409),
+        (ErrorCode.GENERATION_CHANGED, 409),
         (ErrorCode.PLAN_CHANGED, 409),
         (ErrorCode.INVALID_SENSOR, 400),
         (ErrorCode.BAD_MESSAGE, 400),

@@ -8,7 +8,7 @@ from gateway.pairing.desk.permission import COMMAND, Situation
 from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
 from gateway.pairing.naming import printable
 from gateway.pairing.planning.validity import validity
-from gateway.pairing.requests import PairingRefused, Refusal
+from gateway.pairing.requests import Asked, PairingRefused, Refusal
 from insiders_codecs.address import normal_form
 from insiders_codecs.errors import DecodeError
 
@@ -20,25 +20,25 @@ _INVALID = {
     "scan` shows.",
     Reason.NAME_MISSING: "{} needs the name that it advertises as well, which `insiders-gateway scan` shows.",
     Reason.PRIVATE_ROTATING_ADDRESS: "{} keeps changing its address, so no tracker can find it: take another sensor.",
-    Reason.WRONG_SERVICE: "{} is no {}: name its slot with --slot, or take another sensor.",
+    Reason.WRONG_SERVICE: "{} is no {}: put it into the other slot (--slot), or take another sensor.",
 }
 
 
-def usable(situation: Situation, wanted: Wanted, slot: Slot) -> Wanted:
-    """What is wanted of a slot in the form in which it is kept; raises `PairingRefused` if it can never be."""
-    if isinstance(wanted, Wish):
-        return wanted
+def usable(situation: Situation, asked: Asked, slot: Slot) -> Wanted:
+    """What is asked of a slot in the form in which it is kept; raises `PairingRefused` if it can never be."""
+    if isinstance(asked, Wish):
+        return asked
     try:
-        address = normal_form(wanted.address)
+        address = normal_form(asked.address)
     except DecodeError:
         address = ""
-    sensor = Sensor(address, wanted.name.strip())
+    sensor = Sensor(address, asked.name.strip())
     if len(sensor.name) > MAX_NAME or not sensor.name.isprintable():
         text = f"The name of a sensor has at most {MAX_NAME} characters, all of them printable: correct it."
         raise PairingRefused(Refusal.INVALID_SENSOR, text)
     status, reason = validity(sensor, slot, situation.air(sensor))
     if status is Status.FALSE:
-        named = printable(wanted.name.strip() or wanted.address)
+        named = printable(asked.name.strip() or asked.address)
         raise PairingRefused(Refusal.INVALID_SENSOR, _INVALID[reason].format(named or "A sensor", slot.label))
     return sensor
 
@@ -114,6 +114,7 @@ def _taken(situation: Situation, asked: _Asked, other: str, how: str) -> Pairing
         return PairingRefused(Refusal.INVALID_SENSOR, text)
     return PairingRefused(
         Refusal.SENSOR_TAKEN,
-        f"{printable(sensor.name)} is what {situation.label(other)} {how}: exchange the two with --swap, take it away "
-        f"there with `{COMMAND} clear {other}{option}`, or choose another sensor.",
+        f"{printable(sensor.name)} is what {situation.label(other)} {how}: let the two exchange theirs (`{COMMAND} "
+        f"set` with --swap), take it away there (`{COMMAND} clear {other}{option}`), or choose another sensor.",
+        serial_number=other,
     )

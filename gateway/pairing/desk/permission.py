@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from msgspec import UNSET, UnsetType
+
 from gateway.pairing.desired import Origin
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.memory import Suspension
@@ -61,6 +63,23 @@ def check_kept_here(situation: Situation, trackers: Iterable[Observation], slots
         )
 
 
+def check_generation(situation: Situation, known: Iterable[tuple[Observation, int | UnsetType]]) -> None:
+    """Refuse where something else is wanted than what the asker knew of, so that nobody's wish is lost unseen.
+
+    Args:
+        situation: What is met.
+        known: Trackers, each with the generation that is expected, if any is.
+    """
+    moved = [seen for seen, generation in known if generation not in {UNSET, seen.desired.generation}]
+    if moved:
+        raise PairingRefused(
+            Refusal.GENERATION_CHANGED,
+            f"Something else is wanted of {listed([situation.label(seen.serial_number) for seen in moved])} meanwhile: "
+            f"look at it again (`{COMMAND} list`), then ask for what is still right.",
+            serial_number=moved[0].serial_number,
+        )
+
+
 def check_writable(situation: Situation, trackers: Collection[Observation], *, during_session: bool) -> None:
     """Refuse while somebody, or a session, has stopped our writes to any of these trackers.
 
@@ -75,7 +94,8 @@ def check_writable(situation: Situation, trackers: Collection[Observation], *, d
         raise PairingRefused(
             Refusal.SESSION_RUNNING,
             f"Athletes train, so nothing is changed before {clock(fleet.session_until_ms, fleet.now_ms)}, and later if "
-            "they go on: wait, or do it all the same with --during-session.",
+            f"they go on: wait, or say that it is meant all the same (`{COMMAND}` with --during-session).",
+            session_until_ms=fleet.session_until_ms,
         )
 
 

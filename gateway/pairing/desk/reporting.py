@@ -104,7 +104,12 @@ def report_team(fleet: Fleet) -> TeamReport:
     """What is wanted of all trackers."""
     return TeamReport(
         trackers=tuple(
-            TeamEntry(serial_number=seen.serial_number, heart_rate=seen.desired.heart_rate, power=seen.desired.power)
+            TeamEntry(
+                serial_number=seen.serial_number,
+                heart_rate=seen.desired.heart_rate,
+                power=seen.desired.power,
+                generation=seen.desired.generation,
+            )
             for seen in fleet.trackers
         )
     )

@@ -33,9 +33,10 @@ def stopped(situation: Situation, serial_number: str | None) -> tuple[str, ...]:
         memory = known(situation, serial_number).memory
         if memory.suspension is not None or memory.rival_since_ms is not None:
             return (serial_number,)
-        text = f"Nobody has stopped the changes of {situation.label(serial_number)}: there is nothing to resume."
         if pause is not None:
-            text = f"{who(pause)} has stopped the changes of all trackers: `{COMMAND} resume` lets all of them go on."
+            text = f"{who(pause)} has stopped the changes of all trackers: resume them all (`{COMMAND} resume`)."
+            raise PairingRefused(Refusal.SUSPENDED, text)
+        text = f"Nobody has stopped the changes of {situation.label(serial_number)}: there is nothing to resume."
         raise PairingRefused(Refusal.NOTHING_TO_DO, text)
     memories = {seen.serial_number: seen.memory for seen in situation.fleet.trackers}
     rivalled = tuple(serial for serial, memory in memories.items() if memory.rival_since_ms is not None)

@@ -8,7 +8,14 @@ from msgspec import UNSET
 
 from gateway.pairing.desired import Basis, Desired, Origin
 from gateway.pairing.desk.availability import check_unheld, check_unique, usable
-from gateway.pairing.desk.permission import COMMAND, Situation, check_kept_here, check_writable, known
+from gateway.pairing.desk.permission import (
+    COMMAND,
+    Situation,
+    check_generation,
+    check_kept_here,
+    check_writable,
+    known,
+)
 from gateway.pairing.documents import Slot, Wanted, Wish
 from gateway.pairing.naming import listed, printable
 from gateway.pairing.observation import Observation
@@ -27,6 +34,7 @@ def commanded(situation: Situation, serial_number: str, request: SetRequest) -> 
     if not asked:
         raise PairingRefused(Refusal.BAD_MESSAGE, "Say what is wanted of heart_rate, of power, or of both.")
     check_kept_here(situation, [seen], asked)
+    check_generation(situation, [(seen, request.generation)])
     command = msgspec.structs.replace(
         seen.desired,
         **{slot: usable(situation, wanted, slot) for slot, wanted in asked.items()},
@@ -60,6 +68,7 @@ def imported(situation: Situation, request: ImportRequest) -> dict[str, Desired]
     """
     trackers = {seen.serial_number: seen for seen in situation.fleet.trackers}
     _check_list(situation, request)
+    check_generation(situation, [(trackers[entry.serial_number], entry.generation) for entry in request.trackers])
     changed: dict[str, Desired] = {}
     for entry in request.trackers:
         seen = trackers[entry.serial_number]

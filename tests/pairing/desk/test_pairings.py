@@ -19,14 +19,16 @@ from gateway.pairing.keeping.records import Records
 from gateway.pairing.memory import Memory
 from gateway.pairing.observation import Air, Fleet, Mode, Observation
 from gateway.pairing.planning.plan import Plan, State, plan
-from gateway.pairing.report import PairingReport, PairingsReport, TeamEntry
+from gateway.pairing.report import PairingReport, PairingsReport
 from gateway.pairing.requests import (
     ApplyRequest,
+    EntryRequest,
     ImportRequest,
     PairingRefused,
     PersonRequest,
     Refusal,
     SetRequest,
+    asked,
 )
 from gateway.problems import Problems
 from gateway.store import Store, StoreError, open_store
@@ -113,7 +115,7 @@ class Desk:
     board: Board
 
     async def set_(self, serial: str, wanted: Wanted, **said: Any) -> PairingReport:
-        return await self.pairings.set_(serial, SetRequest(heart_rate=wanted, author="Kim", **said))
+        return await self.pairings.set_(serial, SetRequest(heart_rate=asked(wanted), author="Kim", **said))
 
     async def refused(self, doing: Any) -> Refusal:
         with pytest.raises(PairingRefused) as error:
@@ -249,7 +251,7 @@ async def test_a_list_that_changes_nothing_is_answered_with_what_is_to_change(de
 
 def team(*wanted: tuple[str, Wanted]) -> ImportRequest:
     return ImportRequest(
-        trackers=tuple(TeamEntry(serial_number=it, heart_rate=of, power=Wish.UNMANAGED) for it, of in wanted)
+        trackers=tuple(EntryRequest(serial_number=it, heart_rate=asked(of), power=Wish.UNMANAGED) for it, of in wanted)
     )
 
 
@@ -261,9 +263,14 @@ async def test_what_is_exported_is_imported_without_a_change(desk: Desk) -> None
         (ONE, Wish.UNMANAGED),
         (NONE, Wish.UNMANAGED),
     ]
+    assert [it.generation for it in exported.trackers[:3]] == [1, 1, 0]
     before = dict(desk.records.desired)
-    await desk.pairings.import_(ImportRequest(trackers=exported.trackers))
+    again = msgspec.convert({"trackers": msgspec.to_builtins(exported.trackers)}, ImportRequest)
+    await desk.pairings.import_(again)
     assert desk.records.desired == before
+    await desk.set_("C", THREE)
+    assert await desk.refused(desk.pairings.import_(again)) is Refusal.GENERATION_CHANGED, "the list is stale now"
+    assert desk.records.desired["C"].heart_rate == THREE
 
 
 async def test_what_the_cloud_has_is_adopted_for_one_or_for_all(desk: Desk) -> None:
@@ -297,7 +304,9 @@ async def test_the_whole_fleet_is_suspended_and_resumed_but_not_what_was_suspend
     assert isinstance(report, PairingsReport)
     assert report.paused_by == "Kim"
     assert await desk.refused(desk.set_("A", ONE)) is Refusal.SUSPENDED
-    assert await desk.refused(desk.pairings.resume("A", KIM)) is Refusal.NOTHING_TO_DO
+    with pytest.raises(PairingRefused, match=r"resume them all \(`insiders-gateway pair resume`\)") as error:
+        await desk.pairings.resume("A", KIM)
+    assert error.value.code is Refusal.SUSPENDED
     assert await desk.refused(desk.pairings.suspend(None, KIM)) is Refusal.NOTHING_TO_DO
     await desk.pairings.resume(None, KIM)
     await desk.set_("A", ONE)

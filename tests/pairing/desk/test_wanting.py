@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
 
 from gateway.pairing.desired import Basis, Desired, Origin
 from gateway.pairing.desk.permission import Situation
@@ -17,8 +18,15 @@ from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
 from gateway.pairing.memory import Suspension
 from gateway.pairing.observation import Air, Observation
 from gateway.pairing.planning.plan import plan
-from gateway.pairing.report import TeamEntry
-from gateway.pairing.requests import ImportRequest, PairingRefused, PersonRequest, Refusal, SetRequest
+from gateway.pairing.requests import (
+    EntryRequest,
+    ImportRequest,
+    PairingRefused,
+    PersonRequest,
+    Refusal,
+    SetRequest,
+    asked,
+)
 from insiders_codecs.address import AddressKind
 from tests.pairing.desks import situation
 from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, fleet, sensor, tracker
@@ -37,15 +45,21 @@ def refused(work: Callable[[], object]) -> tuple[Refusal, str]:
     return error.value.code, text
 
 
-def command(met: Situation, serial: str = "A", /, **asked: Any) -> Desired:
-    return commanded(met, serial, SetRequest(author="Kim", **asked))
+def command(met: Situation, serial: str = "A", /, **said: Any) -> Desired:
+    said |= {slot: asked(said[slot]) for slot in Slot if slot in said}
+    return commanded(met, serial, SetRequest(author="Kim", **said))
 
 
-def entry(serial: str, heart_rate: Wanted = Wish.UNMANAGED, power: Wanted = Wish.UNMANAGED) -> TeamEntry:
-    return TeamEntry(serial_number=serial, heart_rate=heart_rate, power=power)
+def entry(
+    serial: str,
+    heart_rate: Wanted = Wish.UNMANAGED,
+    power: Wanted = Wish.UNMANAGED,
+    generation: int | UnsetType = UNSET,
+) -> EntryRequest:
+    return EntryRequest(serial_number=serial, heart_rate=asked(heart_rate), power=asked(power), generation=generation)
 
 
-def team(*entries: TeamEntry, **said: Any) -> ImportRequest:
+def team(*entries: EntryRequest, **said: Any) -> ImportRequest:
     return ImportRequest(trackers=entries, author="Kim", **said)
 
 
@@ -93,15 +107,15 @@ def test_a_stranger_is_not_known_and_not_repeated(serial: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "key"),
+    ("said", "key"),
     [
         ({"heart_rate": ONE}, "change heart_rate_sensor under"),
         ({"power": ONE}, "change power_meter under"),
         ({"heart_rate": NONE, "power": NONE}, "change heart_rate_sensor and power_meter under"),
     ],
 )
-def test_a_tracker_of_the_configuration_is_changed_there(asked: dict[str, Wanted], key: str) -> None:
-    code, text = refused(lambda: command(situation(filed(tracker("A", "two", "two"))), **asked))
+def test_a_tracker_of_the_configuration_is_changed_there(said: dict[str, Wanted], key: str) -> None:
+    code, text = refused(lambda: command(situation(filed(tracker("A", "two", "two"))), **said))
     assert code is Refusal.FILE_MANAGED
     assert key in text
     assert 'serial_number = "A" in config.toml' in text
@@ -194,8 +208,8 @@ def test_while_suspended_a_command_is_refused_loudly(
     seen = tracker("A", "one", "one")
     seen = replace(seen, memory=msgspec.structs.replace(seen.memory, **remembered))
     met = situation(of=replace(fleet(seen), pause=paused))
-    for asked in ({"heart_rate": TWO}, {"heart_rate": NONE}, {"heart_rate": TWO, "during_session": True}):
-        code, text = refused(partial(command, met, **asked))
+    for said in ({"heart_rate": TWO}, {"heart_rate": NONE}, {"heart_rate": TWO, "during_session": True}):
+        code, text = refused(partial(command, met, **said))
         assert code is Refusal.SUSPENDED
         assert says in text
     assert command(met, heart_rate=FREE).heart_rate is FREE
@@ -240,13 +254,42 @@ def test_a_sensor_that_is_being_let_go_can_be_had(other: Observation) -> None:
     assert command(situation(tracker("A"), other), heart_rate=ONE).heart_rate == ONE
 
 
+def test_a_refusal_tells_a_program_which_tracker_and_until_when() -> None:
+    met = situation(tracker("A"), tracker("B", "one", "one"))
+    with pytest.raises(PairingRefused) as error:
+        command(met, heart_rate=ONE)
+    assert error.value.facts == {"serial_number": "B"}
+    met = situation(of=replace(fleet(tracker("A")), session_until_ms=NOW_MS + 600_000))
+    with pytest.raises(PairingRefused) as error:
+        command(met, heart_rate=ONE)
+    assert error.value.facts == {"session_until_ms": NOW_MS + 600_000}
+
+
+def test_a_command_that_knows_of_another_wish_is_refused() -> None:
+    met = situation(tracker("A", "one", "one", generation=7))
+    assert command(met, heart_rate=TWO, generation=7).generation == 8
+    for generation in (0, 6, 8):
+        code, text = refused(partial(command, met, heart_rate=TWO, generation=generation))
+        assert code is Refusal.GENERATION_CHANGED
+        assert "Anna (A)" in text
+
+
+def test_a_list_that_knows_of_another_wish_is_refused_whatever_else_is_in_it() -> None:
+    met = situation(tracker("A", generation=3), tracker("B", "two", "two", generation=7))
+    assert set(imported(met, team(entry("A", ONE, generation=3), entry("B", TWO, generation=7)))) == {"A"}
+    for stale in (entry("B", TWO, generation=6), entry("B", sensor("new"), generation=8)):
+        code, text = refused(partial(imported, met, team(entry("A", ONE, generation=3), stale)))
+        assert code is Refusal.GENERATION_CHANGED
+        assert "tracker B" in text
+
+
 def test_one_sensor_cannot_be_both_of_a_tracker() -> None:
-    for seen, asked in (
+    for seen, said in (
         (tracker("A"), {"heart_rate": ONE, "power": ONE}),
         (tracker("A", "one", "one"), {"power": ONE}),
         (tracker("A", FREE, "one"), {"power": ONE}),
     ):
-        code, _ = refused(partial(command, situation(seen), **asked))
+        code, _ = refused(partial(command, situation(seen), **said))
         assert code is Refusal.INVALID_SENSOR
 
 
