@@ -121,8 +121,9 @@ def _is_told(condition: Condition, last: Mark | None) -> bool:
 
 
 def _event(serial_number: str, condition: Condition, now_ms: int) -> Event:
-    # All is well in many ways: what is, says the type.
-    reason = condition.type if condition.reason is Reason.OK else condition.reason
+    reason: str = condition.reason
+    if condition.reason is Reason.OK:  # all is well in many ways: what is, says the type
+        reason = condition.type if condition.status is Status.TRUE else f"Not{condition.type}"
     return event(serial_number, condition.slot, reason, condition.text, now_ms)
 
 

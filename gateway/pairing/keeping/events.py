@@ -45,6 +45,12 @@ CHATTER = frozenset(
     }
 )
 
+_COMES_AND_GOES = CHATTER | {
+    *(ConditionType.CLOUD_REACHABLE, Reason.OFFLINE, Reason.AUTH_FAILED, Reason.RATE_LIMITED),
+    *(Reason.SERVER_ERROR, Reason.BAD_ANSWER),
+}
+"""What happens by itself, so often that only its last words are of interest. Of all else each is: who wanted what."""
+
 
 class Event(Struct, frozen=True):
     """One thing, or the same one several times in a row.
@@ -78,7 +84,7 @@ def merged(event: Event, later: Event) -> Event | None:
     """The two as one; None if they are two."""
     window_ms = CHATTER_MERGED_MS if event.reason in CHATTER else MERGED_MS
     # Either way round: the wall clock may have been set back meanwhile.
-    if _key(event) != _key(later) or abs(later.first_ms - event.last_ms) > window_ms:
+    if not _is_same(event, later) or abs(later.first_ms - event.last_ms) > window_ms:
         return None
     return msgspec.structs.replace(
         event, text=later.text, count=event.count + later.count, last_ms=max(event.last_ms, later.last_ms)
@@ -148,6 +154,10 @@ _COLUMNS = ", ".join(Event.__struct_fields__)
 
 def _key(event: Event) -> tuple[str, Slot | None, str, str]:
     return event.serial_number, event.slot, event.reason, event.author
+
+
+def _is_same(event: Event, later: Event) -> bool:
+    return _key(event) == _key(later) and (event.text == later.text or event.reason in _COMES_AND_GOES)
 
 
 def _event(row: Iterable[object]) -> Event:

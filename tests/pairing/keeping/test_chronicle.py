@@ -1,15 +1,28 @@
 """Since when things are as they are, and what of it is worth an event; events that repeat are counted."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.pairing.conditions import Condition, ConditionType, Reason, Status
 from gateway.pairing.documents import Slot
 from gateway.pairing.keeping.chronicle import Chronicle, Mark, Marks
-from gateway.pairing.keeping.events import CHATTER, CHATTER_MERGED_MS, MERGED_MS, Event, event, merged, merged_all
+from gateway.pairing.keeping.events import (
+    CHATTER,
+    CHATTER_MERGED_MS,
+    MERGED_MS,
+    SCHEMA,
+    Event,
+    event,
+    events_of,
+    merged,
+    merged_all,
+    note,
+)
 from gateway.pairing.planning.plan import Plan, State, TrackerPlan
 
 WAITING = Condition(
@@ -120,6 +133,7 @@ def test_what_is_right_is_news_only_after_it_was_wrong() -> None:
     dates(chronicle, 40, stuck, SEEN)
     dates(chronicle, 50, fine, SEEN)
     assert [it.text for it in notes.events] == ["It hangs", "It is not stuck"]
+    assert notes.reasons() == ["NoProgress", "NotStalled"]
 
 
 def test_what_comes_and_goes_with_the_athletes_is_not_written_down_each_time() -> None:
@@ -145,14 +159,30 @@ EVENTS = st.builds(
 
 
 def test_what_happens_again_soon_is_counted() -> None:
-    first = event("A", Slot.POWER, "Rejected", "once", 1000)
-    again = event("A", Slot.POWER, "Rejected", "again", 1000 + MERGED_MS)
-    assert merged(first, again) == Event("A", Slot.POWER, "Rejected", "again", "", 2, 1000, 1000 + MERGED_MS)
-    assert merged(first, event("A", Slot.POWER, "Rejected", "again", 1001 + MERGED_MS)) is None
+    first = event("A", Slot.POWER, "Rejected", "it is not taken", 1000)
+    again = event("A", Slot.POWER, "Rejected", "it is not taken", 1000 + MERGED_MS)
+    assert merged(first, again) == Event("A", Slot.POWER, "Rejected", "it is not taken", "", 2, 1000, 1000 + MERGED_MS)
+    assert merged(first, event("A", Slot.POWER, "Rejected", "it is not taken", 1001 + MERGED_MS)) is None
     assert merged(first, msgspec.structs.replace(again, author="Ada")) is None
     assert merged(first, msgspec.structs.replace(again, slot=None)) is None
     quiet = event("A", None, Reason.SEEN_STALE, "quiet", 0)
     assert merged(quiet, event("A", None, Reason.SEEN_STALE, "quiet", CHATTER_MERGED_MS)) is not None
+    away = event("A", None, Reason.OFFLINE, "The cloud does not answer; read 1 min ago", 0)
+    assert merged(away, event("A", None, Reason.OFFLINE, "The cloud does not answer; read 5 min ago", 9)) is not None
+
+
+@pytest.mark.parametrize("author", ["Kim", ""])
+def test_what_somebody_wanted_is_never_replaced_by_what_they_wanted_next(author: str) -> None:
+    """One after the other within seconds, and the first once more: all of it happened."""
+    texts = ["Strap one is wanted", "Strap two is wanted", "Strap one is wanted", "Strap one is wanted"]
+    events = [event("A", Slot.HEART_RATE, "Wanted", text, at_ms, author) for at_ms, text in enumerate(texts)]
+    lines = [(it.text, it.count, it.first_ms) for it in merged_all(events)]
+    assert lines == [("Strap one is wanted", 1, 0), ("Strap two is wanted", 1, 1), ("Strap one is wanted", 2, 2)]
+    database = sqlite3.connect(":memory:")
+    database.executescript(SCHEMA)
+    for one in events:
+        note(database, [one])
+    assert [(it.text, it.count, it.first_ms) for it in events_of(database, "A")] == lines
 
 
 @given(st.lists(EVENTS, max_size=30))
