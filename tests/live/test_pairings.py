@@ -1,9 +1,12 @@
 """The pairings over HTTP: each address, who may ask, and how what cannot be done is told."""
 
 import asyncio
+import gzip
 import json
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 
 from gateway.live.board import Board
 from gateway.live.client import StreamError, change_pairings, fetch_pairings, tracker_path
+from gateway.live.gate import BODY_S
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
@@ -155,6 +159,15 @@ async def test_a_refusal_has_a_status_a_code_and_a_sentence_and_is_counted(
     assert served.refusals == {code: 2 * len(CHANGES) + 3}
 
 
+async def test_what_a_program_may_want_to_know_of_a_refusal_is_told_in_fields(served: Served) -> None:
+    served.desk.refusal = RequestError(ErrorCode.SENSOR_TAKEN, "It is Anna's.", {"serial_number": "SN-2"})
+    answer = {"op": "error", "code": "sensor_taken", "text": "It is Anna's.", "serial_number": "SN-2"}
+    assert await served.ask("PATCH", "trackers/SN-1", b"{}") == (409, answer)
+    with pytest.raises(RequestError) as refused:
+        await change_pairings(served.url, "PATCH", "trackers/SN-1", {})
+    assert refused.value.facts == {"serial_number": "SN-2"}
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -213,10 +226,69 @@ async def test_a_list_that_is_too_long_is_told_in_the_gateways_words(served: Ser
     assert refused.value.code is ErrorCode.MESSAGE_TOO_BIG
 
 
-async def test_a_body_that_is_not_compressed_as_it_says_is_refused(served: Served) -> None:
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "x"])
+async def test_a_compressed_body_is_not_unpacked(served: Served, coding: str, caplog: pytest.LogCaptureFixture) -> None:
     for method, path in CHANGES:
-        status, answer = await served.ask(method, path, b"{}", **{"Content-Encoding": "gzip"})
+        status, answer = await served.ask(method, path, gzip.compress(b"{}"), **{"Content-Encoding": coding})
         assert (status, answer["code"]) == (400, "bad_message")
+        assert "Content-Encoding" in answer["text"]
+    assert served.desk.asked == []
+    assert [it for it in caplog.records if it.levelno >= logging.WARNING] == []
+
+
+@asynccontextmanager
+async def begun(port: int, *parts: bytes) -> AsyncIterator[asyncio.StreamReader]:
+    """A connection over which so much of a request came, and no more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"PUT /api/v1/pairings/team HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
+    for part in (head.encode(), *parts):
+        writer.write(part)
+        await asyncio.sleep(0.01)
+    try:
+        yield reader
+    finally:
+        writer.close()
+
+
+async def error_of(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """Status and code of the answer to a request that was only begun."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return int(head.split(b" ")[1]), json.loads(await reader.readexactly(length))["code"]
+
+
+@pytest.mark.looptime
+async def test_a_body_that_does_not_come_is_not_waited_for(served: Served) -> None:
+    for parts in (
+        [b"Content-Length: 9\r\n\r\n{"],
+        [b"Content-Length: 9\r\n\r\n"],
+        [b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"],
+    ):
+        async with begun(served.port, *parts) as reader:
+            before_s = asyncio.get_running_loop().time()
+            assert await error_of(reader) == (408, "body_too_slow")
+            assert asyncio.get_running_loop().time() - before_s < BODY_S + 1
+    assert served.desk.asked == []
+
+
+@pytest.mark.looptime
+async def test_a_body_that_says_that_it_is_too_large_is_refused_before_it_comes(served: Served) -> None:
+    async with begun(served.port, f"Content-Length: {MAX_BODY_BYTES + 1}\r\n\r\n".encode()) as reader:
+        before_s = asyncio.get_running_loop().time()
+        assert await error_of(reader) == (413, "message_too_big")
+        assert asyncio.get_running_loop().time() - before_s < 1
+
+
+@pytest.mark.looptime
+async def test_a_body_that_turns_out_to_make_no_sense_leaves_nothing_in_the_log(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        parts = b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", b"Kim\r\n\r\n"
+        async with begun(served.port, *parts) as reader:
+            assert (await error_of(reader))[0] in {400, 408}
+            await asyncio.sleep(3 * BODY_S)
+    assert [it for it in caplog.records if it.name.startswith(("aiohttp", "gateway"))] == []
     assert served.desk.asked == []
 
 

@@ -1,6 +1,8 @@
 """The live stream among slow clients, foreign servers, malformed headers and odd numbers."""
 
 import asyncio
+import json
+import logging
 from collections.abc import Iterator
 from contextlib import aclosing, suppress
 from itertools import islice
@@ -141,6 +143,75 @@ async def test_our_client_comes_back_no_sooner_than_the_gateway_asks(gateway: Ga
             if message["op"] == "disconnected":
                 break
     assert message["retry_s"] * 1000 >= retry_after_ms
+
+
+HEAD = "Host: 127.0.0.1\r\nConnection: close\r\n"
+MANY = "".join(f"Ada{i}: 1\r\n" for i in range(300))
+UNREADABLE = {
+    "another method": f"FOO /api/v1/hello HTTP/1.1\r\n{HEAD}\r\n",
+    "no method": "Ada Lindqvist\r\n\r\n",
+    "TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "another version": f"GET / HTTP/9.9\r\n{HEAD}\r\n",
+    "HTTP 2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a length that is no number": f"POST /api/v1/hello HTTP/1.1\r\n{HEAD}Content-Length: Ada\r\n\r\n",
+    "a negative length": f"POST /api/v1/hello HTTP/1.1\r\n{HEAD}Content-Length: -1\r\n\r\n",
+    "two lengths": f"POST /api/v1/hello HTTP/1.1\r\n{HEAD}Content-Length: 1\r\nContent-Length: 2\r\n\r\nAda",
+    "a chunk of no size": f"POST /api/v1/hello HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\nKim\r\n",
+    "another transfer": f"POST /api/v1/hello HTTP/1.1\r\n{HEAD}Transfer-Encoding: Ada\r\n\r\n{{}}",
+    "no Host": "GET /api/v1/hello HTTP/1.1\r\n\r\n",
+    "a long address": f"GET /{'Ada' * 3000} HTTP/1.1\r\n{HEAD}\r\n",
+    "a long header": f"GET /api/v1/hello HTTP/1.1\r\n{HEAD}X: {'Ada' * 3000}\r\n\r\n",
+    "many headers": f"GET /api/v1/hello HTTP/1.1\r\n{HEAD}{MANY}\r\n",
+    "a header with a gap": f"GET /api/v1/hello HTTP/1.1\r\n{HEAD}Ada L: 1\r\n\r\n",
+    "an address in raw UTF-8": f"GET /api/v1/history?device=Käthe HTTP/1.1\r\n{HEAD}\r\n",
+    "a zero byte": f"GET /\x00Ada HTTP/1.1\r\n{HEAD}\r\n",
+    "another expectation": f"POST /api/v1/hello HTTP/1.1\r\n{HEAD}Expect: Ada\r\nContent-Length: 2\r\n\r\n{{}}",
+    "no upgrade": f"GET /api/v1/stream HTTP/1.1\r\n{HEAD}\r\n",
+}
+
+
+async def answered(port: int, *parts: bytes) -> tuple[int, str, bytes]:
+    """Status, type and body of the answer to bytes that no decent client sends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(0.01)
+    with suppress(ConnectionResetError):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    lines = head.decode().lower().split("\r\n")
+    (form,) = (line for line in lines if line.startswith("content-type:"))
+    return int(lines[0].split(" ")[1]), form, body
+
+
+@pytest.mark.parametrize("request_", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_what_is_no_request_is_refused_like_all_else_and_leaves_nothing_in_the_log(
+    served: Served, request_: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(3):
+            status, form, body = await answered(served.port, request_.encode())
+            assert status in {400, 417}
+            assert "application/json" in form
+            told = json.loads(body)
+            assert (told["op"], told["code"]) == ("error", "bad_request")
+            assert "Ada" not in told["text"]
+    assert [it for it in caplog.records if it.name.startswith(("aiohttp", "gateway"))] == []
+    assert served.server._hub.refusals == {"bad_request": 3}
+
+
+async def test_what_has_failed_here_is_logged_and_answered_in_the_same_form(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> dict[str, object]:
+        raise ZeroDivisionError
+
+    hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
+    async with LiveServer(hub, fail).listening("127.0.0.1", 0) as port:
+        request = f"GET /api/v1/counters HTTP/1.1\r\n{HEAD}\r\n"
+        status, form, body = await answered(port, request.encode())
+    assert (status, json.loads(body)["code"]) == (500, "internal_error")
+    assert "application/json" in form
+    assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize("headers", [{"Host": "[::1"}, {"Host": "[x]"}, {"Origin": "http://["}])
