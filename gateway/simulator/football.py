@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.simulator.motion import SECONDS_PER_BLOCK, TICK_S, TICKS_PER_BLOCK, TICKS_PER_SECOND, Motion
-from gateway.simulator.physiology import Floats, Hearts, follow
+from gateway.simulator.physiology import Floats, Hearts, breathing, follow
 
 PITCH_LENGTH_M = 105.0
 PITCH_WIDTH_M = 68.0
@@ -68,7 +68,7 @@ class Squad:
             north=positions.imag,
             speed=np.abs(velocities),
             altitude=np.full(positions.shape, PITCH_ALTITUDE_M),
-            heart_rate=self._hearts.rates(levels),
+            heart_rate=breathing(self._hearts.rates(levels), np.random.default_rng((self._seed, 5, number))),
             power=nothing,
             cadence=nothing,
         )

@@ -28,6 +28,15 @@ def follow(effort: Floats, start: Floats) -> Floats:
     return levels
 
 
+BREATHING_BPM = 0.8
+"""How much a beating heart is off its mean from second to second: it goes faster while its owner breathes in."""
+
+
+def breathing(rates: Floats, rng: np.random.Generator) -> Floats:
+    """Heart rates as a strap measures them, which never stand still."""
+    return rates + BREATHING_BPM * rng.standard_normal(rates.shape)
+
+
 class Hearts:
     """Resting and maximal heart rates of a group of athletes."""
 

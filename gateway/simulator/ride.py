@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.simulator.motion import SECONDS_PER_BLOCK, TICK_S, TICKS_PER_BLOCK, TICKS_PER_SECOND, Motion
-from gateway.simulator.physiology import Floats, Hearts, follow
+from gateway.simulator.physiology import Floats, Hearts, breathing, follow
 
 _RADIUS_M = 900.0
 _POINTS = 4096
@@ -97,8 +97,8 @@ class Pack:
         turning = self._lap.power[rows] > 0
         legs = 60 * self._lap.speed[rows] / self._gear_m
         cadence = np.where(turning, np.clip(legs * np.sqrt(unsteady.clip(0.5)), 40, 108), 0)
-        columns = np.arange(self._place.size)
-        return Motion(east, north, speed, altitude, self._heart_rate[at_s, columns], power, cadence)
+        heart_rate = breathing(self._heart_rate[at_s, np.arange(self._place.size)], rng)
+        return Motion(east, north, speed, altitude, heart_rate, power, cadence)
 
     def _points(self, distance: Floats) -> tuple[Floats, Floats, Floats]:
         road = self._road
