@@ -125,7 +125,8 @@ class Day:
     async def let_go_on(self) -> None:
         """A person lets everything go on that was stopped, and tries again what has failed."""
         gateway = await self.gateway()
-        for serial, memory in tuple(gateway.records.memories.items()):
+        for serial in map(gateway.serial, range(TRACKERS)):
+            memory = gateway.records.memories.get(serial, Memory())
             freed = msgspec.structs.replace(
                 memory, suspension=None, rival_since_ms=None, foreign_ms=memory.foreign_ms[-1:]
             )

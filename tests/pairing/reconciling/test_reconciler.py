@@ -105,3 +105,10 @@ async def test_no_more_than_a_few_requests_are_under_way_at_a_time(tmp_path: Pat
         await asyncio.sleep(30)
         assert gateway.reconciler.is_complete
         assert gateway.meddler.most_under_way == MAX_AT_ONCE
+
+
+async def test_a_free_place_is_taken_at_once(tmp_path: Path) -> None:
+    async with bench(tmp_path, trackers=40, latency_ms=100) as gateway:
+        await asyncio.sleep(3)
+        assert gateway.reconciler.is_complete, "forty times a tenth of a second, four at a time"
+        assert gateway.reads == 40
