@@ -61,6 +61,7 @@ class LiveServer:
         self._gate = Gate(hub.refusals)
         self._sensors = sensors
         self._pairings = pairings
+        self._served = [name for name, view in (("sensors", sensors), ("pairings", pairings)) if view is not None]
         self._clients: dict[Session, asyncio.Event] = {}
 
     @asynccontextmanager
@@ -161,7 +162,7 @@ class LiveServer:
                 socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
             )
         now = asyncio.get_running_loop().time
-        session = Session(self._hub, Codec(ws.ws_protocol or Codec.JSON), now())
+        session = Session(self._hub, Codec(ws.ws_protocol or Codec.JSON), now(), self._served)
         self._clients[session] = is_due = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as tasks:

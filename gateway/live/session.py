@@ -5,7 +5,7 @@ of the world is read from the board by revision and samples from the rings by cu
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -33,6 +33,7 @@ MAX_ANSWERS = 256
 """Answers that may wait for one client. One that asks that much without reading is cut off."""
 
 CAPABILITIES = ("resume", "latest", "history")
+"""What every gateway of this version can; what is served beside that, the server knows."""
 
 
 class CloseCode(IntEnum):
@@ -90,8 +91,17 @@ class Hub:
 class Session:
     """Speaks the protocol with one client; times are seconds of one monotonic clock."""
 
-    def __init__(self, hub: Hub, codec: Codec, now_s: float) -> None:
+    def __init__(self, hub: Hub, codec: Codec, now_s: float, served: Sequence[str] = ()) -> None:
+        """Begin.
+
+        Args:
+            hub: What it shares with the others.
+            codec: Form of the messages.
+            now_s: Now.
+            served: What can be asked for over HTTP besides the samples.
+        """
         self.codec = codec
+        self._capabilities = [*CAPABILITIES, *served]
         self.closing: CloseCode | None = None
         self._hub = hub
         self._subscriptions: dict[int, Subscription] = {}
@@ -227,7 +237,7 @@ class Session:
             "op": "hello",
             **self._hub.identity(),
             **self._clock(now_s),
-            "capabilities": list(CAPABILITIES),
+            "capabilities": self._capabilities,
             "limits": {
                 "max_frame_bytes": MAX_FRAME_BYTES,
                 "max_inbound_bytes": MAX_INBOUND_BYTES,

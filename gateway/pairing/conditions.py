@@ -155,6 +155,7 @@ class Condition(Struct, frozen=True, gc=False):
         reason: Why.
         text: The same for a technician, one sentence without full stop.
         action: What to do next, one clause; "" if nothing is to be done.
+        other: Serial number of the other tracker that it is about; None if there is none.
     """
 
     type: ConditionType
@@ -163,6 +164,7 @@ class Condition(Struct, frozen=True, gc=False):
     reason: Reason
     text: str
     action: str = ""
+    other: str | None = None
 
     @property
     def is_right(self) -> bool:

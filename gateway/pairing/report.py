@@ -18,6 +18,7 @@ class ConditionReport(msgspec.Struct, frozen=True, kw_only=True):
         reason: A `Reason`.
         text: The same for a technician, one sentence without full stop.
         action: What to do next, one clause; "" if nothing is to be done.
+        other: Serial number of the other tracker that it is about, one that is to let a sensor go for example.
         since_ms: Since when status and reason are what they are, epoch ms.
     """
 
@@ -28,6 +29,7 @@ class ConditionReport(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     action: str
     since_ms: int
+    other: str | None = None
 
 
 class SlotReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -327,9 +328,16 @@ def shapes(told: Any) -> Any:
     return [shapes(told[0])] if isinstance(told, list | tuple) and told else None
 
 
-def shown(nth: int) -> Any:
-    """An example of the document; an ellipsis stands for more of the same."""
-    return shapes(json.loads(SECTION.split("```json\n")[nth].partition("```")[0]))
+EXAMPLES = [
+    json.loads(line)
+    for block in SECTION.split("```json\n")[1:]
+    for line in re.split(r"\n(?=\{)", block.partition("```")[0].strip())
+]
+
+
+def shown(**has: str) -> Any:
+    """The first example of the document that has this; an ellipsis stands for more of the same."""
+    return next(shapes(it) for it in EXAMPLES if has.items() <= it.items())
 
 
 async def test_the_document_shows_what_is_told(tmp_path: Path) -> None:
@@ -340,13 +348,21 @@ async def test_the_document_shows_what_is_told(tmp_path: Path) -> None:
         await face.until("awaiting_device")
         await asyncio.sleep(2)
         state = next(it for it in face.board.since(0) if it["key"].endswith(face.gateway.serial(0)))
-        assert shapes(state) == shown(1)
+        assert shapes(state) == shown(key="pairing/SIM-0001")
+        fleet = next(it for it in face.board.since(0) if it["key"] == "pairings")
+        assert shapes(fleet) == shown(key="pairings")
         report = json.loads(await fetch_pairings(face.url))
-        assert {*shown(2)["trackers"][0]} - {"…"} <= {*report["trackers"][0]}
+        assert {*shown(op="pairings")["trackers"][0]} - {"…"} <= {*report["trackers"][0]}
         assert {*report["trackers"][0]} == {*state, "state", "read_ms", "events"} - {"key", "value"}
-        assert {*report} == {*shown(2)}
-        assert shapes(msgspec.to_builtins(told.events[0])) == shown(3)
+        assert {*report} == {*shown(op="pairings")}
+        assert shapes(msgspec.to_builtins(told.events[0])) == shown(reason="Wanted")
+        team = json.loads(await fetch_pairings(face.url, "team"))
+        team["trackers"].sort(key=lambda entry: entry["heart_rate"] == "unmanaged")
+        assert shapes(team) == shown(op="pairing_team")
+        with pytest.raises(RequestError) as refused:
+            await face.set_(1, heart_rate=OTHER_STRAP)
+        assert {"op", "code", "text", *refused.value.facts} == {*shown(code="sensor_taken")}
         await face.set_(heart_rate=STRAP)
         plan = json.loads(await fetch_pairings(face.url, "plan"))
         plan["change_sets"][0]["why"] = ["swap"]
-        assert shapes(plan) == shown(4)
+        assert shapes(plan) == shown(op="pairing_plan")

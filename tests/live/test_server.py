@@ -239,6 +239,15 @@ async def test_hello_over_http_tells_who_we_are_and_no_more(served: Served) -> N
         }
 
 
+async def test_hello_names_what_is_served_beside_the_samples(served: Served) -> None:
+    unasked: Any = object()
+    everything = LiveServer(served.server._hub, dict, unasked, unasked)
+    async with everything.listening("127.0.0.1", 0) as port, connect(f"ws://127.0.0.1:{port}/api/v1/stream") as ws:
+        assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history", "sensors", "pairings"]
+    async with connect(served.url) as ws:
+        assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history"]
+
+
 async def test_counters_are_numbers(served: Served) -> None:
     async with aiohttp.ClientSession() as http, http.get(served.http("counters")) as answer:
         assert await answer.json() == {"rows": 600, "clients": 0, "refusals": {}}

@@ -15,7 +15,7 @@ from gateway.pairing.desk.approving import approved
 from gateway.pairing.desk.deeds import Deed, done, wanted
 from gateway.pairing.desk.outlook import Outlook, Radio, Reconciler
 from gateway.pairing.desk.permission import Situation, check_not_suspended, known
-from gateway.pairing.desk.publisher import StateBoard, publish
+from gateway.pairing.desk.publisher import StateBoard, publish, publish_fleet
 from gateway.pairing.desk.reporting import report_all, report_plan, report_team
 from gateway.pairing.desk.stopping import stopped, suspension, without_rival
 from gateway.pairing.desk.trouble import Problems, Trouble
@@ -166,6 +166,7 @@ class Pairings:
     def _tell(self) -> None:
         self._trouble.check(store=self._records.trouble, damage=self._records.damage)
         situation = self._outlook.present()
+        publish_fleet(self._board, situation)
         if situation.plan is self._told_plan:
             return
         self._told_plan = situation.plan

@@ -1,10 +1,12 @@
-"""Tells whoever follows the gateway how each tracker's pairings stand, whenever that becomes different."""
+"""Tells whoever follows the gateway how the pairings stand, all together and of each tracker, whenever that changes."""
 
 from typing import Any, Protocol
 
 import msgspec
 
 from gateway.pairing.conditions import ConditionType
+from gateway.pairing.desk.permission import Situation
+from gateway.pairing.desk.reporting import paused_by
 from gateway.pairing.planning.plan import TrackerPlan
 from gateway.pairing.report import PairingReport
 
@@ -14,6 +16,24 @@ class StateBoard(Protocol):
 
     def state_changed(self, key: str, value: str, **details: Any) -> None:
         """Tell a state."""
+
+
+_MINUTE_MS = 60_000
+
+
+def publish_fleet(board: StateBoard, situation: Situation) -> None:
+    """Tell whether changes are made now, and which are to be."""
+    fleet, until_ms = situation.fleet, situation.fleet.session_until_ms
+    is_stopped = fleet.pause is not None or not fleet.is_clock_sure or not fleet.is_store_working
+    board.state_changed(
+        "pairings",
+        "suspended" if is_stopped else "running" if until_ms is None else "session",
+        mode=str(fleet.mode),
+        paused_by=paused_by(fleet),
+        # It moves on with every step that an athlete runs: nobody needs to hear each.
+        session_until_ms=None if until_ms is None else -(-until_ms // _MINUTE_MS) * _MINUTE_MS,
+        hash=situation.plan.hash,
+    )
 
 
 def publish(board: StateBoard, planned: TrackerPlan, report: PairingReport) -> None:

@@ -69,6 +69,7 @@ def report_tracker(
                 reason=it.reason,
                 text=it.text,
                 action=it.action,
+                other=it.other,
                 since_ms=since.get((it.type, it.slot, it.status, it.reason), situation.fleet.now_ms),
             )
             for it in planned.conditions
@@ -84,10 +85,15 @@ def report_all(fleet: Fleet, trackers: Iterable[PairingReport]) -> PairingsRepor
     return PairingsReport(
         utc_ms=fleet.now_ms,
         mode=fleet.mode,
-        paused_by=None if fleet.pause is None else fleet.pause.author or "somebody",
+        paused_by=paused_by(fleet),
         session_until_ms=fleet.session_until_ms,
         trackers=tuple(trackers),
     )
+
+
+def paused_by(fleet: Fleet) -> str | None:
+    """Who has stopped all changes; None if nobody has."""
+    return None if fleet.pause is None else fleet.pause.author or "somebody"
 
 
 def report_plan(situation: Situation) -> PlanReport:

@@ -40,7 +40,7 @@ def condition(type_: ConditionType, slot: Slot | None, finding: Finding, facts: 
     sentence = SENTENCES.get((type_, finding.reason)) or SENTENCES[finding.reason]
     known = {**facts, **finding.facts} if finding.facts else facts
     text, action = sentence.text.format_map(known), sentence.action and sentence.action.format_map(known)
-    return Condition(type_, slot, finding.status, finding.reason, text, action)
+    return Condition(type_, slot, finding.status, finding.reason, text, action, finding.facts.get("other"))
 
 
 def tracker_facts(serial_number: str, origin: Origin) -> dict[str, str]:

@@ -370,12 +370,13 @@ async def test_what_changes_is_told_once_and_what_needs_a_person_is_a_problem(de
         telling = tasks.create_task(desk.pairings.run(lambda: beats.append(0)))
         await asyncio.sleep(3.5)
         revision = desk.board.revision
-        assert (revision, len(beats)) == (10, 4)
+        assert (revision, len(beats)) == (11, 4)
         await desk.set_("A", ONE)
         desk.observed.cloud_has("A", "", "")
         await desk.records.remember("A", Memory(rival_since_ms=5))
         await asyncio.sleep(5)
-        (told,) = desk.board.since(revision)
+        fleet, told = desk.board.since(revision)
+        assert (fleet["key"], fleet["hash"]) == ("pairings", desk.pairings.plan().hash)
         assert (told["op"], told["key"], told["value"]) == ("state", "pairing/A", "suspended")
         (problem,) = desk.problems
         assert (problem.code, problem.subject) == ("pairing_rival", "A")

@@ -7,16 +7,16 @@ import pytest
 
 from gateway.live.board import Board
 from gateway.pairing.conditions import Condition, ConditionType, Reason, Status
-from gateway.pairing.desk.publisher import publish
+from gateway.pairing.desk.publisher import publish, publish_fleet
 from gateway.pairing.desk.reporting import report_tracker
 from gateway.pairing.desk.trouble import Trouble
-from gateway.pairing.memory import Memory
-from gateway.pairing.observation import Observation
+from gateway.pairing.memory import Memory, Suspension
+from gateway.pairing.observation import Fleet, Observation
 from gateway.pairing.planning.plan import Plan, State, TrackerPlan
 from gateway.problems import Problems
 from gateway.store import StoreError
 from tests.pairing.desks import situation
-from tests.pairing.fleets import NOW_MS, tracker
+from tests.pairing.fleets import NOW_MS, fleet, tracker
 
 
 class Follower:
@@ -55,6 +55,62 @@ def test_only_what_a_person_should_know_of_is_told() -> None:
     types = [it["type"] for it in conditions]
     assert "DeviceConverged" in types
     assert not {"Ready", "Reconciling", "Suspended", "Stalled", "Unique"} & {*types}
+
+
+def of_all(board: Board, of: Fleet) -> dict[str, object]:
+    """What is told of the fleet."""
+    publish_fleet(board, situation(of=of))
+    (told,) = board.since(0)
+    return told
+
+
+def test_the_fleet_is_told_once_and_again_when_something_else_is_to_change() -> None:
+    board, all_well = Board(), fleet(tracker("A", "one", "one"))
+    assert of_all(board, all_well) == {
+        "op": "state",
+        "key": "pairings",
+        "value": "running",
+        "mode": "propose",
+        "paused_by": None,
+        "session_until_ms": None,
+        "hash": "",
+    }
+    of_all(board, replace(all_well, now_ms=NOW_MS + 1000))
+    assert board.revision == 1
+    assert len(str(of_all(board, fleet(tracker("A", "one", "")))["hash"])) == 12
+
+
+def test_the_end_of_a_session_that_goes_on_is_told_once_a_minute() -> None:
+    board, minute_ms = Board(), NOW_MS - NOW_MS % 60_000
+    for second in range(121):
+        until_ms = minute_ms + 1 + 1000 * second
+        told = of_all(board, replace(fleet(tracker("A")), session_until_ms=until_ms))
+        assert told["value"] == "session"
+        assert isinstance(told["session_until_ms"], int)
+        assert 0 <= told["session_until_ms"] - until_ms < 60_000
+    assert board.revision == 3
+    assert of_all(board, fleet(tracker("A")))["session_until_ms"] is None
+
+
+def test_a_fleet_that_is_stopped_says_by_whom() -> None:
+    met = fleet(tracker("A"))
+    for stopped, by in (
+        (replace(met, pause=Suspension("Kim", "", 0), session_until_ms=NOW_MS), "Kim"),
+        (replace(met, pause=Suspension("", "", 0)), "somebody"),
+        (replace(met, is_clock_sure=False), None),
+        (replace(met, is_store_working=False), None),
+    ):
+        told = of_all(Board(), stopped)
+        assert (told["value"], told["paused_by"]) == ("suspended", by)
+
+
+def test_a_condition_names_the_other_tracker_that_it_is_about() -> None:
+    waiting, holder = tracker("A", "one", ""), tracker("B", "two", "two", "one")
+    met = situation(waiting, holder)
+    report = report_tracker(met, waiting, {}, None)
+    unique = next(it for it in report.conditions if it.type == "Unique")
+    assert (report.state, unique.other) == ("awaiting_release", "B")
+    assert [it.other for it in report.conditions if it.type == "Valid"] == [None]
 
 
 def problems() -> Problems:
