@@ -98,6 +98,7 @@ class Reason(StrEnum):
     NOT_ECHOED = "NotEchoed"
     OVERWRITTEN_BY_OTHER = "OverwrittenByOther"
     # DeviceConverged
+    TARGET_UNWANTED = "TargetUnwanted"
     AWAITING_DEVICE = "AwaitingDevice"
     DEVICE_OFFLINE = "DeviceOffline"
     AWAITING_POWER_CYCLE = "AwaitingPowerCycle"
@@ -110,7 +111,6 @@ class Reason(StrEnum):
     JUST_LISTENING = "JustListening"
     NEVER_SEEN = "NeverSeen"
     SEEN_STALE = "SeenStale"
-    SEEN_WEAK = "SeenWeak"
     NEW_ADDRESS = "NewAddress"
     AMBIGUOUS_NEIGHBOURS = "AmbiguousNeighbours"
     # SensorDelivering

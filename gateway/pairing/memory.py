@@ -1,10 +1,12 @@
 """What must be remembered of a tracker so that a restart, or a power cut in the middle of a write, changes nothing."""
 
+import hashlib
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct
 
-from gateway.pairing.documents import ClearForm, Document, Sensor, Slot
+from gateway.pairing.documents import ClearForm, Document, Sensor, Slot, Wanted
 
 
 class Intent(Struct, frozen=True):
@@ -87,8 +89,9 @@ class Memory(Struct, frozen=True):
             turns up after all.
         ours: The target that we wrote last and found there.
         ours_ms: When it was found there, epoch ms.
-        drifted_generation: Of what was desired when somebody else changed the target away from it; None if nobody has,
-            or something else is desired since, or it is as desired again.
+        drifted: What was wanted of a slot when somebody else made its target something else. It counts as long as the
+            same is wanted, the target is not that again, and no person has wanted just that once more.
+        served: What was wanted of a slot when its target last was just that.
         foreign_ms: When somebody else changed the target, epoch ms, newest last, a few of them.
         rival_since_ms: Since when another controller is taken to write too, epoch ms: only a person ends that.
         refusals: What the cloud does not take.
@@ -102,7 +105,8 @@ class Memory(Struct, frozen=True):
     late: Intent | None = None
     ours: Document | None = None
     ours_ms: int | None = None
-    drifted_generation: int | None = None
+    drifted: dict[Slot, Wanted] = {}
+    served: dict[Slot, Wanted] = {}
     foreign_ms: tuple[int, ...] = ()
     rival_since_ms: int | None = None
     refusals: tuple[Refusal, ...] = ()
@@ -112,3 +116,9 @@ class Memory(Struct, frozen=True):
     def is_same(self, kept: Sensor | None, wanted: Sensor | None) -> bool:
         """Whether what the cloud keeps is what is wanted, its own way with names aside."""
         return kept == wanted or any((known.wanted, known.kept) == (wanted, kept) for known in self.renamings)
+
+
+def fingerprint(generation: int, payload: Document) -> str:
+    """By what a write is recognized, whoever agreed to it and however it is sent."""
+    content = msgspec.json.encode((generation, payload), order="deterministic")
+    return hashlib.sha256(content).hexdigest()[:12]

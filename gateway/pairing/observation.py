@@ -1,5 +1,6 @@
 """Everything that the plan is made from, as values: nothing in here moves."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -108,10 +109,10 @@ class Observation:
         is_busy: Whether a write is in progress.
         busy_s: For how long.
         replans: How often in a row what was to be written was based on a target that had changed meanwhile.
+        listened_s: For how long the gateway has been listening for its data.
         contact_ago_s: How long ago the tracker's newest data moved; None if never since the gateway started.
         contacts: How often it appeared anew since its target is not its current document, or last changed.
         waiting_s: For how long its target has not been its current document; None if it is, or nobody knows.
-        is_unconfirmed_ok: Whether a person said not to wait until it has let a sensor go.
         still_s: For how long nothing of it has moved: what is desired, its documents, its contacts.
         delivery: What comes of each slot.
         air: What the radio knows of the sensor that counts for each slot: the desired one, else the current one.
@@ -129,10 +130,10 @@ class Observation:
     is_busy: bool = False
     busy_s: float = 0.0
     replans: int = 0
+    listened_s: float = math.inf
     contact_ago_s: float | None = None
     contacts: int = 0
     waiting_s: float | None = None
-    is_unconfirmed_ok: bool = False
     still_s: float = 0.0
     delivery: Mapping[Slot, Delivery] = field(default_factory=dict)
     air: Mapping[Slot, Air] = field(default_factory=dict)

@@ -20,13 +20,14 @@ from gateway.live.requests import ErrorCode, RequestError
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.pairing.conditions import ConditionType
+from gateway.pairing.desk import outlook
 from gateway.pairing.desk.pairings import Pairings
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.observation import Mode
 from gateway.pairing.planning.changes import Why
 from gateway.pairing.planning.plan import State
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport
-from gateway.pairing.requests import Refusal
+from gateway.pairing.requests import ApplyRequest, ImportRequest, PersonRequest, Refusal, SetRequest
 from gateway.problems import Problems
 from tests.pairing.desks import Wearer
 from tests.pairing.reconciled import METER, OTHER_STRAP, STRAP, Bench, bench, wall_ms
@@ -94,6 +95,7 @@ async def test_a_strap_is_set_and_in_order_when_the_tracker_has_been_switched_of
         report = await face.set_(heart_rate=STRAP)
         assert (report.managed_by, report.slots[0].desired, report.generation) == ("field", STRAP, 1)
         await face.until("awaiting_device")
+        await asyncio.sleep(60)  # before that, its silence means nothing
         report = await face.tracker()
         waiting = next(it for it in report.conditions if it.type == "DeviceConverged" and it.slot == "heart_rate")
         assert (report.slots[0].target, report.text, report.action) == (STRAP, waiting.text, waiting.action)
@@ -312,6 +314,17 @@ async def test_a_meter_is_told_as_what_it_is(tmp_path: Path) -> None:
         assert [it.text for it in report.events] == [f"{METER.name} is wanted"]
 
 
+async def test_who_only_looks_makes_no_plan_however_many_trackers_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan of a thousand trackers takes a tenth of a second, which everybody else would wait for."""
+    async with faced(tmp_path) as face:
+        await face.until("unmanaged", "unmanaged")
+        monkeypatch.delattr(outlook, "plan")
+        for path in ("", "plan", "team", tracker_path(face.gateway.serial(0))):
+            assert await fetch_pairings(face.url, path)
+
+
 DOCUMENT = (Path(__file__).parents[2] / "docs/live-protocol.md").read_text(encoding="utf-8")
 SECTION = DOCUMENT.partition("\n## Pairings\n")[2].partition("\n## ")[0]
 
@@ -319,6 +332,17 @@ SECTION = DOCUMENT.partition("\n## Pairings\n")[2].partition("\n## ")[0]
 @pytest.mark.parametrize("word", [*State, *ConditionType, *Refusal, *Why, *Mode])
 def test_the_document_has_every_word_of_a_closed_set(word: str) -> None:
     assert f"`{word}`" in SECTION
+
+
+FORMS = {"PATCH": SetRequest, "team": ImportRequest, "apply": ApplyRequest, "adopt": PersonRequest}
+
+
+def test_what_the_document_sends_is_what_the_gateway_takes() -> None:
+    calls = re.findall(r"curl -X (\w+) \S+/(\S+) -d '([^']+)'", SECTION)
+    assert len(calls) == 4
+    for method, place, body in calls:
+        asked = msgspec.json.decode(body, type=FORMS.get(method) or FORMS[place])
+        assert getattr(asked, "during_session", True), "the demo is always in a session"
 
 
 def shapes(told: Any) -> Any:

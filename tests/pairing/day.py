@@ -131,7 +131,7 @@ class Day:
                 memory, suspension=None, rival_since_ms=None, foreign_ms=memory.foreign_ms[-1:]
             )
             if self._mode is Mode.OBSERVE:  # nothing else leads away from drift there than to want the same again
-                freed = msgspec.structs.replace(freed, drifted_generation=None)
+                freed = msgspec.structs.replace(freed, drifted={})
             await self._kept(gateway.records.remember(serial, freed))
         await self._kept(gateway.records.set_pause(None))
         gateway.reconciler.retry(None)

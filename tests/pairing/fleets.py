@@ -1,6 +1,7 @@
 """Fleets in a few letters: a sensor is named by one word, and a slot by whose it is."""
 
 import hashlib
+from dataclasses import replace as replaced
 
 from msgspec.structs import replace
 
@@ -57,6 +58,12 @@ def tracker(
         documents=documents if is_read else None,
         read_ago_s=1.0 if is_read else None,
     )
+
+
+def drifted(seen: Observation, *slots: Slot) -> Observation:
+    """The same after somebody else has made these slots what they are; the heart-rate slot if none is named."""
+    taken = {slot: seen.desired[slot] for slot in slots or (HR,)}
+    return replaced(seen, memory=replace(seen.memory, drifted=taken))
 
 
 def fleet(*trackers: Observation) -> Fleet:

@@ -19,12 +19,12 @@ from gateway.pairing.desk.publisher import StateBoard, publish, publish_fleet
 from gateway.pairing.desk.reporting import report_all, report_plan, report_team
 from gateway.pairing.desk.stopping import stopped, suspension, without_rival
 from gateway.pairing.desk.trouble import Problems, Trouble
-from gateway.pairing.desk.wanting import adopted, commanded, imported
+from gateway.pairing.desk.wanting import adopted, commanded, imported, named
+from gateway.pairing.documents import Slot
 from gateway.pairing.keeping.events import Event
 from gateway.pairing.keeping.records import Records
 from gateway.pairing.memory import Memory
 from gateway.pairing.naming import Wearer
-from gateway.pairing.planning.changes import is_drifted
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
 from gateway.pairing.requests import (
     ApplyRequest,
@@ -106,7 +106,8 @@ class Pairings:
     async def set_(self, serial_number: str, request: SetRequest) -> PairingReport:
         """Want something of one tracker."""
         async with self._changing() as situation:
-            await self._want(Deed.WANTED, situation, {serial_number: commanded(situation, serial_number, request)})
+            changed = {serial_number: commanded(situation, serial_number, request)}
+            await self._want(Deed.WANTED, situation, changed, named(request))
         return await self._explained(self._outlook.planned(), serial_number)
 
     async def import_(self, request: ImportRequest) -> PlanReport:
@@ -186,14 +187,20 @@ class Pairings:
             finally:
                 self._reconciler.wake()
 
-    async def _want(self, deed: Deed, situation: Situation, changed: Mapping[str, Desired]) -> None:
-        trackers = {seen.serial_number: seen for seen in situation.fleet.trackers if seen.serial_number in changed}
-        before = {serial: seen.desired for serial, seen in trackers.items()}
+    async def _want(
+        self, deed: Deed, situation: Situation, changed: Mapping[str, Desired], slots: Sequence[Slot] = ()
+    ) -> None:
+        """Want something else, or the same once more of these slots: either way what others did there is settled."""
+        before = {
+            seen.serial_number: seen.desired for seen in situation.fleet.trackers if seen.serial_number in changed
+        }
         if changed:
             await self._records.set_desired(changed, wanted(deed, before, changed))
-        for serial, seen in trackers.items():
-            if is_drifted(seen) and changed[serial].is_same_as(seen.desired):
-                await self._records.remember(serial, replace(self._memory(serial), drifted_generation=None))
+        for serial, desired in changed.items():
+            memory, settled = self._memory(serial), {*slots, *desired.differing(before[serial])}
+            left = {slot: wish for slot, wish in memory.drifted.items() if slot not in settled}
+            if left != memory.drifted:
+                await self._records.remember(serial, replace(memory, drifted=left))
 
     def _memory(self, serial_number: str) -> Memory:
         """What is remembered at this moment: what was observed may be older, and must not come back."""

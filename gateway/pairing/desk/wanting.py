@@ -23,21 +23,25 @@ from gateway.pairing.planning.changes import is_drifted, is_many
 from gateway.pairing.requests import ImportRequest, PairingRefused, PersonRequest, Refusal, SetRequest
 
 
+def named(request: SetRequest) -> tuple[Slot, ...]:
+    """The slots that a command is about."""
+    return tuple(slot for slot in Slot if getattr(request, slot) is not UNSET)
+
+
 def commanded(situation: Situation, serial_number: str, request: SetRequest) -> Desired:
     """What is wanted of one tracker after a command; raises `PairingRefused`.
 
     The same as before is wanted anew where the cloud has something else: after a change by somebody else, or while it
-    waits for a person, which a command may make needless.
+    waits for a person, which a command may make needless. Of a slot that it does not name a command says nothing.
     """
-    seen = known(situation, serial_number)
-    asked = {slot: wanted for slot in Slot if (wanted := getattr(request, slot)) is not UNSET}
-    if not asked:
+    seen, slots = known(situation, serial_number), named(request)
+    if not slots:
         raise PairingRefused(Refusal.BAD_MESSAGE, "Say what is wanted of heart_rate, of power, or of both.")
-    check_kept_here(situation, [seen], asked)
+    check_kept_here(situation, [seen], slots)
     check_generation(situation, [(seen, request.generation)])
     command = msgspec.structs.replace(
         seen.desired,
-        **{slot: usable(situation, wanted, slot) for slot, wanted in asked.items()},
+        **{slot: usable(situation, getattr(request, slot), slot) for slot in slots},
         basis=Basis.SCAN if request.is_scanned else Basis.COMMAND,
         author=request.author,
         reason=request.reason,
@@ -45,16 +49,15 @@ def commanded(situation: Situation, serial_number: str, request: SetRequest) -> 
         is_immediate=request.immediate,
         is_during_session=request.during_session,
         is_bulk=False,
-    ).after(seen.desired)
+    )
+    command = command.after(seen.desired).about(slots, seen.desired)
     pending = _pending(situation, serial_number)
-    if not seen.desired.basis.is_command and pending - asked.keys():
-        # A command about one slot is no consent to what a list wants of the other.
-        command = msgspec.structs.replace(command, basis=seen.desired.basis, is_bulk=seen.desired.is_bulk)
-    if command.is_same_as(seen.desired) and not is_drifted(seen) and (not pending or _says_same(command, seen.desired)):
+    is_said = all(slot not in pending or _says_same(command, seen.desired, slot) for slot in slots)
+    if command.is_same_as(seen.desired) and is_said and not any(is_drifted(seen, slot) for slot in slots):
         name = situation.label(serial_number)
         text = f"Exactly that is wanted of {name} already: `{COMMAND} explain {serial_number}` says how far it is."
         raise PairingRefused(Refusal.NOTHING_TO_DO, text)
-    if any(wanted is not Wish.UNMANAGED for wanted in asked.values()):
+    if any(command[slot] is not Wish.UNMANAGED for slot in slots):
         check_writable(situation, [seen], during_session=request.during_session)
     check_unique(situation, {serial_number: command})
     check_unheld(situation, {serial_number: command})
@@ -64,7 +67,8 @@ def commanded(situation: Situation, serial_number: str, request: SetRequest) -> 
 def imported(situation: Situation, request: ImportRequest) -> dict[str, Desired]:
     """What is wanted of those trackers of a list of which it wants something else; raises `PairingRefused`.
 
-    What a list repeats of the configuration is no change, so that a list which was exported can be imported.
+    What a list repeats is no change: a list that was exported can be imported, and is no verdict on what somebody else
+    has changed meanwhile.
     """
     trackers = {seen.serial_number: seen for seen in situation.fleet.trackers}
     _check_list(situation, request)
@@ -82,9 +86,9 @@ def imported(situation: Situation, request: ImportRequest) -> dict[str, Desired]
             at_ms=situation.fleet.now_ms,
             is_immediate=request.immediate,
             is_during_session=request.during_session,
-        ).after(seen.desired)
-        if not wanted.is_same_as(seen.desired) or (seen.desired.origin is Origin.FIELD and is_drifted(seen)):
-            changed[entry.serial_number] = wanted
+        )
+        if different := wanted.differing(seen.desired):
+            changed[entry.serial_number] = wanted.after(seen.desired).about(different, seen.desired)
     check_kept_here(situation, [trackers[serial] for serial in changed])
     managed = [trackers[serial] for serial, wanted in changed.items() if wanted.managed]
     check_writable(situation, managed, during_session=request.during_session)
@@ -97,8 +101,8 @@ def imported(situation: Situation, request: ImportRequest) -> dict[str, Desired]
 def adopted(situation: Situation, serial_number: str | None, request: PersonRequest) -> dict[str, Desired]:
     """What the cloud has becomes what is wanted; raises `PairingRefused`.
 
-    Of one tracker, whatever its target has. Of all trackers, only where nobody waits for another change: those that
-    somebody else has changed, and those of which nothing was wanted. Slots that are not managed stay so, but of a
+    Of one tracker, whatever its target has. Of all trackers, only where nobody waits for another change: slots that
+    somebody else has changed, and trackers of which nothing was wanted. Slots that are not managed stay so, but of a
     tracker of which nothing was wanted the sensors that it has are taken over.
     """
     if serial_number is None:
@@ -113,7 +117,7 @@ def adopted(situation: Situation, serial_number: str | None, request: PersonRequ
     for seen in chosen:
         wanted = msgspec.structs.replace(
             seen.desired,
-            **dict(_taken_over(seen)),
+            **dict(_taken_over(seen, is_drift_only=serial_number is None)),
             basis=Basis.ADOPTED,
             author=request.author,
             reason=request.reason,
@@ -121,9 +125,9 @@ def adopted(situation: Situation, serial_number: str | None, request: PersonRequ
             is_immediate=False,
             is_during_session=False,
             is_bulk=False,
-        ).after(seen.desired)
-        if not wanted.is_same_as(seen.desired):
-            changed[seen.serial_number] = wanted
+        )
+        if different := wanted.differing(seen.desired):
+            changed[seen.serial_number] = wanted.after(seen.desired).about(different, seen.desired)
     if not changed:
         name = situation.label(serial_number) if serial_number is not None else "the trackers"
         text = f"There is nothing to adopt: `{COMMAND} list` shows what is wanted of {name}, and what is different."
@@ -151,23 +155,25 @@ def _pending(situation: Situation, serial_number: str) -> set[Slot]:
     return {change.slot for change in changes if change.serial_number == serial_number}
 
 
-def _says_same(command: Desired, before: Desired) -> bool:
-    return (command.basis.is_command, command.is_immediate, command.is_during_session) == (
-        before.basis.is_command,
-        before.is_immediate,
-        before.is_during_session,
+def _says_same(command: Desired, before: Desired, slot: Slot) -> bool:
+    said, was_said = command.word(slot), before.word(slot)
+    return (said.basis.is_command, said.is_immediate, said.is_during_session) == (
+        was_said.basis.is_command,
+        was_said.is_immediate,
+        was_said.is_during_session,
     )
 
 
 def _is_adoptable(seen: Observation) -> bool:
-    is_free = is_drifted(seen) or not seen.desired.managed
+    is_free = not seen.desired.managed or any(is_drifted(seen, slot) for slot in Slot)
     return seen.documents is not None and seen.desired.origin is Origin.FIELD and is_free
 
 
-def _taken_over(seen: Observation) -> Iterator[tuple[str, Wanted]]:
+def _taken_over(seen: Observation, *, is_drift_only: bool) -> Iterator[tuple[str, Wanted]]:
     for slot in Slot:
         found = seen.documents.target[slot] if seen.documents is not None else None
         if slot in seen.desired.managed:
-            yield slot, found or Wish.NONE
+            if is_drifted(seen, slot) or not is_drift_only:
+                yield slot, found or Wish.NONE
         elif found is not None and not seen.desired.managed:
             yield slot, found

@@ -38,7 +38,7 @@ CHATTER = frozenset(
     {
         *(ConditionType.SENSOR_SEEN, ConditionType.SENSOR_DELIVERING, ConditionType.SENSOR_MATCHED),
         *(Reason.HELD_BY_TRACKER, Reason.NO_ADAPTER, Reason.ADAPTER_DEGRADED, Reason.SCANNER_QUIET),
-        *(Reason.JUST_LISTENING, Reason.NEVER_SEEN, Reason.SEEN_STALE, Reason.SEEN_WEAK, Reason.NEW_ADDRESS),
+        *(Reason.JUST_LISTENING, Reason.NEVER_SEEN, Reason.SEEN_STALE, Reason.NEW_ADDRESS),
         *(Reason.AMBIGUOUS_NEIGHBOURS, Reason.NO_DATA, Reason.FLAT_ZERO, Reason.TRACKER_OFFLINE),
         *(Reason.IN_USE_ELSEWHERE, Reason.NOT_BROADCASTING, Reason.TOO_LITTLE, Reason.ON_OTHER_TRACKER),
         Reason.ON_NO_TRACKER,

@@ -37,13 +37,7 @@ def settled(
     bulk = is_bulk(len(new), fleet)
     desired = {
         **{
-            serial: msgspec.structs.replace(
-                configured[serial],
-                origin=Origin.FILE,
-                basis=Basis.FILE,
-                at_ms=now_ms,
-                is_bulk=bulk and serial in new,
-            ).after(stored.get(serial, _NOTHING))
+            serial: _taken_over(configured[serial], stored.get(serial, _NOTHING), now_ms, is_bulk=bulk)
             for serial in (*new, *taken)
         },
         **{serial: Desired(basis=Basis.FILE, at_ms=now_ms).after(stored[serial]) for serial in left},
@@ -60,3 +54,9 @@ def settled(
         ),
     ]
     return desired, events
+
+
+def _taken_over(configured: Desired, before: Desired, now_ms: int, *, is_bulk: bool) -> Desired:
+    """What the configuration only repeats is wanted as it was."""
+    wanted = msgspec.structs.replace(configured, origin=Origin.FILE, basis=Basis.FILE, at_ms=now_ms, is_bulk=is_bulk)
+    return wanted.after(before).about(wanted.differing(before), before)

@@ -1,16 +1,38 @@
 """Each tracker of a fleet together with what the rest of the fleet, and people's approvals, mean for it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
 from gateway.pairing.approval import Approval, Consents, consents, covering
 from gateway.pairing.conditions import Reason
-from gateway.pairing.documents import Sensor, Slot
-from gateway.pairing.observation import Fleet, Mode, Observation
-from gateway.pairing.planning.changes import ChangeSet, change_of, is_drifted
+from gateway.pairing.documents import Document, Sensor, Slot
+from gateway.pairing.observation import Fleet, Observation
+from gateway.pairing.planning.changes import ChangeSet, change_of
+from gateway.pairing.planning.holding import Place
 from gateway.pairing.planning.sentences import clock
 from gateway.pairing.planning.steps import Step, steps_of
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A slot that is to change.
+
+    Attributes:
+        change_set: What it is to change with; None if we cannot change it.
+        consent: Whether a person agreed where one must: OK, or why not.
+        approval: The newest that covers the change, whether or not one must; None if none does.
+        latest: The newest that was about this slot, whether or not it covers anything; None if there is none.
+        is_during_session: Whether it may be written though athletes train.
+        is_immediate: Whether the tracker is told at once.
+    """
+
+    change_set: ChangeSet | None
+    consent: Reason
+    approval: Approval | None
+    latest: Approval | None
+    is_during_session: bool
+    is_immediate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,37 +42,34 @@ class Case:
     Attributes:
         fleet: All of them.
         others: The same by serial number.
+        sets: What each slot of the fleet is to change with.
         zone: In which times are told; None is that of this machine.
         seen: The tracker.
         steps: What may be done with each managed slot; empty if there is none.
-        due: What becomes of the slots whose turn it is; None clears one.
-        change_set: What it is to change with; None if nothing is to change.
-        consent: Whether a person agreed where one must: OK, or why not.
-        approval: The newest that covers any of these changes, whether or not one must; None if none does.
-        latest: The newest that was about this tracker, whether or not it covers anything; None if there is none.
-        is_drift: Whether somebody else made the target what it is.
-        is_during_session: Whether it may be written though athletes train.
-        is_immediate: Whether the tracker is told at once.
+        pending: Its slots that are to change.
+        granted: What becomes of those slots whose turn it is and that people let change now; None clears one.
+        due: The same as granted; if nothing is, of all slots whose turn it is.
     """
 
     fleet: Fleet
     others: Mapping[str, Observation]
+    sets: Mapping[Place, ChangeSet]
     zone: tzinfo | None
     seen: Observation
     steps: Mapping[Slot, Step]
+    pending: Mapping[Slot, Pending]
+    granted: Mapping[Slot, Sensor | None]
     due: Mapping[Slot, Sensor | None]
-    change_set: ChangeSet | None
-    consent: Reason
-    approval: Approval | None
-    latest: Approval | None
-    is_drift: bool
-    is_during_session: bool
-    is_immediate: bool
 
     @property
-    def is_watched(self) -> bool:
-        """Whether what somebody else did is only to be told."""
-        return self.is_drift and self.fleet.mode is Mode.OBSERVE
+    def unapproved(self) -> Sequence[Slot]:
+        """The slots that wait for a person."""
+        return [slot for slot, it in self.pending.items() if it.change_set and it.consent is not Reason.OK]
+
+    @property
+    def is_in_session(self) -> bool:
+        """Whether athletes train."""
+        return _is_in_session(self.fleet)
 
     def clock(self, at_ms: float) -> str:
         """An instant, for people."""
@@ -64,43 +83,60 @@ class Case:
 def cases(fleet: Fleet, change_sets: tuple[ChangeSet, ...], zone: tzinfo | None) -> Iterator[Case]:
     """Each tracker, in the order of the roster."""
     others = {seen.serial_number: seen for seen in fleet.trackers}
-    sets = {change.serial_number: one for one in change_sets for change in one.changes}
+    sets = {(change.serial_number, change.slot): one for one in change_sets for change in one.changes}
     steps: dict[str, dict[Slot, Step]] = {}
     for (serial_number, slot), step in steps_of(fleet).items():
         steps.setdefault(serial_number, {})[slot] = step
     given = consents(fleet.approvals)
     for seen in fleet.trackers:
         its = steps.get(seen.serial_number, {})
-        due = {slot: step.sensor for slot, step in its.items() if step.is_write}
-        resting = [_covering(seen, slot, given, fleet.now_ms) for slot in due]
-        approvals = [approval for approval, _ in resting if approval is not None]
-        change_set = sets.get(seen.serial_number)
-        yield Case(
-            fleet=fleet,
-            others=others,
-            zone=zone,
-            seen=seen,
-            steps=its,
-            due=due,
-            change_set=change_set,
-            consent=_consent(seen, change_set, given, fleet.now_ms),
-            approval=max(approvals, key=lambda approval: approval.at_ms, default=None),
-            latest=next((given[key][0][0] for slot in Slot if (key := (seen.serial_number, slot)) in given), None),
-            is_drift=is_drifted(seen),
-            is_during_session=seen.desired.is_during_session
-            or all(approval is not None and approval.is_during_session for approval, _ in resting),
-            is_immediate=seen.desired.is_immediate or any(approval.is_immediate for approval in approvals),
+        turns = {slot: step.sensor for slot, step in its.items() if step.is_write}
+        pending = dict(_pending(seen, sets, given, fleet.now_ms))
+        granted = _granted(seen, turns, pending, is_in_session=_is_in_session(fleet))
+        yield Case(fleet, others, sets, zone, seen, its, pending, granted, granted or turns)
+
+
+def _pending(
+    seen: Observation, sets: Mapping[Place, ChangeSet], given: Consents, now_ms: int
+) -> Iterator[tuple[Slot, Pending]]:
+    for slot in seen.desired.managed:
+        change = change_of(seen, slot)
+        if change is None:
+            continue
+        place, word = (seen.serial_number, slot), seen.desired.word(slot)
+        change_set = sets.get(place)
+        approval, why_not = covering(change, given, seen.memory, now_ms)
+        is_agreed = change_set is None or change_set.is_approved
+        yield (
+            slot,
+            Pending(
+                change_set=change_set,
+                consent=Reason.OK if is_agreed else Reason.APPROVAL_NEEDED if why_not is Reason.OK else why_not,
+                approval=approval,
+                latest=given[place][0][0] if place in given else None,
+                is_during_session=word.is_during_session or (approval is not None and approval.is_during_session),
+                is_immediate=word.is_immediate or (approval is not None and approval.is_immediate),
+            ),
         )
 
 
-def _consent(seen: Observation, change_set: ChangeSet | None, given: Consents, now_ms: int) -> Reason:
-    """Why a tracker's changes may not be made yet; OK if they may, or if there are none."""
-    if change_set is None or change_set.is_approved:
-        return Reason.OK
-    why_not = (_covering(seen, slot, given, now_ms)[1] for slot in Slot if change_of(seen, slot) is not None)
-    return next((reason for reason in why_not if reason is not Reason.OK), Reason.APPROVAL_NEEDED)
+def _granted(
+    seen: Observation,
+    turns: Mapping[Slot, Sensor | None],
+    pending: Mapping[Slot, Pending],
+    *,
+    is_in_session: bool,
+) -> Mapping[Slot, Sensor | None]:
+    """Of the slots whose turn it is those that people let change, and that do not rest on one that they do not."""
+    target = seen.documents.target if seen.documents is not None else Document()
+    granted = {
+        slot: sensor
+        for slot, sensor in turns.items()
+        if pending[slot].consent is Reason.OK and (pending[slot].is_during_session or not is_in_session)
+    }
+    kept = {had.address for slot in Slot if slot not in granted and (had := target[slot]) is not None}
+    return {slot: sensor for slot, sensor in granted.items() if sensor is None or sensor.address not in kept}
 
 
-def _covering(seen: Observation, slot: Slot, given: Consents, now_ms: int) -> tuple[Approval | None, Reason]:
-    change = change_of(seen, slot)
-    return (None, Reason.OK) if change is None else covering(change, given, seen.memory, now_ms)
+def _is_in_session(fleet: Fleet) -> bool:
+    return fleet.session_until_ms is not None and fleet.now_ms < fleet.session_until_ms

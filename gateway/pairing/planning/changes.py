@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from gateway.pairing.approval import Approval, Change, Consents, consents, covering
 from gateway.pairing.desired import Basis
-from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
-from gateway.pairing.memory import Memory
+from gateway.pairing.documents import Document, Sensor, Slot, Wanted, Wish
+from gateway.pairing.memory import Memory, fingerprint
 from gateway.pairing.observation import Fleet, Mode, Observation
-from gateway.pairing.planning.holding import Holds, Where, holds_of
+from gateway.pairing.planning.holding import Holds, Place, Where, holds_of
 
 HOUR_MS = 3_600_000
 
@@ -27,7 +27,7 @@ class Why(StrEnum):
 
 
 class ChangeSet(Struct, frozen=True):
-    """Changes that belong together: one tracker's, or those of all trackers between which sensors move.
+    """Changes that belong together: those of slots between which sensors move, or of one tracker by one word.
 
     Attributes:
         hash: Of the changes.
@@ -54,21 +54,43 @@ def is_many(trackers: int, fleet: int) -> bool:
     return trackers > 5 or (trackers >= 2 and trackers * 5 > fleet)
 
 
-def is_drifted(observation: Observation) -> bool:
-    """Whether somebody else has changed the tracker's target away from what is still desired."""
-    return observation.memory.drifted_generation == observation.desired.generation
+def is_drifted(observation: Observation, slot: Slot) -> bool:
+    """Whether somebody else has changed the target of a slot away from what is still desired."""
+    return observation.memory.drifted.get(slot) == observation.desired[slot]
+
+
+def is_watched(observation: Observation, slot: Slot, mode: Mode) -> bool:
+    """Whether what somebody else did to a slot is only told."""
+    return mode is Mode.OBSERVE and is_drifted(observation, slot)
 
 
 def change_of(observation: Observation, slot: Slot) -> Change | None:
     """What would become different in a slot; None if nothing, or if its target is not known yet."""
-    wanted = observation.desired[slot]
     if observation.documents is None:
         return None
-    before = observation.documents.target[slot]
-    if same(wanted, before, observation.memory):
-        return None
+    is_same = same(observation.desired[slot], observation.documents.target[slot], observation.memory)
+    return None if is_same else as_change(observation, observation.documents.target, slot)
+
+
+def as_change(observation: Observation, target: Document, slot: Slot) -> Change:
+    """A slot of a target and what is desired of it, whether or not the two differ."""
+    wanted, generation = observation.desired[slot], observation.desired.generation_of(slot)
     after = wanted if isinstance(wanted, Sensor) else None
-    return Change(observation.serial_number, slot, before, after, observation.desired.generation)
+    return Change(observation.serial_number, slot, target[slot], after, generation)
+
+
+def is_refused(observation: Observation, slot: Slot) -> bool:
+    """Whether the cloud is known not to take what is desired of a slot, be it alone or together with the other."""
+    desired, memory = observation.desired, observation.memory
+    if observation.documents is None or not memory.refusals or change_of(observation, slot) is None:
+        return False
+    alone = both = observation.documents.target
+    for other in desired.managed:
+        after = as_change(observation, both, other).after
+        both = both.with_(other, after)
+        alone = alone.with_(other, after) if other is slot else alone
+    refused = {it.fingerprint for it in memory.refusals}
+    return any(fingerprint(desired.generation, payload) in refused for payload in (alone, both))
 
 
 def hash_of(changes: Iterable[Change]) -> str:
@@ -83,18 +105,23 @@ def change_sets(fleet: Fleet) -> tuple[ChangeSet, ...]:
     Not in it is what we cannot change (another account's tracker) and what we only watch (drift in `Mode.OBSERVE`).
     """
     observations = {observation.serial_number: observation for observation in fleet.trackers}
-    changes = {serial_number: _changes(it, fleet.mode) for serial_number, it in observations.items()}
-    changes = {serial_number: its for serial_number, its in changes.items() if its}
+    changes = {
+        (change.serial_number, change.slot): change
+        for observation in fleet.trackers
+        for change in _changes(observation, fleet.mode)
+    }
     holds = holds_of(fleet)
-    is_bulk_drift = is_many(sum(is_drifted(observations[it]) for it in changes), len(fleet.trackers))
+    drifting = {place[0] for place in changes if is_drifted(observations[place[0]], place[1])}
+    is_bulk_drift = fleet.mode is Mode.ENFORCE and is_many(len(drifting), len(fleet.trackers))
+    whys = {
+        place: frozenset(_whys(change, observations[place[0]], fleet.mode, holds, is_bulk_drift=is_bulk_drift))
+        for place, change in changes.items()
+    }
     given = consents(fleet.approvals)
     found = []
-    for group in _groups(changes, holds):
-        members = tuple(change for serial_number in group for change in changes[serial_number])
-        reasons = {why for it in members for why in _whys(it, observations[it.serial_number], fleet, holds)}
-        if is_bulk_drift and fleet.mode is Mode.ENFORCE and any(is_drifted(observations[it]) for it in group):
-            reasons.add(Why.BULK)
-        why = tuple(why for why in Why if why in reasons)
+    for group in _groups(changes, observations, holds):
+        members = tuple(changes[place] for place in group)
+        why = tuple(why for why in Why if any(why in whys[place] for place in group))
         is_approved = not why or all(_is_covered(it, given, observations, fleet.now_ms) for it in members)
         found.append(ChangeSet(hash_of(members), members, why, is_approved))
     return tuple(found)
@@ -110,8 +137,12 @@ def approval_of(
     is_unconfirmed_ok: bool = False,
 ) -> Approval:
     """A person's consent, given now: it holds a day, or 15 min if a sensor was held to the gateway."""
-    about = {change.serial_number for change in changes}
-    is_scan = any(it.desired.basis is Basis.SCAN for it in fleet.trackers if it.serial_number in about)
+    trackers = {it.serial_number: it for it in fleet.trackers}
+    is_scan = any(
+        trackers[it.serial_number].desired.word(it.slot).basis is Basis.SCAN
+        for it in changes
+        if it.serial_number in trackers
+    )
     return Approval(
         hash=hash_of(changes),
         changes=tuple(changes),
@@ -130,7 +161,7 @@ def living(fleet: Fleet) -> tuple[Approval, ...]:
 
     def is_open(approved: Change) -> bool:
         observation = observations.get(approved.serial_number)
-        if observation is None or observation.desired.generation != approved.generation:
+        if observation is None or observation.desired.generation_of(approved.slot) != approved.generation:
             return False
         return observation.documents is None or change_of(observation, approved.slot) is not None
 
@@ -141,53 +172,65 @@ def living(fleet: Fleet) -> tuple[Approval, ...]:
     )
 
 
-def _changes(observation: Observation, mode: Mode) -> tuple[Change, ...]:
-    if observation.is_ours is False or (mode is Mode.OBSERVE and is_drifted(observation)):
-        return ()
-    changes = (change_of(observation, slot) for slot in observation.desired.managed)
-    return tuple(change for change in changes if change is not None)
+def _changes(observation: Observation, mode: Mode) -> Iterator[Change]:
+    if observation.is_ours is False:
+        return
+    for slot in observation.desired.managed:
+        change = change_of(observation, slot)
+        if change is not None and not is_watched(observation, slot, mode):
+            yield change
 
 
-def _givers(change: Change, holds: Holds) -> set[str]:
-    """The other trackers from which a change takes its sensor; not those that lose it anyway when they start."""
+def _givers(change: Change, holds: Holds) -> set[Place]:
+    """The other slots from which a change takes its sensor; not those that lose it anyway when their tracker starts."""
     found = holds.get(change.after.address, ()) if change.after is not None else ()
-    return {hold.place[0] for hold in found if hold.where is Where.TARGET} - {change.serial_number}
+    return {hold.place for hold in found if hold.where is Where.TARGET} - {(change.serial_number, change.slot)}
 
 
-def _whys(change: Change, observation: Observation, fleet: Fleet, holds: Holds) -> Iterator[Why]:
-    desired, drifted = observation.desired, is_drifted(observation)
-    if _givers(change, holds):
+def _whys(change: Change, observation: Observation, mode: Mode, holds: Holds, *, is_bulk_drift: bool) -> Iterator[Why]:
+    word, is_drift = observation.desired.word(change.slot), is_drifted(observation, change.slot)
+    if any(serial_number != change.serial_number for serial_number, _ in _givers(change, holds)):
         yield Why.SWAP
-    if change.after is None and not desired.basis.is_command:
+    if change.after is None and not word.basis.is_command:
         yield Why.REMOVAL
-    if desired.is_bulk and not _was_done(observation):
+    if (word.is_bulk and not _was_served(observation, change.slot)) or (is_drift and is_bulk_drift):
         yield Why.BULK
-    if drifted and fleet.mode is Mode.PROPOSE:
+    if is_drift and mode is Mode.PROPOSE:
         yield Why.DRIFT
 
 
-def _was_done(observation: Observation) -> bool:
-    """Whether we once made the target all that is still desired: what is different since then came one by one."""
-    desired, memory = observation.desired, observation.memory
-    return memory.ours is not None and all(same(desired[slot], memory.ours[slot], memory) for slot in desired.managed)
+def _was_served(observation: Observation, slot: Slot) -> bool:
+    """Whether the target once was what is still desired: what is different since then came one by one."""
+    return observation.memory.served.get(slot) == observation.desired[slot]
 
 
-def _groups(changes: Mapping[str, Sequence[Change]], holds: Holds) -> Iterator[list[str]]:
-    """Trackers between which sensors move, directly or by way of others, in the order of the roster."""
-    neighbours: dict[str, set[str]] = {serial_number: set() for serial_number in changes}
-    for serial_number, its in changes.items():
-        for giver in {giver for change in its for giver in _givers(change, holds)} & changes.keys():
-            neighbours[serial_number].add(giver)
-            neighbours[giver].add(serial_number)
-    order = {serial_number: place for place, serial_number in enumerate(changes)}
+def _is_one_matter(observation: Observation) -> bool:
+    """Whether both slots of a tracker are wanted by the same word, and nobody else has meddled with one of them."""
+    drifts = {is_drifted(observation, slot) for slot in Slot}
+    return len(drifts) == 1 and not observation.desired.earlier
+
+
+def _groups(
+    changes: Mapping[Place, Change], observations: Mapping[str, Observation], holds: Holds
+) -> Iterator[list[Place]]:
+    """Slots between which sensors move, directly or by way of others; and both of a tracker if they are one matter."""
+    neighbours: dict[Place, set[Place]] = {place: set() for place in changes}
+    for place, change in changes.items():
+        linked = _givers(change, holds)
+        if _is_one_matter(observations[place[0]]):
+            linked |= {(place[0], slot) for slot in Slot} - {place}
+        for other in linked & changes.keys():
+            neighbours[place].add(other)
+            neighbours[other].add(place)
+    order = {place: number for number, place in enumerate(changes)}
     left = set(changes)
     for first in changes:
         if first not in left:
             continue
         left.remove(first)
         group = [first]
-        for serial_number in group:
-            reached = neighbours[serial_number] & left
+        for place in group:
+            reached = neighbours[place] & left
             left -= reached
             group.extend(reached)
         yield sorted(group, key=order.__getitem__)

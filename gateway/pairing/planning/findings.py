@@ -8,9 +8,9 @@ from gateway.pairing.memory import Refusal
 from gateway.pairing.observation import Observation, Trouble
 from gateway.pairing.planning import sensing, waiting
 from gateway.pairing.planning.cases import Case
-from gateway.pairing.planning.changes import Why
+from gateway.pairing.planning.changes import Why, change_of, is_drifted
 from gateway.pairing.planning.holding import Where
-from gateway.pairing.planning.sentences import called, taking
+from gateway.pairing.planning.sentences import approving, called, explaining, taking
 from gateway.pairing.planning.steps import Step
 from gateway.pairing.planning.validity import validity
 
@@ -68,10 +68,10 @@ def _suspended(case: Case) -> Finding:
         return _stopped(Reason.CLOCK_UNSYNCED)
     if not fleet.is_store_working:
         return _stopped(Reason.STORE_FAILED)
-    until_ms, group = fleet.session_until_ms, case.change_set
-    if until_ms is None or fleet.now_ms >= until_ms or group is None or case.is_during_session:
+    waiting = next((slot for slot in case.due if not case.pending[slot].is_during_session), None)
+    if fleet.session_until_ms is None or not case.is_in_session or waiting is None:
         return _NOT
-    return _stopped(Reason.SESSION_LOCK, until=case.clock(until_ms), hash=group.hash)
+    return _stopped(Reason.SESSION_LOCK, until=case.clock(fleet.session_until_ms), hash=_hash(case, waiting))
 
 
 def _stopped(reason: Reason, **facts: str) -> Finding:
@@ -111,14 +111,21 @@ _WHY: Mapping[Why, str] = {
 
 
 def _approved(case: Case) -> Finding:
-    if case.change_set is None:
+    if not case.pending or not any(it.change_set for it in case.pending.values()):
         return Finding(Status.TRUE, Reason.NOTHING_TO_APPROVE)
-    if case.consent is Reason.OK:
+    if not case.unapproved:
         return OK
-    facts = {"hash": case.change_set.hash, "why": _WHY[case.change_set.why[0]]}
-    if case.latest is not None:
-        facts |= {"author": case.latest.author or "somebody", "since": case.clock(case.latest.at_ms)}
-    return Finding(Status.FALSE, case.consent, facts)
+    slot = case.unapproved[0]
+    it = case.pending[slot]
+    facts = {"hash": _hash(case, slot), "why": _WHY[it.change_set.why[0]] if it.change_set else ""}
+    if it.latest is not None:
+        facts |= {"author": it.latest.author or "somebody", "since": case.clock(it.latest.at_ms)}
+    return Finding(Status.FALSE, it.consent, facts)
+
+
+def _hash(case: Case, slot: Slot) -> str:
+    change_set = case.pending[slot].change_set
+    return "" if change_set is None else change_set.hash
 
 
 def _unique(case: Case, slot: Slot, step: Step) -> Finding:
@@ -126,14 +133,25 @@ def _unique(case: Case, slot: Slot, step: Step) -> Finding:
         return OK
     if step.other is None:
         return Finding(step.unique, step.reason)
-    how = taking(step.other, case.others[step.other].desired.origin, slot)
-    return Finding(step.unique, step.reason, {"other": step.other, "taking": how, "release": _release(step)})
+    facts = {"other": step.other, "taking": _taking(case, slot, step), "release": _release(step)}
+    return Finding(step.unique, step.reason, facts)
+
+
+def _taking(case: Case, slot: Slot, step: Step) -> str:
+    """How a sensor is taken from another tracker; one that is to lose it anyway says by itself what that waits for."""
+    other = case.others[step.other or case.seen.serial_number]
+    if step.where is None or change_of(other, slot) is None:
+        return taking(other.serial_number, other.desired.origin, slot)
+    change_set = case.sets.get((other.serial_number, slot))
+    if change_set is not None and not change_set.is_approved:
+        return approving(change_set.hash)
+    return explaining(other.serial_number)
 
 
 def _release(step: Step) -> str:
     if step.where is Where.CURRENT:
         return f"switch {step.other} off and on"
-    return f"see `insiders-gateway pair explain {step.other}`"
+    return explaining(step.other or "")
 
 
 def _accepted(case: Case, slot: Slot, target: Document, refusal: Refusal | None) -> Finding:
@@ -148,7 +166,7 @@ def _accepted(case: Case, slot: Slot, target: Document, refusal: Refusal | None)
         return being_written(slot, case.due[slot])
     if slot in case.due and refusal is not None:
         return _refused(refusal)
-    if case.is_drift:
+    if is_drifted(seen, slot):
         return Finding(Status.FALSE, Reason.OVERWRITTEN_BY_OTHER)
     is_failing = slot in case.due and seen.trouble is not None and seen.next_try_s > 0
     return Finding(Status.FALSE, Reason.WRITE_FAILED if is_failing else Reason.NOT_WRITTEN)
@@ -173,8 +191,18 @@ def _converged(case: Case, slot: Slot) -> Finding:
     seen = case.seen
     if is_converged(seen, slot):
         return OK
-    reason = waiting.awaited(seen)
+    if any(_is_unwanted(seen, its) for its in seen.desired.managed):
+        return Finding(Status.FALSE, Reason.TARGET_UNWANTED)
+    reason = waiting.awaited(seen, slot)
     return Finding(Status.FALSE, reason, {"since": case.ago(seen.waiting_s or 0.0)})
+
+
+def _is_unwanted(seen: Observation, slot: Slot) -> bool:
+    """Whether a tracker that starts now takes over what nobody wants; a slot cleared for a handover is meant so."""
+    change = change_of(seen, slot)
+    if change is None or is_converged(seen, slot):
+        return False
+    return change.before is not None or is_drifted(seen, slot)
 
 
 def is_converged(seen: Observation, slot: Slot) -> bool:

@@ -3,7 +3,6 @@
 In `standing` is written in which order the things that stand in the way of a write count.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -12,7 +11,7 @@ import msgspec
 
 from gateway.pairing.conditions import Condition, ConditionType, Finding, Reason, Status
 from gateway.pairing.documents import Document, Sensor, Slot
-from gateway.pairing.memory import Refusal
+from gateway.pairing.memory import Refusal, fingerprint
 from gateway.pairing.observation import Fleet, Observation
 from gateway.pairing.planning.cases import Case, cases
 from gateway.pairing.planning.changes import ChangeSet, change_sets, hash_of
@@ -33,14 +32,14 @@ class Write:
         changes: What becomes of which slots; None clears one. Only managed slots.
         generation: Of what is desired.
         is_immediate: Whether the tracker is told at once.
-        approval: Hash of the approval that it rests on; None if it needs none.
+        approvals: Hashes of the approvals that it rests on, needed or not.
     """
 
     base: Document
     changes: Mapping[Slot, Sensor | None]
     generation: int
     is_immediate: bool = False
-    approval: str | None = None
+    approvals: tuple[str, ...] = ()
 
     @property
     def payload(self) -> Document:
@@ -53,8 +52,7 @@ class Write:
     @property
     def fingerprint(self) -> str:
         """Of the generation and of what is sent, as `Intent` and `Refusal` keep it."""
-        content = msgspec.json.encode((self.generation, self.payload), order="deterministic")
-        return hashlib.sha256(content).hexdigest()[:12]
+        return fingerprint(self.generation, self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,8 @@ class TrackerPlan:
         conditions: What is true of it, the summary first.
         write: What to write now; None mostly.
         read_every_s: How old what was read of it may become before it is read again, seconds; 0 is at once.
-        change_set: Hash of the changes that it is part of; None if nothing is to change.
+        change_set: Hash of the changes that it is part of, of those that wait for a person if there are two; None if
+            nothing is to change.
     """
 
     serial_number: str
@@ -121,7 +120,7 @@ def _tracker(case: Case) -> TrackerPlan:
         conditions=_in_words(case, found, stands),
         write=write if stands.is_due else None,
         read_every_s=every_s,
-        change_set=None if case.change_set is None else case.change_set.hash,
+        change_set=_change_set(case),
     )
 
 
@@ -129,9 +128,19 @@ def _write(case: Case) -> Write | None:
     """What is due as far as other trackers go, whether or not it may be written now."""
     if not case.due or case.seen.documents is None:
         return None
-    approval = None if case.approval is None else case.approval.hash
-    base, generation = case.seen.documents.target, case.seen.desired.generation
-    return Write(base, case.due, generation, case.is_immediate, approval)
+    pending = [case.pending[slot] for slot in case.due]
+    return Write(
+        base=case.seen.documents.target,
+        changes=case.due,
+        generation=case.seen.desired.generation,
+        is_immediate=any(it.is_immediate for it in pending),
+        approvals=tuple(sorted({it.approval.hash for it in pending if it.approval is not None})),
+    )
+
+
+def _change_set(case: Case) -> str | None:
+    hashes = [it.change_set.hash for slot in (*case.unapproved, *case.pending) if (it := case.pending[slot]).change_set]
+    return next(iter(hashes), None)
 
 
 def _refusal(write: Write, seen: Observation) -> Refusal | None:
@@ -144,7 +153,7 @@ def _refusal(write: Write, seen: Observation) -> Refusal | None:
 def _in_words(case: Case, found: Findings, stands: Standing) -> tuple[Condition, ...]:
     """All conditions in their order. The summary says again what says where the tracker stands."""
     if stands.is_due:
-        found |= {(ConditionType.TARGET_ACCEPTED, slot): being_written(slot, case.due[slot]) for slot in case.due}
+        found |= {(ConditionType.TARGET_ACCEPTED, slot): being_written(slot, it) for slot, it in case.due.items()}
     if case.steps:
         found |= _work(stands, found)
     facts = _facts(case)

@@ -11,13 +11,14 @@ from gateway.pairing.conditions import Finding, Reason, Status
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.observation import Air, Delivery, Ears, Fleet, Observation
 from gateway.pairing.planning.sentences import clock
+from gateway.pairing.planning.waiting import is_hardly_known
 
 NEVER_AFTER_S = 120.0
 """So long a radio must have listened before a sensor that it has not heard counts as not there: BlueZ has gaps of half
 a minute, and some sensors advertise once in ten seconds."""
 
 WEAK_DBM = -85
-"""A sensor that is no stronger comes and goes with whoever walks past."""
+"""A sensor that is no stronger comes and goes with whoever walks past: a remark, for it goes to and fro."""
 
 NOWHERE_CONFIDENCE = 0.5
 """How sure it must be that no tracker sends what a strap broadcasts."""
@@ -45,7 +46,7 @@ def seen(tracker: Observation, slot: Slot, sensor: Sensor, fleet: Fleet, zone: t
         return Finding(Status.UNKNOWN, Reason.AMBIGUOUS_NEIGHBOURS)
     if is_in_air and not air.has_new_address:
         is_weak = air.rssi_dbm is not None and air.rssi_dbm <= WEAK_DBM
-        return Finding(Status.TRUE, Reason.SEEN_WEAK if is_weak else Reason.OK)
+        return Finding(Status.TRUE, Reason.OK, {"remark": ", but faint" if is_weak else ""})
     has_it = _is_taken_over(tracker, slot, sensor)
     if air.holder in _HOLDING or (has_it and delivery in {Delivery.FLOWING, Delivery.FLAT}):
         return Finding(Status.TRUE, Reason.HELD_BY_TRACKER)
@@ -55,7 +56,7 @@ def seen(tracker: Observation, slot: Slot, sensor: Sensor, fleet: Fleet, zone: t
     if air.has_new_address:
         return Finding(Status.FALSE, Reason.NEW_ADDRESS, {"new": air.new_address or "a new one"})
     if has_it and delivery is Delivery.TRACKER_SILENT:
-        return Finding(Status.UNKNOWN, Reason.TRACKER_OFFLINE)
+        return Finding(Status.UNKNOWN, _silence(tracker))
     if air.presence == "gone" and air.was_heard:
         at_ms = fleet.now_ms - round(1000 * (air.silent_s or 0.0))
         return Finding(Status.FALSE, Reason.SEEN_STALE, {"since": clock(at_ms, fleet.now_ms, zone)})
@@ -77,7 +78,7 @@ def delivering(tracker: Observation, slot: Slot, sensor: Sensor) -> Finding:
             is_elsewhere = tracker.air.get(slot, _UNHEARD).holder == "elsewhere"
             return Finding(Status.FALSE, Reason.IN_USE_ELSEWHERE if is_elsewhere else Reason.NO_DATA)
         case Delivery.TRACKER_SILENT:
-            return Finding(Status.UNKNOWN, Reason.TRACKER_OFFLINE)
+            return Finding(Status.UNKNOWN, _silence(tracker))
 
 
 def matched(tracker: Observation, sensor: Sensor) -> Finding:
@@ -100,6 +101,10 @@ def matched(tracker: Observation, sensor: Sensor) -> Finding:
 def _is_taken_over(tracker: Observation, slot: Slot, sensor: Sensor) -> bool:
     """Whether a tracker has acknowledged a sensor."""
     return tracker.documents is not None and tracker.memory.is_same(tracker.documents.current[slot], sensor)
+
+
+def _silence(tracker: Observation) -> Reason:
+    return Reason.JUST_LISTENING if is_hardly_known(tracker) else Reason.TRACKER_OFFLINE
 
 
 def _not_taken_over(tracker: Observation) -> Reason:

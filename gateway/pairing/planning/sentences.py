@@ -72,6 +72,16 @@ def taking(other: str, origin: Origin, slot: Slot) -> str:
     return f"type `{_COMMAND} clear {other} --slot {slot}`"
 
 
+def approving(hash_: str) -> str:
+    """How changes are approved."""
+    return _APPROVE.format(hash=hash_)
+
+
+def explaining(tracker: str) -> str:
+    """How to find out what a tracker waits for."""
+    return f"see `{_COMMAND} explain {tracker}`"
+
+
 def called(sensor: Sensor | None, slot: Slot) -> str:
     """What a sensor is called in a sentence."""
     return (sensor.name or sensor.address) if sensor is not None else f"no {slot.label}"
@@ -126,7 +136,7 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
         (ConditionType.APPROVED, Reason.OK): Sentence("The change may be made"),
         (ConditionType.TARGET_ACCEPTED, Reason.OK): Sentence("The cloud has {sensor} for {tracker}"),
         (ConditionType.DEVICE_CONVERGED, Reason.OK): Sentence("{tracker} has confirmed {found}"),
-        (ConditionType.SENSOR_SEEN, Reason.OK): Sentence("{sensor} is in the air"),
+        (ConditionType.SENSOR_SEEN, Reason.OK): Sentence("{sensor} is in the air{remark}"),
         (ConditionType.SENSOR_DELIVERING, Reason.OK): Sentence("{tracker} sends {value}"),
         (ConditionType.SENSOR_MATCHED, Reason.OK): Sentence("{tracker} sends what {sensor} broadcasts"),
         (ConditionType.STALLED, Reason.OK): Sentence("{tracker} is not stuck"),
@@ -198,7 +208,8 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
         Reason.OVERWRITTEN_BY_OTHER: Sentence("Somebody else gave {tracker} {found}", "to keep that, {keep}"),
         # DeviceConverged
         Reason.AWAITING_DEVICE: Sentence("{tracker} has not taken over {found} yet", "wait a minute"),
-        Reason.DEVICE_OFFLINE: Sentence("The cloud has {found} for {tracker}, which is off", "switch {tracker} on"),
+        Reason.TARGET_UNWANTED: Sentence("{tracker} takes over {found} if it starts now: not all is as wanted"),
+        Reason.DEVICE_OFFLINE: Sentence("The cloud has {found} for {tracker}, which is silent", "switch {tracker} on"),
         Reason.AWAITING_POWER_CYCLE: Sentence("The cloud has {found} for {tracker} since {since}", _OFF_AND_ON),
         Reason.DEVICE_CONTACTED_BUT_UNCHANGED: Sentence(
             "{tracker} came back, but has not taken over {found}",
@@ -214,7 +225,6 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
         Reason.JUST_LISTENING: Sentence("The gateway's radio has only begun to listen", "wait two minutes"),
         Reason.NEVER_SEEN: Sentence("{sensor} was never heard near the gateway", "{wake}, near the gateway"),
         Reason.SEEN_STALE: Sentence("{sensor} was last heard at {since}", "{wake}, near the gateway"),
-        Reason.SEEN_WEAK: Sentence("{sensor} is in the air, but faint"),
         Reason.NEW_ADDRESS: Sentence("{sensor} has a new address, {new}", "{correct}"),
         Reason.AMBIGUOUS_NEIGHBOURS: Sentence(
             "Two sensors near the gateway call themselves {sensor}", "take one of them away"
@@ -231,6 +241,9 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
         ),
         (ConditionType.SENSOR_SEEN, Reason.TRACKER_OFFLINE): Sentence(
             "{sensor} is silent, and so is {tracker}, which may have it", "switch {tracker} on"
+        ),
+        (ConditionType.SENSOR_DELIVERING, Reason.JUST_LISTENING): Sentence(
+            "The gateway has only begun to listen to {tracker}", "wait a minute"
         ),
         (ConditionType.SENSOR_DELIVERING, Reason.AWAITING_DEVICE): Sentence(
             "{tracker} does not listen to {sensor} yet"

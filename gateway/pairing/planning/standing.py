@@ -4,17 +4,17 @@
 2. Nothing is wanted of it: it is left alone.
 3. A write is going on, or what became of the last one is not known: that is read first, before anything else.
 4. A sensor cannot be what is wanted.
-5. A sensor belongs to another slot: one that is about to let it go, one that keeps it, or nobody knows yet.
+5. A sensor belongs to another slot: one that keeps it, one that is about to let it go, or nobody knows yet; or
+   somebody else wanted it as it is, which is only told.
 6. Another controller writes too; a person has stopped our writes, or the clock or the disk has.
 7. The cloud has refused just this before.
-8. A person has to agree, or has not said what becomes of what somebody else did.
+8. A person has to agree, also to undo what somebody else did.
 9. Athletes train.
 10. The last request has failed, and the next one waits.
 11. The target has changed under each of several attempts.
 
-What passes all of them is written. 4 and 5 are of one slot, and do not keep the other from being written; the tracker
-stands where the slot in trouble does. 6 to 11 matter only if something is to be written: a tracker that has what is
-wanted is in sync while athletes train.
+What passes all of them is written. 4, 5, 8 and 9 are of one slot, and do not keep the other from being written. 6 to 11
+matter only if something is to be written: a tracker that has what is wanted is in sync while athletes train.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ from typing import NamedTuple
 from gateway.pairing.conditions import ConditionType, Finding, Reason, Status
 from gateway.pairing.memory import Refusal
 from gateway.pairing.planning.cases import Case
+from gateway.pairing.planning.changes import is_drifted
 from gateway.pairing.planning.findings import OK, Findings, Key
 from gateway.pairing.planning.steps import Step, StepKind
 from gateway.pairing.planning.waiting import STUCK_WRITE_S
@@ -83,7 +84,7 @@ def standing(case: Case, found: Findings, refusal: Refusal | None) -> Standing:
         return _writing(case, found)
     slot_in_trouble = _slot_in_trouble(case)
     obstacle = _obstacle(case, found, refusal) if case.due else None
-    is_due = bool(case.due) and obstacle is None
+    is_due = bool(case.granted) and obstacle is None
     if slot_in_trouble is not None:
         return slot_in_trouble._replace(is_due=is_due)
     if obstacle is not None:
@@ -110,11 +111,12 @@ def _writing(case: Case, found: Findings) -> Standing:
 
 def _slot_in_trouble(case: Case) -> Standing | None:
     """The worst that keeps one slot from having its sensor, or from having it for itself."""
-    for state, is_it in _TROUBLES:
+    for state, is_it, condition in _TROUBLES:
         for slot, step in case.steps.items():
             if is_it(step):
-                condition = ConditionType.VALID if step.kind is StepKind.INVALID else ConditionType.UNIQUE
-                return Standing(state, (condition, slot))
+                # What waits for others and for a person as well goes on only with that person.
+                is_unapproved = state is State.AWAITING_RELEASE and slot in case.unapproved
+                return _unapproved(case) if is_unapproved else Standing(state, (condition, slot))
     return None
 
 
@@ -124,17 +126,12 @@ def _is_kept_elsewhere(step: Step) -> bool:
     return step.kind is StepKind.HELD
 
 
-def _is_released_elsewhere(step: Step) -> bool:
-    if step.kind is StepKind.IN_PLACE:
-        return step.reason is Reason.AWAITING_RELEASE
-    return step.kind is StepKind.AWAIT_RELEASE
-
-
-_TROUBLES: Sequence[tuple[State, Callable[[Step], bool]]] = (
-    (State.REJECTED, lambda step: step.kind is StepKind.INVALID),
-    (State.CONFLICT, _is_kept_elsewhere),
-    (State.AWAITING_RELEASE, _is_released_elsewhere),
-    (State.PROPOSED, lambda step: step.kind is StepKind.NOT_READ),
+_TROUBLES: Sequence[tuple[State, Callable[[Step], bool], ConditionType]] = (
+    (State.REJECTED, lambda step: step.kind is StepKind.INVALID, ConditionType.VALID),
+    (State.CONFLICT, _is_kept_elsewhere, ConditionType.UNIQUE),
+    (State.DRIFTED, lambda step: step.kind is StepKind.WATCHED, ConditionType.TARGET_ACCEPTED),
+    (State.AWAITING_RELEASE, lambda step: step.kind is StepKind.AWAIT_RELEASE, ConditionType.UNIQUE),
+    (State.PROPOSED, lambda step: step.kind is StepKind.NOT_READ, ConditionType.UNIQUE),
 )
 
 
@@ -145,18 +142,19 @@ def _obstacle(case: Case, found: Findings, refusal: Refusal | None) -> Standing 
         return Standing(State.SUSPENDED, _SUSPENDED)
     if refusal is not None:
         return Standing(State.REJECTED, _unaccepted(case, found))
-    if case.is_watched:
-        return Standing(State.DRIFTED, _unaccepted(case, found))
-    if case.consent is not Reason.OK:
-        return Standing(State.DRIFTED if case.is_drift else State.AWAITING_APPROVAL, _APPROVED)
-    if suspended.status is Status.TRUE:
-        return Standing(State.SUSPENDED, _SUSPENDED)
+    if not case.granted:
+        return Standing(State.SUSPENDED, _SUSPENDED) if not case.unapproved else _unapproved(case)
     if case.seen.next_try_s > 0:
         is_cloud = found[_REACHABLE].status is not Status.TRUE
         return Standing(State.BACKOFF, _REACHABLE if is_cloud else _unaccepted(case, found))
     if case.seen.replans >= REPLANS:
         return Standing(State.NEEDS_HUMAN, Finding(Status.FALSE, Reason.NEEDS_HUMAN))
     return None
+
+
+def _unapproved(case: Case) -> Standing:
+    is_drift = any(is_drifted(case.seen, slot) for slot in case.unapproved)
+    return Standing(State.DRIFTED if is_drift else State.AWAITING_APPROVAL, _APPROVED)
 
 
 def _waiting(case: Case, found: Findings) -> Standing:

@@ -11,8 +11,8 @@ from enum import StrEnum
 from gateway.pairing.approval import Approval, consents, covering
 from gateway.pairing.conditions import Reason, Status
 from gateway.pairing.documents import Sensor, Slot, Wish
-from gateway.pairing.observation import Fleet, Mode, Observation
-from gateway.pairing.planning.changes import change_of, is_drifted
+from gateway.pairing.observation import Fleet, Observation
+from gateway.pairing.planning.changes import as_change, change_of, is_refused, is_watched
 from gateway.pairing.planning.circles import circle_of
 from gateway.pairing.planning.holding import Hold, Place, Where, holds_of
 from gateway.pairing.planning.validity import validity
@@ -26,6 +26,7 @@ class StepKind(StrEnum):
     CLEAR = "clear"  # take its sensor away: none is desired, or another slot has to get it first
     AWAIT_RELEASE = "await_release"  # wait until another slot has let the sensor go
     HELD = "held"  # nothing: another slot has or wants the sensor, and keeps it until a person decides
+    WATCHED = "watched"  # nothing: somebody else wanted it as it is, which is only told
     INVALID = "invalid"  # nothing: the sensor cannot be what is wanted
     NOT_READ = "not_read"  # wait until the fleet was read
 
@@ -106,11 +107,16 @@ class _Steps:
             return Step(StepKind.NOT_READ, Reason.FLEET_NOT_READ, observation.serial_number)
         is_in_place = change_of(observation, slot) is None
         if not isinstance(wanted, Sensor):
-            return Step(StepKind.IN_PLACE if is_in_place else StepKind.CLEAR)
+            kind = StepKind.WATCHED if is_watched(observation, slot, self._fleet.mode) else StepKind.CLEAR
+            return Step(StepKind.IN_PLACE if is_in_place else kind)
         holds = self._holds_of_others(observation, slot, wanted)
         claim = self._claim(place, wanted, holds)
         if is_in_place:
+            if claim.reason is Reason.AWAITING_RELEASE and claim.where is not None:
+                return replace(claim, reason=_HELD[claim.where])  # nothing waits for the other one: it is told
             return claim
+        if is_watched(observation, slot, self._fleet.mode):
+            return replace(claim, kind=StepKind.WATCHED)
         if validity(wanted, slot, observation.air.get(slot))[0] is Status.FALSE:
             return replace(claim, kind=StepKind.INVALID)
         if claim.reason is Reason.DUPLICATE_DESIRED:
@@ -145,24 +151,27 @@ class _Steps:
         return Step(StepKind.IN_PLACE)
 
     def _lets_go(self, hold: Hold) -> bool:
-        """Whether the holder will: something is desired of its slot, and it is not the same."""
+        """Whether the holder will, without a person who sees to it: something else is desired of its slot."""
         serial_number, slot = hold.place
         holder = self._observations[serial_number]
-        return holder.is_ours is not False and holder.desired[slot] is not Wish.UNMANAGED
+        if holder.is_ours is False or holder.desired[slot] is Wish.UNMANAGED:
+            return False
+        return hold.where is Where.CURRENT or not self._is_stopped(holder, slot)
 
     def _is_free(self, observation: Observation, slot: Slot, holds: Sequence[Hold]) -> bool:
         """Whether nobody has the sensor, or it was taken from all who had and a person said not to wait for them."""
         if any(hold.where is Where.TARGET for hold in holds):
             return False
-        if all(self._observations[hold.place[0]].is_unconfirmed_ok for hold in holds):
-            return True
-        approval = self._approval(observation, slot)
-        return approval is not None and approval.is_unconfirmed_ok
+        approvals = [self._approval(observation, slot)]
+        if not all(approval is not None and approval.is_unconfirmed_ok for approval in approvals):
+            approvals = [self._approval(self._observations[hold.place[0]], hold.place[1]) for hold in holds]
+        return all(approval is not None and approval.is_unconfirmed_ok for approval in approvals)
 
     def _approval(self, observation: Observation, slot: Slot) -> Approval | None:
-        change = change_of(observation, slot)
-        if change is None:
+        """What a change of a slot rests on, made already or not."""
+        if observation.documents is None:
             return None
+        change = as_change(observation, observation.documents.target, slot)
         return covering(change, self._consents, observation.memory, self._fleet.now_ms)[0]
 
     def _mind_own_slots(self, observation: Observation, steps: Mapping[Slot, Step]) -> None:
@@ -197,20 +206,27 @@ class _Steps:
         return step.kind in _STOPPED or not self._may_write(self._observations[place[0]], place[1])
 
     def _may_write(self, observation: Observation, slot: Slot) -> bool:
-        fleet, memory = self._fleet, observation.memory
-        if observation.is_ours is False or memory.suspension is not None or memory.rival_since_ms is not None:
-            return False
-        if fleet.mode is Mode.OBSERVE and is_drifted(observation):
+        """Whether nothing keeps a slot from being written but that a person may have to agree."""
+        fleet = self._fleet
+        if self._is_stopped(observation, slot):
             return False
         if fleet.session_until_ms is None or fleet.now_ms >= fleet.session_until_ms:
             return True
         approval = self._approval(observation, slot)
-        return observation.desired.is_during_session or (approval is not None and approval.is_during_session)
+        is_said = observation.desired.word(slot).is_during_session
+        return is_said or (approval is not None and approval.is_during_session)
+
+    def _is_stopped(self, observation: Observation, slot: Slot) -> bool:
+        """Whether a slot is not written before a person has seen to something."""
+        memory = observation.memory
+        if observation.is_ours is False or memory.suspension is not None or memory.rival_since_ms is not None:
+            return True
+        return is_watched(observation, slot, self._fleet.mode) or is_refused(observation, slot)
 
 
 _OTHER = {Slot.HEART_RATE: Slot.POWER, Slot.POWER: Slot.HEART_RATE}
 _HELD = {Where.TARGET: Reason.HELD_BY_OTHER_TARGET, Where.CURRENT: Reason.HELD_BY_OTHER_CURRENT}
-_STOPPED = {StepKind.HELD, StepKind.INVALID, StepKind.NOT_READ}
+_STOPPED = {StepKind.HELD, StepKind.WATCHED, StepKind.INVALID, StepKind.NOT_READ}
 
 
 def _target(observation: Observation, slot: Slot) -> Sensor | None:

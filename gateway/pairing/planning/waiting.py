@@ -4,10 +4,14 @@ Nothing in here ever makes a write. Ages are seconds of one monotonic clock.
 """
 
 from gateway.pairing.conditions import Reason
+from gateway.pairing.documents import Slot
 from gateway.pairing.observation import Observation
 
 OFFLINE_AFTER_S = 30.0
-"""A tracker that has brought nothing for so long is off, or has no network."""
+"""A tracker that has brought nothing for so long is off, or has no network: it is silent."""
+
+LISTENED_AFTER_S = 60.0
+"""So long a gateway must have listened before the silence of a tracker means anything."""
 
 STALLED_CONTACTS = 3
 """So often it may come back without taking over what the cloud has for it: the first acknowledgement may be lost."""
@@ -29,13 +33,20 @@ _LATER_S = 300.0
 """While a tracker is waited for: until so long after something moved, every so many seconds; after that, rarely."""
 
 
-def awaited(seen: Observation) -> Reason:
-    """Why a tracker does not have what the cloud has for it: the one thing that a person can do about it."""
+def is_hardly_known(seen: Observation) -> bool:
+    """Whether nothing has come of a tracker, and nothing had to."""
+    return seen.contact_ago_s is None and seen.listened_s < LISTENED_AFTER_S
+
+
+def awaited(seen: Observation, slot: Slot) -> Reason:
+    """Why a slot of a tracker is not as the cloud has it: the one thing that a person can do about it."""
+    if is_hardly_known(seen):
+        return Reason.AWAITING_DEVICE
     if seen.contact_ago_s is None or seen.contact_ago_s >= OFFLINE_AFTER_S:
         return Reason.DEVICE_OFFLINE  # nor stalled, however often it came: it has no opportunity now
     if seen.contacts >= STALLED_CONTACTS or (seen.contacts and seen.still_s >= STALLED_AFTER_S):
         return Reason.DEVICE_CONTACTED_BUT_UNCHANGED
-    was_pushed = seen.desired.is_immediate and (seen.waiting_s is None or seen.waiting_s < PUSH_S)
+    was_pushed = seen.desired.word(slot).is_immediate and (seen.waiting_s is None or seen.waiting_s < PUSH_S)
     return Reason.AWAITING_DEVICE if seen.contacts or was_pushed else Reason.AWAITING_POWER_CYCLE
 
 

@@ -102,13 +102,7 @@ class Observer:
                 remembered of it otherwise.
         """
         now_s, now_ms, until_s = self._now(), self._utc_ms(), self._surroundings.session_until_s
-        unconfirmed_ok = {
-            (change.serial_number, change.generation)
-            for approval in self._records.approvals
-            if approval.is_unconfirmed_ok and (approval.has_begun or now_ms < approval.expires_ms)
-            for change in approval.changes
-        }
-        trackers = [self._observed(serial, now_s, unconfirmed_ok, writing_since_s) for serial in self._roster]
+        trackers = [self._observed(serial, now_s, writing_since_s) for serial in self._roster]
         if just_read is not None:
             serial, documents, memory = just_read
             place = self._roster.index(serial)
@@ -131,7 +125,6 @@ class Observer:
         self,
         serial: str,
         now_s: float,
-        unconfirmed_ok: set[tuple[str, int]],
         writing_since_s: Mapping[str, float],
     ) -> Observation:
         watch, desired, around = self.watches[serial], self.desired(serial), self._surroundings
@@ -150,10 +143,10 @@ class Observer:
             is_busy=since_s is not None,
             busy_s=0.0 if since_s is None else now_s - since_s,
             replans=watch.replans,
+            listened_s=now_s - watch.since_s,
             contact_ago_s=None if watch.contact_s is None else now_s - watch.contact_s,
             contacts=watch.contacts,
             waiting_s=watch.waiting_s(now_s),
-            is_unconfirmed_ok=(serial, desired.generation) in unconfirmed_ok,
             still_s=watch.still_s(desired, now_s),
             delivery=around.deliveries.get(serial, {}),
             air={slot: around.air[sensor.address] for slot, sensor in sensors.items() if sensor.address in around.air},

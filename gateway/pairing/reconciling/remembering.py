@@ -100,11 +100,13 @@ def after_reading(
     if expected is not None:
         memory, foreign = _judged(memory, expected, target, desired, now_ms)
         happened += foreign
-    memory = replace(memory, target=target, current=documents.current)
-    if memory.drifted_generation is not None and (
-        memory.drifted_generation != desired.generation or not _differing(memory, target, desired)
-    ):
-        memory = replace(memory, drifted_generation=None)
+    differing = _differing(memory, target, desired)
+    in_place = {slot for slot in desired.managed if slot not in differing}
+    if expected is not None:
+        in_place |= set(desired.managed) - set(_differing(memory, expected, desired))
+    drifted = {slot: wanted for slot, wanted in memory.drifted.items() if slot in differing and wanted == desired[slot]}
+    served = memory.served | {slot: desired[slot] for slot in Slot if slot in in_place}
+    memory = replace(memory, target=target, current=documents.current, drifted=drifted, served=served)
     return memory, happened
 
 
@@ -152,9 +154,8 @@ def _landed(memory: Memory, intent: Intent, target: Document, now_ms: int) -> _R
         if wanted is not None and kept is not None and not memory.is_same(kept, wanted):
             known = (*known, Renaming(wanted, kept))[-_KEPT:]
     expected = _with_slots(_last_known(memory, intent), target, intent.changed)
-    landed = replace(
-        memory, intent=None, late=None, ours=target, ours_ms=now_ms, drifted_generation=None, renamings=known
-    )
+    drifted = {slot: wanted for slot, wanted in memory.drifted.items() if slot not in intent.changed}
+    landed = replace(memory, intent=None, late=None, ours=target, ours_ms=now_ms, drifted=drifted, renamings=known)
     return landed, expected, (_happening("Written", intent),)
 
 
@@ -165,12 +166,13 @@ def _lapsed(memory: Memory, intent: Intent, now_ms: int) -> Memory:
 
 def _overtaken(memory: Memory, intent: Intent, target: Document, now_ms: int) -> _Resolved:
     """Something stands there that is neither what was before nor what we wrote."""
-    answer = intent.answer
+    answer, known = intent.answer, _last_known(memory, intent)
     if answer is None:
-        return _lapsed(memory, intent, now_ms), _last_known(memory, intent), (_happening("NotArrived", intent),)
+        return _lapsed(memory, intent, now_ms), known, (_happening("NotArrived", intent),)
     if all(_found(memory, intent, slot, answer) is _Found.WRITTEN for slot in intent.changed):
-        return replace(memory, intent=None, ours=answer, ours_ms=now_ms), answer, (_happening("Written", intent),)
-    expected = _with_slots(_last_known(memory, intent), target, intent.changed)
+        written = replace(memory, intent=None, ours=answer, ours_ms=now_ms)
+        return written, _with_slots(known, answer, intent.changed), (_happening("Written", intent),)
+    expected = _with_slots(known, target, intent.changed)
     return after_refusal(memory, Refusal.Kind.NOT_ECHOED), expected, (_happening("NotEchoed", intent),)
 
 
@@ -190,9 +192,8 @@ def _judged(
     if rival_since_ms is None and sum(0 <= now_ms - at_ms < RIVAL_MS for at_ms in times) >= RIVAL_CHANGES:
         rival_since_ms = now_ms
         happened.append(Happening("DuplicateController", "Another controller keeps changing the sensors"))
-    is_away = any(slot in foreign for slot in _differing(memory, target, desired))
-    drifted = desired.generation if is_away else memory.drifted_generation
-    memory = replace(memory, foreign_ms=times, rival_since_ms=rival_since_ms, drifted_generation=drifted)
+    drifted = memory.drifted | {slot: desired[slot] for slot in foreign}
+    memory = replace(memory, foreign_ms=times, rival_since_ms=rival_since_ms, drifted=drifted)
     return memory, tuple(happened)
 
 

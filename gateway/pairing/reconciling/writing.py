@@ -116,11 +116,11 @@ class Writer:
             outcome = self._unsent(serial_number, Outcome(End.CONFLICT))
             took(before)
             return outcome
-        if write.approval is not None:
-            try:
-                await self._journal.begin(write.approval)
-            except StoreError:
-                return self._unsent(serial_number, Outcome(End.NOT_JOURNALED))
+        try:
+            for approval in write.approvals:
+                await self._journal.begin(approval)
+        except StoreError:
+            return self._unsent(serial_number, Outcome(End.NOT_JOURNALED))
 
         def check() -> None:
             if self._now() - read_s > READ_AGE_S or not is_due(documents):

@@ -12,7 +12,7 @@ import pytest
 from gateway.live.board import Board
 from gateway.pairing.desired import Desired
 from gateway.pairing.desk.pairings import Pairings
-from gateway.pairing.documents import Documents, Sensor, Wanted, Wish
+from gateway.pairing.documents import Documents, Sensor, Slot, Wanted, Wish
 from gateway.pairing.keeping import records as pairing_records
 from gateway.pairing.keeping.chronicle import Dated
 from gateway.pairing.keeping.records import Records
@@ -185,14 +185,14 @@ async def test_two_who_want_the_same_sensor_at_the_same_moment_do_not_both_get_i
 async def test_the_same_once_more_ends_drift_whatever_is_being_remembered_meanwhile(desk: Desk) -> None:
     await desk.set_("A", ONE)
     desk.observed.cloud_has("A", "two")
-    await desk.records.remember("A", Memory(drifted_generation=1, foreign_ms=(5,)))
+    await desk.records.remember("A", Memory(drifted={Slot.HEART_RATE: ONE}, foreign_ms=(5,)))
     assert desk.pairings.report().trackers[0].state == State.DRIFTED
     remembered = replace_memory(desk, foreign_ms=(5, 6))
     report, _ = await asyncio.gather(desk.set_("A", ONE), desk.records.remember("A", remembered))
     assert (report.generation, report.state) == (1, State.WRITING)
     assert [it.reason for it in report.events] == ["Reapplied", "Wanted"]
     memory = desk.records.memories["A"]
-    assert (memory.drifted_generation, memory.foreign_ms) == (None, (5, 6))
+    assert (memory.drifted, memory.foreign_ms) == ({}, (5, 6))
 
 
 def replace_memory(desk: Desk, **changes: Any) -> Memory:

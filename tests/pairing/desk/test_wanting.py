@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType
 
-from gateway.pairing.desired import Basis, Desired, Origin
+from gateway.pairing.desired import Basis, Desired, Origin, Word
 from gateway.pairing.desk.permission import Situation
 from gateway.pairing.desk.wanting import adopted, commanded, imported
 from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
@@ -29,7 +29,7 @@ from gateway.pairing.requests import (
 )
 from insiders_codecs.address import AddressKind
 from tests.pairing.desks import situation
-from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, fleet, sensor, tracker
+from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, drifted, fleet, sensor, tracker
 
 ONE, TWO = sensor("one"), sensor("two")
 BY = PersonRequest(author="Kim", reason="new strap")
@@ -66,10 +66,6 @@ def team(*entries: EntryRequest, **said: Any) -> ImportRequest:
 def filed(seen: Observation) -> Observation:
     """The same, wanted by the configuration."""
     return replace(seen, desired=msgspec.structs.replace(seen.desired, origin=Origin.FILE, basis=Basis.FILE))
-
-
-def drifted(seen: Observation) -> Observation:
-    return replace(seen, memory=msgspec.structs.replace(seen.memory, drifted_generation=seen.desired.generation))
 
 
 def test_a_command_wants_one_slot_and_leaves_the_other() -> None:
@@ -181,9 +177,29 @@ def test_the_same_once_more_against_drift_is_wanted_anew() -> None:
 def test_a_command_makes_an_approval_needless_but_not_for_what_a_list_wants_of_the_other_slot() -> None:
     listed = tracker("A", NONE, "one", basis=Basis.IMPORT, power=(NONE, "meter", "meter"), is_bulk=True)
     both = command(situation(listed), heart_rate=NONE, power=NONE)
-    assert (both.basis, both.is_bulk, both.generation) == (Basis.COMMAND, False, 1)
-    one = command(situation(listed), heart_rate=sensor("new"))
-    assert (one.basis, one.is_bulk, one.generation) == (Basis.IMPORT, True, 2)
+    assert (both.generation, both.earlier) == (1, {})
+    assert all(both.word(slot) == Word(Basis.COMMAND, False, False, False) for slot in Slot)
+    one = command(situation(listed), heart_rate=sensor("new"), immediate=True, during_session=True)
+    assert one.word(HR) == Word(Basis.COMMAND, is_immediate=True, is_during_session=True, is_bulk=False)
+    assert one.word(POWER) == Word(Basis.IMPORT, is_immediate=False, is_during_session=False, is_bulk=True)
+    assert (one.generation, one.generation_of(HR), one.generation_of(POWER)) == (2, 2, 1)
+
+
+def test_what_was_said_of_a_slot_holds_whatever_is_said_of_the_other() -> None:
+    first = tracker("A", "one", "", power=("meter", "", ""))
+    said = command(situation(first), heart_rate=TWO, immediate=True, during_session=True)
+    then = command(situation(replace(first, desired=said)), power=NONE)
+    assert then.word(HR) == Word(Basis.COMMAND, is_immediate=True, is_during_session=True, is_bulk=False)
+    assert not then.word(POWER).is_during_session
+    again = command(situation(replace(first, desired=then)), heart_rate=TWO)
+    assert not again.word(HR).is_during_session
+    assert (again.generation, again.generation_of(HR), again.generation_of(POWER)) == (3, 2, 3)
+
+
+def test_the_same_once_more_is_wanted_of_the_slot_that_somebody_else_has_changed_and_of_no_other() -> None:
+    met = situation(drifted(tracker("A", "one", "two", power=("meter", "meter", "meter"))))
+    assert refused(lambda: command(met, power=sensor("meter")))[0] is Refusal.NOTHING_TO_DO
+    assert command(met, heart_rate=ONE).generation == 1
 
 
 @pytest.mark.parametrize(
@@ -332,9 +348,14 @@ def test_a_list_is_bulk_if_it_changes_many() -> None:
         assert {it.is_bulk for it in wanted.values()} == {is_bulk}
 
 
-def test_a_list_against_drift_wants_the_same_anew() -> None:
-    met = situation(drifted(tracker("A", "one", "two")), tracker("B", "three", "three"))
-    assert set(imported(met, team(entry("A", ONE), entry("B", sensor("three"))))) == {"A"}
+def test_what_a_list_only_repeats_is_no_verdict_on_what_somebody_else_has_changed() -> None:
+    met = situation(
+        drifted(tracker("A", "one", "two", power=("meter", "meter", "meter"))), tracker("B", "three", "three")
+    )
+    assert imported(met, team(entry("A", ONE, sensor("meter")), entry("B", sensor("three")))) == {}
+    changed = imported(met, team(entry("A", ONE, NONE, generation=1), during_session=True))["A"]
+    assert changed.word(HR) == met.fleet.trackers[0].desired.word(HR)
+    assert (changed.word(POWER).basis, changed.word(POWER).is_during_session) == (Basis.IMPORT, True)
 
 
 def test_a_list_waits_for_the_session_unless_it_says_so() -> None:
@@ -362,9 +383,10 @@ def test_all_that_nobody_waits_for_is_adopted_at_once() -> None:
         filed(drifted(tracker("D", "five", "six"))),
         tracker("E", FREE, "seven", is_read=False),
         tracker("F", "eight", "eight"),
-        drifted(tracker("G", "nine", "")),
+        drifted(tracker("G", "nine", "", power=("ten", "", ""))),  # and its power meter is on its way
     )
     changed = adopted(met, None, BY)
+    assert changed["G"].power == sensor("ten")
     assert {serial: it.heart_rate for serial, it in changed.items()} == {"A": TWO, "B": sensor("three"), "G": NONE}
 
 

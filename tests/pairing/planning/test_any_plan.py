@@ -44,7 +44,8 @@ def observations(draw: st.DrawFn, serial_number: str) -> Observation:
     )
     memory = msgspec.structs.replace(
         one.memory,
-        drifted_generation=draw(st.sampled_from([None, None, 1])),
+        drifted={slot: one.desired[slot] for slot in draw(st.sets(st.sampled_from(Slot)))},
+        served={slot: one.desired[slot] for slot in draw(st.sets(st.sampled_from(Slot)))},
         rival_since_ms=draw(st.sampled_from([None, None, None, NOW_MS])),
         suspension=draw(st.sampled_from([None, None, None, _STOPPED])),
         intent=draw(st.sampled_from([None, None, None, Intent(Document(), Document(), (HR,), 1, "f", NOW_MS)])),

@@ -14,7 +14,7 @@ from gateway.pairing.documents import Sensor, Wish
 from gateway.pairing.memory import Intent, Memory, Renaming
 from gateway.pairing.observation import Fleet, Mode, Observation
 from gateway.pairing.planning.changes import ChangeSet, Why, approval_of, change_sets, hash_of, is_many, living, same
-from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, document, fleet, sensor, tracker
+from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, document, drifted, fleet, sensor, tracker
 
 MINUTE_MS = 60_000
 
@@ -31,8 +31,8 @@ def members(*trackers: Observation) -> list[list[str]]:
     return [[change.serial_number for change in it.changes] for it in sets(*trackers)]
 
 
-def drifted(serial_number: str, wants: str | Wish, target: str, *, basis: Basis = Basis.FILE) -> Observation:
-    return tracker(serial_number, wants, target, basis=basis, memory=Memory(drifted_generation=1))
+def away(serial_number: str, wants: str | Wish, target: str, *, basis: Basis = Basis.FILE) -> Observation:
+    return drifted(tracker(serial_number, wants, target, basis=basis))
 
 
 class TestSame:
@@ -155,11 +155,11 @@ class TestWhy:
 
     def test_what_came_with_many_others_needs_a_person_until_it_was_done_once(self) -> None:
         assert whys(tracker("1", "s", "r", is_bulk=True)) == [(Why.BULK,)]
-        assert whys(tracker("1", "s", "r", is_bulk=True, memory=Memory(ours=document("q")))) == [(Why.BULK,)]
-        assert whys(tracker("1", "s", "r", is_bulk=True, memory=Memory(ours=document("s")))) == [()]
+        assert whys(tracker("1", "s", "r", is_bulk=True, memory=Memory(served={HR: sensor("q")}))) == [(Why.BULK,)]
+        assert whys(tracker("1", "s", "r", is_bulk=True, memory=Memory(served={HR: sensor("s")}))) == [()]
 
     def test_all_reasons_are_told_in_their_order(self) -> None:
-        one = drifted("1", NONE, "s")
+        one = away("1", NONE, "s")
         one = replaced(one, desired=replace(one.desired, is_bulk=True))
         assert whys(one, tracker("2", "s")) == [tuple(Why)]
 
@@ -169,11 +169,11 @@ class TestDrift:
         ("mode", "why"), [(Mode.PROPOSE, [(Why.DRIFT,)]), (Mode.ENFORCE, [()]), (Mode.OBSERVE, [])]
     )
     def test_by_mode(self, mode: Mode, why: list[tuple[Why, ...]]) -> None:
-        assert whys(drifted("1", "s", "r"), mode=mode) == why
+        assert whys(away("1", "s", "r"), mode=mode) == why
 
     @pytest.mark.parametrize("mode", Mode)
     def test_of_something_that_is_not_wanted_any_more_it_is_none(self, mode: Mode) -> None:
-        assert whys(tracker("1", "s", "r", generation=2, memory=Memory(drifted_generation=1)), mode=mode) == [()]
+        assert whys(tracker("1", "s", "r", memory=Memory(drifted={HR: sensor("q")})), mode=mode) == [()]
 
     @pytest.mark.parametrize(
         ("drifts", "others", "is_bulk"), [(1, 0, False), (2, 8, False), (2, 7, True), (5, 25, False), (6, 1000, True)]
@@ -181,11 +181,11 @@ class TestDrift:
     def test_so_much_of_it_at_once_is_not_changed_back_without_a_person(
         self, drifts: int, others: int, is_bulk: bool
     ) -> None:
-        away = [drifted(f"d{n}", f"s{n}", f"r{n}") for n in range(drifts)]
+        gone = [away(f"d{n}", f"s{n}", f"r{n}") for n in range(drifts)]
         rest = [tracker(f"t{n}", f"q{n}", f"q{n}") for n in range(others)]
         pending = tracker("pending", "new")
-        assert whys(*away, *rest[:-1], pending, mode=Mode.ENFORCE)[:drifts] == [(Why.BULK,) if is_bulk else ()] * drifts
-        assert whys(*away, *rest[:-1], pending, mode=Mode.ENFORCE)[drifts:] == [()]
+        assert whys(*gone, *rest[:-1], pending, mode=Mode.ENFORCE)[:drifts] == [(Why.BULK,) if is_bulk else ()] * drifts
+        assert whys(*gone, *rest[:-1], pending, mode=Mode.ENFORCE)[drifts:] == [()]
 
     @given(st.integers(1, 2000))
     def test_one_tracker_is_never_many(self, count: int) -> None:
@@ -239,7 +239,7 @@ class TestApproval:
 
     def test_somebody_else_in_the_middle_of_a_swap_voids_it(self) -> None:
         given = self.approved(tracker("1", "b", "a"), tracker("2", "a", "b")).approvals
-        foreign = Memory(foreign_ms=(NOW_MS + 1,), drifted_generation=1)
+        foreign = Memory(foreign_ms=(NOW_MS + 1,), drifted={HR: sensor("b")})
         swap = tracker("1", "b", "c", memory=foreign), tracker("2", "a", "b")
         assert [it.is_approved for it in change_sets(replaced(fleet(*swap), approvals=given))] == [False]
 

@@ -199,7 +199,7 @@ def test_a_swap_goes_through_both_steps_and_says_which() -> None:
     assert (after["T1"].state, written(after["T2"].write, HR)) == (State.IN_SYNC, "B")
 
 
-DRIFT = {"drifted_generation": 1}
+DRIFT = {"drifted": {HR: sensor("A")}}
 
 Hindrance = Callable[[Observation, Fleet], tuple[Observation, Fleet]]
 
@@ -330,7 +330,7 @@ def test_drift_is_told_proposed_or_undone(mode: Mode) -> None:
         again = of(agreed)
         assert again.state is State.WRITING
         assert again.write is not None
-        assert again.write.approval == made.change_sets[0].hash
+        assert again.write.approvals == (made.change_sets[0].hash,)
 
 
 def test_drift_that_is_watched_is_not_written_even_with_consent() -> None:
@@ -367,12 +367,12 @@ def test_an_approval_says_whether_trackers_are_told_at_once() -> None:
     write = of(replace(one, approvals=(approval,))).write
     assert write is not None
     assert write.is_immediate
-    assert write.approval == approval.hash
+    assert write.approvals == (approval.hash,)
 
 
 def test_a_refusal_is_of_this_content_for_this_generation_whoever_agreed_and_however_it_is_sent() -> None:
     write = Write(Document(), {HR: sensor("A")}, 1)
-    same = replace(write, is_immediate=True, approval="3f2a9c0d11e2")
+    same = replace(write, is_immediate=True, approvals=("3f2a9c0d11e2",))
     onto_other = replace(write, base=Document(sensor("B")))
     others = [replace(write, generation=2), replace(write, changes={HR: sensor("B")}), replace(write, changes={})]
     assert {same.fingerprint, onto_other.fingerprint} == {write.fingerprint}

@@ -41,8 +41,6 @@ T, F, U = Status.TRUE, Status.FALSE, Status.UNKNOWN
         # In the air.
         (SEEN, Delivery.NOTHING, LISTENING, T, Reason.OK),
         (replace(SEEN, presence="quiet"), Delivery.NOTHING, LISTENING, T, Reason.OK),
-        (replace(SEEN, rssi_dbm=-85), Delivery.NOTHING, LISTENING, T, Reason.SEEN_WEAK),
-        (replace(SEEN, rssi_dbm=-84), Delivery.NOTHING, LISTENING, T, Reason.OK),
         (replace(SEEN, is_ambiguous=True), Delivery.FLOWING, LISTENING, U, Reason.AMBIGUOUS_NEIGHBOURS),
         (SEEN, Delivery.FLOWING, LISTENING, T, Reason.OK),
         # Its tracker has it, so it is silent.

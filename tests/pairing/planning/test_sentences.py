@@ -88,7 +88,7 @@ def test_what_is_wrong_with_a_reason_of_its_own_says_what_to_do() -> None:
         Reason.WRITE_FAILED,
         Reason.OUTCOME_UNKNOWN,
         Reason.HELD_BY_TRACKER,
-        Reason.SEEN_WEAK,
+        Reason.TARGET_UNWANTED,
         Reason.NOT_BROADCASTING,
         Reason.TOO_LITTLE,
         Reason.IDLE,

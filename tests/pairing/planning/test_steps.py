@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from gateway.pairing.conditions import Reason, Status
 from gateway.pairing.documents import Document, Sensor, Slot
-from gateway.pairing.memory import Intent, Memory, Renaming, Suspension
+from gateway.pairing.memory import Intent, Memory, Refusal, Renaming, Suspension, fingerprint
 from gateway.pairing.observation import Air, Fleet, Mode, Observation
 from gateway.pairing.planning.changes import approval_of, change_sets
 from gateway.pairing.planning.holding import LATE_MS, Where
 from gateway.pairing.planning.steps import Step, StepKind, steps_of
-from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, document, fleet, sensor, tracker
+from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, document, drifted, fleet, sensor, tracker
 
 AWAIT, HELD, SET, CLEAR = StepKind.AWAIT_RELEASE, StepKind.HELD, StepKind.SET, StepKind.CLEAR
 IN_PLACE, NOT_READ, INVALID = StepKind.IN_PLACE, StepKind.NOT_READ, StepKind.INVALID
@@ -86,24 +86,67 @@ class TestHandover:
         assert about(meanwhile["2"]) == (AWAIT, Reason.AWAITING_RELEASE, "1", Where.CURRENT)
         assert steps(tracker("1", wants, new, new), two)["2"] == Step(SET, sensor=sensor("s"))
 
-    @pytest.mark.parametrize("how", ["by the approval", "by the tracker"])
-    def test_a_person_can_say_not_to_wait_for_a_tracker_that_is_off_for_days(self, how: str) -> None:
-        def both(target: str) -> Fleet:
-            one, two = tracker("1", NONE, target, "s"), tracker("2", "s")
-            if how == "by the tracker":
-                return fleet(replaced(one, is_unconfirmed_ok=True), two)
-            changes = [change for it in change_sets(fleet(one, two)) for change in it.changes]
-            given = approval_of(changes, fleet(one, two), "Ada", is_unconfirmed_ok=True)
-            return replaced(fleet(one, two), approvals=(given,))
+    OURS = Memory(ours=Document(), ours_ms=NOW_MS + 1)
 
-        assert kinds_of(both("s"))["2"] is AWAIT, "it is not even told yet"
-        step = steps_of(both(""))["2", HR]
+    @pytest.mark.parametrize("of", ["both", "who gives", "who gets"])
+    def test_a_person_can_say_not_to_wait_for_a_tracker_that_is_off_for_days(self, of: str) -> None:
+        before = fleet(tracker("1", NONE, "s"), tracker("2", "s"))
+        changes = [change for it in change_sets(before) for change in it.changes]
+        chosen = {"both": changes, "who gives": changes[:1], "who gets": changes[1:]}[of]
+        given = (approval_of(chosen, before, "Ada", is_unconfirmed_ok=True),)
+        assert kinds_of(replaced(before, approvals=given))["2"] is AWAIT, "it is not even told yet"
+        told = fleet(tracker("1", NONE, "", "s", memory=self.OURS), tracker("2", "s"))
+        step = steps_of(replaced(told, approvals=given))["2", HR]
         assert about(step) == (SET, Reason.AWAITING_RELEASE, "1", Where.CURRENT)
         assert step.unique is Status.FALSE, "it is given, and two may have it for a while"
 
-    def test_it_is_still_not_his_alone_until_the_other_one_has_confirmed(self) -> None:
+    @pytest.mark.parametrize("what", ["written by others since", "cleared by others", "wanted anew", "expired"])
+    def test_what_a_person_said_of_another_situation_is_void(self, what: str) -> None:
+        before = fleet(tracker("1", NONE, "s"))
+        given = approval_of(change_sets(before)[0].changes, before, "Ada", is_unconfirmed_ok=True)
+        memory, generation = self.OURS, 1
+        if what == "written by others since":
+            memory = replace(memory, foreign_ms=(NOW_MS + 2,))
+        elif what == "cleared by others":
+            memory = Memory()
+        elif what == "wanted anew":
+            generation = 2
+        else:
+            given = replace(given, expires_ms=NOW_MS)
+        one = tracker("1", NONE, "", "s", memory=memory, generation=generation)
+        assert kinds_of(replaced(fleet(one, tracker("2", "s")), approvals=(given,)))["2"] is AWAIT
+
+    def test_it_is_not_his_alone_until_the_other_one_has_confirmed_but_he_waits_for_nothing(self) -> None:
         step = steps(tracker("1", NONE, "", "s"), tracker("2", "s", "s", ""))["2"]
-        assert about(step) == (IN_PLACE, Reason.AWAITING_RELEASE, "1", Where.CURRENT)
+        assert about(step) == (IN_PLACE, Reason.HELD_BY_OTHER_CURRENT, "1", Where.CURRENT)
+
+    def test_what_somebody_else_has_given_to_another_tracker_as_well_is_told_and_not_waited_for(self) -> None:
+        found = steps(drifted(tracker("1", "r", "s")), tracker("2", "s", "s"))
+        assert about(found["2"]) == (IN_PLACE, Reason.HELD_BY_OTHER_TARGET, "1", Where.TARGET)
+        assert found["2"].unique is Status.FALSE
+
+    @pytest.mark.parametrize("trouble", ["suspended", "rival", "watched", "refused", "session"])
+    def test_only_who_lets_go_without_a_person_is_waited_for(self, trouble: str) -> None:
+        one, all_ = tracker("1", "r", "s"), fleet()
+        if trouble == "suspended":
+            one = replaced(one, memory=replace(one.memory, suspension=Suspension("Ada", "", 0)))
+        elif trouble == "rival":
+            one = replaced(one, memory=replace(one.memory, rival_since_ms=1))
+        elif trouble == "watched":
+            one, all_ = drifted(one), replaced(all_, mode=Mode.OBSERVE)
+        elif trouble == "refused":
+            one = replaced(one, memory=replace(one.memory, refusals=(self.refusal("r"),)))
+        else:
+            all_ = replaced(all_, session_until_ms=NOW_MS + 1)
+        step = steps_of(replaced(all_, trackers=(one, tracker("2", "s"))))["2", HR]
+        if trouble == "session":
+            assert about(step) == (AWAIT, Reason.AWAITING_RELEASE, "1", Where.TARGET)
+        else:
+            assert about(step) == (HELD, Reason.HELD_BY_OTHER_TARGET, "1", Where.TARGET)
+
+    @staticmethod
+    def refusal(heart_rate: str, power: str = "") -> Refusal:
+        return Refusal(fingerprint(1, document(heart_rate, power)), Refusal.Kind.REJECTED)
 
     @pytest.mark.parametrize(
         ("target", "where", "reason"),
@@ -118,8 +161,6 @@ class TestHandover:
 
     def test_when_it_is_gone_from_a_tracker_that_is_left_alone_it_is_given(self) -> None:
         assert kinds(tracker("1", FREE, ""), tracker("2", "s")) == {"2": SET}
-        two, free = tracker("2", "s"), tracker("1", FREE, "", "s")
-        assert kinds(replaced(free, is_unconfirmed_ok=True), two) == {"2": SET}
 
     def test_what_a_person_decides_comes_before_what_only_takes_time(self) -> None:
         step = steps(tracker("1", "r", "s"), tracker("2", FREE, "", "s"), tracker("3", "s"))["3"]
@@ -180,8 +221,11 @@ class TestNotRead:
         assert found == {"1": AWAIT, "2": AWAIT}
 
     def test_a_person_who_does_not_want_to_wait_waits_for_this(self) -> None:
-        one = replaced(tracker("1", NONE, "", "s"), is_unconfirmed_ok=True)
-        assert kinds(one, tracker("2", "s"), tracker("3", FREE, is_read=False))["2"] is AWAIT
+        all_ = fleet(tracker("1", NONE, "", "s"), tracker("2", "s"), tracker("3", FREE, is_read=False))
+        given = approval_of(change_sets(all_)[0].changes, all_, "Ada", is_unconfirmed_ok=True)
+        assert kinds_of(replaced(all_, approvals=(given,)))["2"] is AWAIT
+        read = replaced(all_, trackers=all_.trackers[:2])
+        assert kinds_of(replaced(read, approvals=(given,)))["2"] is SET
 
 
 class TestUnknownOutcome:
@@ -278,7 +322,9 @@ class TestChainsAndCircles:
         circle[500] = tracker("500", "free", "s500")
         assert [serial for serial, kind in kinds(*circle).items() if kind is not AWAIT] == ["500"]
 
-    @pytest.mark.parametrize("trouble", ["suspended", "rival", "invalid", "left alone", "wanted twice", "watched"])
+    @pytest.mark.parametrize(
+        "trouble", ["suspended", "rival", "invalid", "left alone", "wanted twice", "watched", "refused"]
+    )
     def test_nobody_is_cleared_for_a_circle_that_cannot_close(self, trouble: str) -> None:
         one, two, three = tracker("1", "b", "a"), tracker("2", "c", "b"), tracker("3", "a", "c")
         more: list[Observation] = []
@@ -288,7 +334,9 @@ class TestChainsAndCircles:
         elif trouble == "rival":
             two = replaced(two, memory=replace(two.memory, rival_since_ms=1))
         elif trouble == "watched":
-            two, mode = replaced(two, memory=replace(two.memory, drifted_generation=1)), Mode.OBSERVE
+            two, mode = drifted(two), Mode.OBSERVE
+        elif trouble == "refused":
+            two = replaced(two, memory=replace(two.memory, refusals=(TestHandover.refusal("c"),)))
         elif trouble == "invalid":
             two = replaced(two, air={HR: Air("seen", kind="power")})
         elif trouble == "left alone":

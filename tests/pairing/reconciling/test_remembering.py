@@ -25,6 +25,8 @@ from gateway.pairing.reconciling.remembering import (
 A, B, C = (Sensor(f"a0:9e:1a:00:00:0{number}", f"Polar H10 {number}") for number in (1, 2, 3))
 METER = Sensor("e8:fe:6e:00:00:01", "ASSIOMA1")
 NOW_MS = 1_795_000_000_000
+FREE = Wish.UNMANAGED
+HR, POWER = Slot.HEART_RATE, Slot.POWER
 OLD = Document(heart_rate=A, power=METER)
 NEW = Document(heart_rate=B, power=METER)
 WANTED = Desired(heart_rate=B, generation=3)
@@ -52,7 +54,7 @@ def test_a_write_leaves_an_intent_that_says_what_it_replaces_and_makes() -> None
 
 @pytest.mark.parametrize("memory", [INTENDED, ANSWERED], ids=["not answered", "answered"])
 def test_a_write_that_is_found_there_has_landed_and_is_ours(memory: Memory) -> None:
-    assert read(memory, NEW) == Memory(target=NEW, current=OLD, ours=NEW, ours_ms=NOW_MS)
+    assert read(memory, NEW) == Memory(target=NEW, current=OLD, ours=NEW, ours_ms=NOW_MS, served={HR: B})
     assert reasons(memory, NEW) == ["Written"]
 
 
@@ -92,7 +94,7 @@ def test_a_name_that_the_cloud_keeps_in_its_own_way_is_the_same_from_then_on(mem
     assert kept.ours == Document(heart_rate=CUT, power=METER)
     assert kept.is_same(CUT, B)
     assert not kept.is_same(B, CUT)
-    assert read(kept, Document(heart_rate=CUT, power=METER)).drifted_generation is None
+    assert read(kept, Document(heart_rate=CUT, power=METER)).drifted == {}
 
 
 def test_a_name_that_the_cloud_has_cut_before_is_found_to_be_kept_only_after_it_has_settled() -> None:
@@ -110,19 +112,19 @@ OTHER = Document(heart_rate=C, power=METER)
 
 def test_what_stands_there_after_a_write_that_landed_and_is_not_it_was_written_by_others() -> None:
     overwritten = read(ANSWERED, OTHER)
-    assert (overwritten.ours, overwritten.foreign_ms, overwritten.drifted_generation) == (NEW, (NOW_MS,), 3)
+    assert (overwritten.ours, overwritten.foreign_ms, overwritten.drifted) == (NEW, (NOW_MS,), {HR: B})
     assert reasons(ANSWERED, OTHER) == ["Written", "ChangedByOther"]
 
 
 def test_what_the_cloud_answered_in_another_way_was_its_own_doing() -> None:
     memory = read(after_answer(INTENDED, OTHER, NOW_MS), OTHER)
-    assert (memory.foreign_ms, memory.drifted_generation) == ((), None)
+    assert (memory.foreign_ms, memory.drifted) == ((), {})
     assert memory.refusals == (Refusal(WRITE.fingerprint, Refusal.Kind.NOT_ECHOED),)
 
 
 def test_what_stands_there_after_a_write_without_answer_and_is_not_it_was_written_by_others() -> None:
     memory = read(INTENDED, OTHER)
-    assert (memory.ours, memory.intent, memory.foreign_ms, memory.drifted_generation) == (None, None, (NOW_MS,), 3)
+    assert (memory.ours, memory.intent, memory.foreign_ms, memory.drifted) == (None, None, (NOW_MS,), {HR: B})
 
 
 BOTH = Desired(heart_rate=B, power=Wish.NONE, generation=3)
@@ -143,7 +145,7 @@ def test_a_change_of_a_slot_that_was_not_written_is_seen_beside_a_write_that_lan
     both = replace(BOTH, power=METER)
     memory = read(ANSWERED, Document(heart_rate=B, power=None), both)
     assert memory.ours == Document(heart_rate=B, power=None)
-    assert (memory.foreign_ms, memory.drifted_generation) == ((NOW_MS,), 3)
+    assert (memory.foreign_ms, memory.drifted) == ((NOW_MS,), {POWER: METER})
 
 
 def test_a_change_of_another_slot_is_told_once_however_often_a_write_is_looked_for() -> None:
@@ -174,29 +176,63 @@ def test_the_first_reading_of_a_tracker_is_nobodys_change() -> None:
 
 def test_a_change_without_an_intent_of_ours_is_drift() -> None:
     memory = read(replace(KNOWN, target=NEW), OTHER)
-    assert (memory.foreign_ms, memory.drifted_generation, memory.target) == ((NOW_MS,), 3, OTHER)
+    assert (memory.foreign_ms, memory.drifted, memory.target) == ((NOW_MS,), {HR: B}, OTHER)
 
 
 def test_what_others_do_to_a_slot_that_is_not_managed_is_not_ours_to_judge() -> None:
     memory = read(replace(KNOWN, target=NEW), Document(heart_rate=B, power=None))
-    assert (memory.foreign_ms, memory.drifted_generation) == ((), None)
+    assert (memory.foreign_ms, memory.drifted) == ((), {})
     assert memory.target == Document(heart_rate=B, power=None)
 
 
 def test_somebody_else_who_does_what_is_wanted_makes_no_drift() -> None:
     memory = read(KNOWN, NEW)
-    assert (memory.foreign_ms, memory.drifted_generation) == ((NOW_MS,), None)
+    assert (memory.foreign_ms, memory.drifted) == ((NOW_MS,), {})
+
+
+def test_what_the_configuration_wants_as_it_is_already_counts_as_done() -> None:
+    assert read(Memory(), NEW).served == {HR: B}
+    assert read(replace(KNOWN, target=NEW), OTHER).served == {HR: B}, "it was so before somebody else came"
+    assert read(KNOWN, OLD).served == {}
+    assert read(ANSWERED, OTHER).served == {HR: B}, "for a moment"
+
+
+BY_WISH = Desired(heart_rate=B, power=METER, generation=3)
+
+
+def test_drift_is_of_the_slot_that_was_changed_and_a_write_of_the_other_one_does_not_end_it() -> None:
+    memory = read(replace(KNOWN, target=NEW), Document(heart_rate=C, power=METER), BY_WISH)
+    assert memory.drifted == {HR: B}
+    both = read(memory, Document(heart_rate=C, power=None), BY_WISH)
+    assert both.drifted == {HR: B, POWER: METER}
+    write = Write(Document(heart_rate=C), {POWER: METER}, 3)
+    answered = after_answer(with_intent(both, write, ClearForm.NULL, NOW_MS), write.payload, NOW_MS)
+    assert read(answered, write.payload, BY_WISH).drifted == {HR: B}
+    other = replace(BY_WISH, power=Wish.NONE, generation=4)
+    assert read(both, Document(heart_rate=C), other).drifted == {HR: B}, "another wish of the other slot neither"
+
+
+def test_drift_is_not_ended_by_a_new_generation_that_wants_the_same() -> None:
+    drifted = replace(KNOWN, target=OTHER, drifted={HR: B})
+    assert read(drifted, OTHER, replace(WANTED, generation=4)).drifted == {HR: B}
+
+
+def test_a_change_beside_a_write_that_was_overtaken_is_told_once() -> None:
+    memory = read(ANSWERED, Document(heart_rate=A), BY_WISH)
+    assert memory.foreign_ms == (NOW_MS,)
+    _, happened = after_reading(memory, Documents(Document(heart_rate=C), OLD), BY_WISH, NOW_MS + 1)
+    assert [it.slot for it in happened if it.reason == "ChangedByOther"] == [HR]
 
 
 @pytest.mark.parametrize(
     ("desired", "target"),
-    [(replace(WANTED, generation=4), OTHER), (WANTED, NEW)],
-    ids=["something else is desired", "as desired again"],
+    [(replace(WANTED, heart_rate=A, generation=4), OTHER), (WANTED, NEW), (replace(WANTED, heart_rate=FREE), OTHER)],
+    ids=["something else is desired", "as desired again", "left alone"],
 )
 def test_drift_ends(desired: Desired, target: Document) -> None:
-    drifted = replace(KNOWN, target=OTHER, drifted_generation=3)
-    assert read(drifted, OTHER).drifted_generation == 3
-    assert read(drifted, target, desired).drifted_generation is None
+    drifted = replace(KNOWN, target=OTHER, drifted={HR: B})
+    assert read(drifted, OTHER).drifted == {HR: B}
+    assert read(drifted, target, desired).drifted == {}
 
 
 def test_three_changes_by_others_in_ten_minutes_are_another_controller() -> None:
@@ -227,7 +263,7 @@ DESIRED = st.builds(
     st.sampled_from([Wish.UNMANAGED, Wish.NONE, METER]),
     st.integers(1, 3),
 )
-MEMORIES = st.sampled_from([Memory(), KNOWN, INTENDED, ANSWERED, replace(KNOWN, drifted_generation=3)])
+MEMORIES = st.sampled_from([Memory(), KNOWN, INTENDED, ANSWERED, replace(KNOWN, drifted={HR: B, POWER: METER})])
 
 
 @given(MEMORIES, DOCUMENTS, DOCUMENTS, DESIRED, st.integers(0, 10**6))

@@ -173,7 +173,7 @@ async def test_an_approval_has_begun_before_anything_is_sent_or_nothing_is(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.records.set_approvals((Approval("a", (), "Kim", 1, 2),))
-    write = Write(OLD, WRITE.changes, 3, approval="a")
+    write = Write(OLD, WRITE.changes, 3, approvals=("a",))
 
     async def fail(*_args: object) -> None:
         raise StoreError("The disk is full", "free some space")
