@@ -40,10 +40,13 @@ class PairingRefused(Exception):  # noqa: N818 - a refusal is mostly no error
         self.facts = facts
 
 
+MAX_WORDS = 200
+"""Characters of somebody's reason that are kept."""
+
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 Author = Annotated[str, Meta(max_length=80, pattern=_PRINTABLE)]
-Words = Annotated[str, Meta(max_length=200, pattern=_PRINTABLE)]
+Words = Annotated[str, Meta(max_length=MAX_WORDS, pattern=_PRINTABLE)]
 Generation = Annotated[int, Meta(ge=0)]
 
 
@@ -99,13 +102,20 @@ class EntryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Want something of several trackers, all of it or nothing; trackers that are not named stay as they are."""
+    """Want something of several trackers, all of it or nothing; trackers that are not named stay as they are.
+
+    Attributes:
+        trackers: What, of each.
+        author, reason, immediate, during_session: As in `SetRequest`.
+        dry_run: Only answer what would be refused, or would be to change then.
+    """
 
     trackers: tuple[EntryRequest, ...]
     author: Author = ""
     reason: Words = ""
     immediate: bool = False
     during_session: bool = False
+    dry_run: bool = False
 
 
 class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

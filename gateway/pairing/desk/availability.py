@@ -15,12 +15,14 @@ from insiders_codecs.errors import DecodeError
 MAX_NAME = 100
 """Characters in the name of a sensor: it advertises 29 bytes at most, and tells 248 to who connects."""
 
+_OTHER = {Slot.HEART_RATE: Slot.POWER, Slot.POWER: Slot.HEART_RATE}
+
 _INVALID = {
     Reason.BAD_MAC: "{} has no Bluetooth address: give six octets such as a0:9e:1a:12:34:56, which `insiders-gateway "
     "scan` shows.",
     Reason.NAME_MISSING: "{} needs the name that it advertises as well, which `insiders-gateway scan` shows.",
     Reason.PRIVATE_ROTATING_ADDRESS: "{} keeps changing its address, so no tracker can find it: take another sensor.",
-    Reason.WRONG_SERVICE: "{} is no {}: put it into the other slot (--slot), or take another sensor.",
+    Reason.WRONG_SERVICE: "{} is no {}: put it into the other slot (--slot {}), or take another sensor.",
 }
 
 
@@ -39,7 +41,9 @@ def usable(situation: Situation, asked: Asked, slot: Slot) -> Wanted:
     status, reason = validity(sensor, slot, situation.air(sensor))
     if status is Status.FALSE:
         named = printable(asked.name.strip() or asked.address)
-        raise PairingRefused(Refusal.INVALID_SENSOR, _INVALID[reason].format(named or "A sensor", slot.label))
+        raise PairingRefused(
+            Refusal.INVALID_SENSOR, _INVALID[reason].format(named or "A sensor", slot.label, _OTHER[slot])
+        )
     return sensor
 
 
@@ -59,9 +63,9 @@ def check_unique(situation: Situation, changed: Mapping[str, Desired]) -> None:
             if isinstance(sensor := desired[slot], Sensor) and slot not in asked:
                 owners.setdefault(sensor.address, (seen.serial_number, slot))
     for serial, slot, sensor in _all_asked(situation, changed):
-        other, _ = owners.setdefault(sensor.address, (serial, slot))
+        other, its_slot = owners.setdefault(sensor.address, (serial, slot))
         if other != serial:
-            raise _taken(situation, (serial, slot, sensor), other, "shall have")
+            raise _taken(situation, (serial, sensor), (other, its_slot), "shall have")
         if owners[sensor.address] != (serial, slot):
             text = f"{printable(sensor.name)} cannot be both sensors of {situation.label(serial)}: choose one."
             raise PairingRefused(Refusal.INVALID_SENSOR, text)
@@ -74,24 +78,21 @@ def check_unheld(situation: Situation, changed: Mapping[str, Desired]) -> None:
         situation: What is met.
         changed: What shall be wanted from now on, by serial number.
     """
-    holders: dict[str, str] = {}
+    holders: dict[str, tuple[str, Slot]] = {}
     for seen in situation.fleet.trackers:
         desired = changed.get(seen.serial_number, seen.desired)
         for slot in Slot:
             if seen.documents is not None and desired[slot] is Wish.UNMANAGED:
                 held = seen.documents.target[slot]
                 if held is not None:
-                    holders[held.address] = seen.serial_number
-    for asked in _all_asked(situation, changed):
-        other = holders.get(asked[2].address)
-        if other is not None:
-            raise _taken(situation, asked, other, "has in the cloud")
+                    holders[held.address] = (seen.serial_number, slot)
+    for serial, _, sensor in _all_asked(situation, changed):
+        holder = holders.get(sensor.address)
+        if holder is not None:
+            raise _taken(situation, (serial, sensor), holder, "has in the cloud")
 
 
-_Asked = tuple[str, Slot, Sensor]
-
-
-def _all_asked(situation: Situation, changed: Mapping[str, Desired]) -> Iterator[_Asked]:
+def _all_asked(situation: Situation, changed: Mapping[str, Desired]) -> Iterator[tuple[str, Slot, Sensor]]:
     for seen in situation.fleet.trackers:
         if seen.serial_number in changed:
             for slot, sensor in _asked(changed[seen.serial_number], seen.desired):
@@ -106,15 +107,14 @@ def _asked(desired: Desired, before: Desired) -> Iterator[tuple[Slot, Sensor]]:
             yield slot, sensor
 
 
-def _taken(situation: Situation, asked: _Asked, other: str, how: str) -> PairingRefused:
-    serial, slot, sensor = asked
-    option = "" if slot is Slot.HEART_RATE else f" --slot {slot}"
+def _taken(situation: Situation, asked: tuple[str, Sensor], holder: tuple[str, Slot], how: str) -> PairingRefused:
+    (serial, sensor), (other, slot) = asked, holder
     if other == serial:
         text = f"{printable(sensor.name)} is the other sensor of {situation.label(serial)}: choose another one."
         return PairingRefused(Refusal.INVALID_SENSOR, text)
     return PairingRefused(
         Refusal.SENSOR_TAKEN,
         f"{printable(sensor.name)} is what {situation.label(other)} {how}: let the two exchange theirs (`{COMMAND} "
-        f"set` with --swap), take it away there (`{COMMAND} clear {other}{option}`), or choose another sensor.",
+        f"set` with --swap), take it away there (`{COMMAND} clear {other} --slot {slot}`), or choose another sensor.",
         serial_number=other,
     )

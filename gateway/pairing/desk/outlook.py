@@ -1,8 +1,10 @@
 """How things stand now: what is known, what is planned, and both as they are told."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from gateway.pairing.desired import Desired
 from gateway.pairing.desk.permission import Situation
 from gateway.pairing.desk.reporting import report_tracker
 from gateway.pairing.documents import Sensor
@@ -69,6 +71,14 @@ class Outlook:
         """What is planned from what is known at this moment, for those who change something."""
         fleet = self._reconciler.fleet()
         return Situation(fleet, plan(fleet), self._wearers, self._air)
+
+    def supposed(self, situation: Situation, changed: Mapping[str, Desired]) -> Situation:
+        """What would be planned if something else were wanted of trackers."""
+        trackers = (
+            replace(seen, desired=changed.get(seen.serial_number, seen.desired)) for seen in situation.fleet.trackers
+        )
+        fleet = replace(situation.fleet, trackers=tuple(trackers))
+        return replace(situation, fleet=fleet, plan=plan(fleet))
 
     def reports(self, situation: Situation) -> Iterator[PairingReport]:
         """All trackers."""

@@ -113,7 +113,10 @@ class Pairings:
     async def import_(self, request: ImportRequest) -> PlanReport:
         """Want something of several trackers, all of it or nothing."""
         async with self._changing() as situation:
-            await self._want(Deed.IMPORTED, situation, imported(situation, request))
+            changed = imported(situation, request)
+            if request.dry_run:
+                return report_plan(self._outlook.supposed(situation, changed))
+            await self._want(Deed.IMPORTED, situation, changed)
         return report_plan(self._outlook.planned())
 
     async def apply(self, request: ApplyRequest) -> PlanReport:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 from msgspec import UNSET
@@ -19,7 +20,7 @@ from gateway.pairing.desk.permission import (
 from gateway.pairing.documents import Slot, Wanted, Wish
 from gateway.pairing.naming import listed, printable
 from gateway.pairing.observation import Observation
-from gateway.pairing.planning.changes import is_drifted, is_many
+from gateway.pairing.planning.changes import change_of, is_drifted, is_many
 from gateway.pairing.requests import ImportRequest, PairingRefused, PersonRequest, Refusal, SetRequest
 
 
@@ -91,7 +92,8 @@ def imported(situation: Situation, request: ImportRequest) -> dict[str, Desired]
             changed[entry.serial_number] = wanted.after(seen.desired).about(different, seen.desired)
     check_kept_here(situation, [trackers[serial] for serial in changed])
     managed = [trackers[serial] for serial, wanted in changed.items() if wanted.managed]
-    check_writable(situation, managed, during_session=request.during_session)
+    written = [seen for seen in managed if _is_to_be_written(seen, changed[seen.serial_number])]
+    check_writable(situation, written, during_session=request.during_session)
     check_unique(situation, changed)
     check_unheld(situation, changed)
     is_bulk = is_many(len(managed), len(trackers))
@@ -147,6 +149,12 @@ def _check_list(situation: Situation, request: ImportRequest) -> None:
     if repeated:
         text = f"The list names {listed(repeated)} more than once: leave one line of each."
         raise PairingRefused(Refusal.BAD_MESSAGE, text)
+
+
+def _is_to_be_written(seen: Observation, wanted: Desired) -> bool:
+    """Whether the cloud has, or may have, something else than is wanted."""
+    supposed = replace(seen, desired=wanted)
+    return seen.documents is None or any(change_of(supposed, slot) is not None for slot in wanted.managed)
 
 
 def _pending(situation: Situation, serial_number: str) -> set[Slot]:

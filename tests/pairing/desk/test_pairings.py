@@ -255,6 +255,18 @@ def team(*wanted: tuple[str, Wanted]) -> ImportRequest:
     )
 
 
+async def test_a_dry_run_answers_what_the_list_would_be_answered_and_wants_nothing(desk: Desk) -> None:
+    desk.observed.cloud_has("A", "one")
+    desk.observed.cloud_has("B", "two")
+    exchange = msgspec.structs.replace(team(("A", TWO), ("B", ONE)), dry_run=True)
+    supposed = await desk.pairings.import_(exchange)
+    assert not desk.records.desired
+    assert not desk.pairings.plan().change_sets
+    assert await desk.pairings.import_(msgspec.structs.replace(exchange, dry_run=False)) == supposed
+    unknown = msgspec.structs.replace(team(("Z", ONE)), dry_run=True)
+    assert await desk.refused(desk.pairings.import_(unknown)) is Refusal.UNKNOWN_TRACKER
+
+
 async def test_what_is_exported_is_imported_without_a_change(desk: Desk) -> None:
     await desk.set_("A", ONE)
     await desk.set_("B", NONE)

@@ -157,6 +157,16 @@ def test_what_the_radio_knows_of_a_sensor_counts(air: Air, slot: str, says: str)
     assert command(both, **{slot: ONE})[Slot(slot)] == ONE
 
 
+def test_a_list_that_wants_what_the_cloud_has_is_taken_though_nothing_may_be_written() -> None:
+    """So that a pending exchange can be taken back at any time."""
+    pending = [tracker("A", "two", "one"), tracker("B", "one", "two")]
+    training = situation(of=replace(fleet(*pending), session_until_ms=NOW_MS + 60_000))
+    met = situation(of=replace(training.fleet, pause=Suspension("Lee", "", 0)))
+    back = imported(met, team(entry("A", ONE), entry("B", TWO)))
+    assert [wanted.heart_rate for wanted in back.values()] == [ONE, TWO]
+    assert refused(lambda: imported(training, team(entry("A", ONE), entry("B", NONE))))[0] is Refusal.SESSION_RUNNING
+
+
 def test_the_same_once_more_is_nothing_to_do() -> None:
     code, text = refused(lambda: command(situation(tracker("A", "one", "one")), heart_rate=ONE))
     assert code is Refusal.NOTHING_TO_DO
@@ -255,7 +265,8 @@ def test_a_sensor_of_another_tracker_is_taken_and_the_ways_out_are_said(other: O
     assert code is Refusal.SENSOR_TAKEN
     assert "tracker B" in text
     assert "--swap" in text
-    assert "`insiders-gateway pair clear B`" in text
+    its_slot = POWER if other.desired.power == ONE else HR
+    assert f"`insiders-gateway pair clear B --slot {its_slot}`" in text, "B may have a second sensor"
 
 
 @pytest.mark.parametrize(
