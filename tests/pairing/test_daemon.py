@@ -204,6 +204,34 @@ async def test_what_somebody_else_writes_is_shown_and_proposed_back_and_not_over
             assert club.ours == [1]
 
 
+async def test_who_speaks_of_one_sensor_says_nothing_of_the_other_that_others_have_changed(
+    tmp_path: Path,
+) -> None:
+    async with a_club(tmp_path) as club, club.gateway():
+        strap, meter = ({"address": f"e8:fe:6e:00:00:0{number}", "name": f"New {number}"} for number in (1, 2))
+        await club.comes_to(1, "unmanaged")
+        await club.set(1, heart_rate=strap, power=meter, immediate=True)
+        await club.comes_to(1, "in_sync")
+        theirs = {"mac_address": "a0:9e:1a:00:00:09", "name": "Theirs"}
+        club.cloud.write_pairings(club.device(1).device_id, {"pairing_1": theirs})
+        await club.comes_to(1, "drifted", DRIFT_S)
+        await club.set(1, power="none")
+        await asyncio.sleep(120)
+        assert club.target(1) == {"pairing_1": theirs}, "the power meter is gone, and nothing else"
+        told = await club.comes_to(1, "drifted")
+        entry = {"serial_number": club.device(1).serial_number, "heart_rate": strap, "power": "none"}
+        status, plan = await club.ask("PUT", "/team", trackers=[entry], during_session=True)
+        assert (status, [group["why"] for group in plan["change_sets"]]) == (200, [["drift"]])
+        await asyncio.sleep(120)
+        assert club.target(1) == {"pairing_1": theirs}, "a list that repeats what is wanted changes nothing"
+        status, refused = await club.set(1, power="none")
+        assert (status, refused["code"]) == (409, "nothing_to_do")
+        await club.set(1, heart_rate=strap)
+        await club.comes_to(1, "awaiting_device")
+        assert sensor(club.target(1)["pairing_1"]) == strap
+        assert told["generation"] == 2
+
+
 async def test_a_gateway_that_starts_again_knows_what_was_wanted_and_writes_nothing_twice(tmp_path: Path) -> None:
     async with a_club(tmp_path) as club:
         async with club.gateway():

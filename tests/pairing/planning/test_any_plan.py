@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from gateway.pairing.approval import Approval
 from gateway.pairing.conditions import ConditionType
-from gateway.pairing.desired import Basis
+from gateway.pairing.desired import Basis, Word
 from gateway.pairing.documents import Document, Documents, Slot, Wish
 from gateway.pairing.memory import Intent, Suspension
 from gateway.pairing.observation import Fleet, Mode, Observation, Trouble
-from gateway.pairing.planning.changes import approval_of, change_sets
+from gateway.pairing.planning.changes import approval_of, change_sets, is_drifted
 from gateway.pairing.planning.plan import Plan, State, plan
 from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, fleet, tracker
 
@@ -50,8 +50,11 @@ def observations(draw: st.DrawFn, serial_number: str) -> Observation:
         suspension=draw(st.sampled_from([None, None, None, _STOPPED])),
         intent=draw(st.sampled_from([None, None, None, Intent(Document(), Document(), (HR,), 1, "f", NOW_MS)])),
     )
+    words = st.builds(Word, st.sampled_from(Basis), st.booleans(), st.booleans(), st.booleans())
+    earlier = draw(st.dictionaries(st.sampled_from(Slot), words, max_size=1))
     return replace(
         one,
+        desired=msgspec.structs.replace(one.desired, earlier=earlier),
         memory=memory,
         trouble=draw(st.sampled_from([None, None, *Trouble])),
         next_try_s=draw(st.sampled_from([0.0, 0.0, 3.0])),
@@ -75,14 +78,17 @@ def fleets(draw: st.DrawFn) -> Fleet:
         pause=draw(st.sampled_from([None, None, None, _STOPPED])),
     )
     changes = [change for group in change_sets(one) for change in group.changes]
-    return replace(one, approvals=(approval_of(changes, one, "Kim"),)) if draw(st.booleans()) else one
+    said = draw(st.booleans())
+    approval = approval_of(changes, one, "Kim", is_during_session=said)
+    return replace(one, approvals=(approval,)) if draw(st.booleans()) else one
 
 
 @given(fleets())
 @settings(max_examples=150)
 def test_whatever_is_known_what_must_not_be_written_is_not(one: Fleet) -> None:
     made = planned(one)
-    groups = {group.hash: group for group in made.change_sets}
+    groups = {(it.serial_number, it.slot): group for group in made.change_sets for it in group.changes}
+    hashes = {group.hash for group in made.change_sets}
     assert list(made.trackers) == [seen.serial_number for seen in one.trackers]
     for seen in one.trackers:
         found = made.trackers[seen.serial_number]
@@ -93,8 +99,6 @@ def test_whatever_is_known_what_must_not_be_written_is_not(one: Fleet) -> None:
             State.UNMANAGED,
             State.IN_SYNC,
             State.AWAITING_DEVICE,
-            State.AWAITING_APPROVAL,
-            State.DRIFTED,
             State.SUSPENDED,
             State.BACKOFF,
             State.STALLED,
@@ -103,8 +107,7 @@ def test_whatever_is_known_what_must_not_be_written_is_not(one: Fleet) -> None:
         if found.write is None:
             continue
         assert seen.documents is not None
-        assert found.change_set is not None
-        assert groups[found.change_set].is_approved
+        assert found.change_set in hashes
         assert seen.is_ours
         assert not seen.is_busy
         assert seen.memory.intent is None
@@ -113,9 +116,16 @@ def test_whatever_is_known_what_must_not_be_written_is_not(one: Fleet) -> None:
             if slot not in found.write.changes:
                 assert found.write.payload[slot] == found.write.base[slot]
             else:
+                assert groups[seen.serial_number, slot].is_approved
+                assert not (one.mode is Mode.OBSERVE and is_drifted(seen, slot))
+                assert one.session_until_ms is None or _is_said(one) or seen.desired.word(slot).is_during_session
                 assert seen.desired[slot] is not Wish.UNMANAGED
                 assert found.write.changes[slot] != seen.documents.target[slot]
                 assert found.write.changes[slot] in {None, seen.desired[slot]}
+
+
+def _is_said(one: Fleet) -> bool:
+    return any(it.is_during_session for it in one.approvals)
 
 
 @given(fleets())

@@ -10,12 +10,13 @@ import msgspec
 import pytest
 
 from gateway.pairing.conditions import Condition, ConditionType, Reason, Status
+from gateway.pairing.desired import Basis
 from gateway.pairing.documents import Document, Documents, Sensor, Slot, Wish
 from gateway.pairing.memory import Intent, Memory, Refusal, Renaming, Suspension
 from gateway.pairing.observation import Fleet, Mode, Observation, Trouble
 from gateway.pairing.planning.changes import Why, approval_of, change_sets
 from gateway.pairing.planning.plan import Plan, State, TrackerPlan, Write, plan
-from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, fleet, sensor, tracker
+from tests.pairing.fleets import FREE, HR, NONE, NOW_MS, POWER, drifted, fleet, sensor, tracker
 
 SENSORS = ("", "A", "B")
 WANTS = (FREE, NONE, "A", "B")
@@ -339,6 +340,151 @@ def test_drift_that_is_watched_is_not_written_even_with_consent() -> None:
     agreed = replace(one, approvals=(approval_of(change_sets(one)[0].changes, one, "Kim"),), mode=Mode.OBSERVE)
     found = of(agreed)
     assert (found.state, found.write) == (State.DRIFTED, None)
+
+
+def said_apart(seen: Observation, slot: Slot, **said: Any) -> Observation:
+    """The same, with another word about a slot."""
+    word = msgspec.structs.replace(seen.desired.word(slot), **said)
+    return replace(seen, desired=msgspec.structs.replace(seen.desired, earlier={slot: word}))
+
+
+def changes_of(found: TrackerPlan) -> set[Slot]:
+    return set() if found.write is None else set(found.write.changes)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_somebody_else_changed_does_not_keep_the_other_slot_waiting_nor_goes_with_it(mode: Mode) -> None:
+    one = replace(fleet(drifted(tracker("T1", "A", "B", power=("P", "Q", "Q")))), mode=mode)
+    found = of(one)
+    assert changes_of(found) == ({HR, POWER} if mode is Mode.ENFORCE else {POWER})
+    after = of(replace(one, trackers=(drifted(tracker("T1", "A", "B", power=("P", "P", "Q"))),)))
+    assert changes_of(after) == ({HR} if mode is Mode.ENFORCE else set())
+    if mode is not Mode.ENFORCE:
+        assert after.state is State.DRIFTED
+        assert told(after, ConditionType.TARGET_ACCEPTED, HR).reason is Reason.OVERWRITTEN_BY_OTHER
+        assert told(after, ConditionType.TARGET_ACCEPTED, POWER).reason is Reason.OK
+
+
+def test_what_waits_for_a_person_does_not_keep_the_other_slot_waiting_if_it_was_said_apart() -> None:
+    swap = tracker("T1", "B", "A", power=("P", "", "")), tracker("T2", "A", "B")
+    assert changes_of(of(fleet(*swap))) == set(), "one word, one matter"
+    apart = fleet(said_apart(swap[0], HR), swap[1])
+    found = of(apart)
+    assert (found.state, changes_of(found)) == (State.WRITING, {POWER})
+    assert len(change_sets(apart)) == 2
+    assert found.change_set == _swap(apart), "the one that a person is asked about"
+    after = of(fleet(said_apart(tracker("T1", "B", "A", power=("P", "P", "")), HR), swap[1]))
+    assert after.state is State.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("approved", [HR, POWER])
+def test_an_approval_of_one_slot_is_none_of_the_other(approved: Slot) -> None:
+    seen = drifted(tracker("T1", "A", "B", power=("P", "Q", "Q")), HR, POWER)
+    one = fleet(said_apart(seen, HR))
+    chosen = next(it for it in change_sets(one) if it.changes[0].slot is approved)
+    agreed = replace(one, approvals=(approval_of(chosen.changes, one, "Kim"),))
+    assert changes_of(of(agreed)) == {approved}
+
+
+def test_an_approval_holds_whatever_else_is_wanted_of_the_other_slot_meanwhile() -> None:
+    seen = drifted(tracker("T1", "A", "B", power=("P", "P", "P")))
+    one = fleet(seen)
+    agreed = replace(one, approvals=(approval_of(change_sets(one)[0].changes, one, "Kim"),))
+    desired = msgspec.structs.replace(seen.desired, power=Wish.NONE).after(seen.desired).about([POWER], seen.desired)
+    assert changes_of(of(replace(agreed, trackers=(replace(seen, desired=desired),)))) == {HR, POWER}
+    back = msgspec.structs.replace(seen.desired, heart_rate=sensor("C")).after(seen.desired)
+    back = msgspec.structs.replace(back, heart_rate=sensor("A")).after(back)
+    assert changes_of(of(replace(agreed, trackers=(replace(seen, desired=back),)))) == set(), "it was wanted anew"
+
+
+@pytest.mark.parametrize("slot", Slot)
+def test_what_was_said_of_one_slot_allows_nothing_to_the_other(slot: Slot) -> None:
+    """A removal by command, a write during the session, a push: each of the slot that was named."""
+    other = POWER if slot is HR else HR
+    seen = tracker("T1", NONE, "A", power=(NONE, "P", "P"))
+    listed = said_apart(seen, other, basis=Basis.IMPORT, is_bulk=True)
+    assert changes_of(of(fleet(listed))) == {slot}
+    commanded = replace(seen, desired=msgspec.structs.replace(seen.desired, is_during_session=True, is_immediate=True))
+    one = replace(
+        fleet(said_apart(commanded, other, is_during_session=False, is_immediate=False)), session_until_ms=NOW_MS + 1
+    )
+    found = of(one)
+    assert changes_of(found) == {slot}
+    assert found.write is not None
+    assert found.write.is_immediate
+    rest = replace(one, trackers=(said_apart(commanded, slot), *one.trackers[1:]))
+    assert changes_of(of(rest)) == {HR, POWER}
+
+
+def test_a_sensor_does_not_move_within_a_tracker_by_half() -> None:
+    """Power may be written while athletes train, heart rate not: else both slots had the same."""
+    seen = tracker("T1", "A", "B", power=("B", "", ""))
+    seen = replace(seen, desired=msgspec.structs.replace(seen.desired, is_during_session=True))
+    half = said_apart(seen, HR, is_during_session=False)
+    one = replace(fleet(half), session_until_ms=NOW_MS + 1)
+    assert (of(one).state, changes_of(of(one))) == (State.SUSPENDED, set())
+    assert changes_of(of(replace(one, session_until_ms=None))) == {HR, POWER}
+    watched = replace(fleet(drifted(seen)), mode=Mode.OBSERVE)
+    assert (of(watched).state, changes_of(of(watched))) == (State.DRIFTED, set())
+
+
+def test_a_write_rests_on_all_the_approvals_that_cover_it() -> None:
+    one = fleet(said_apart(tracker("T1", "A", power=("P", "", "")), HR))
+    approvals = tuple(approval_of(it.changes, one, "Kim") for it in change_sets(one))
+    write = of(replace(one, approvals=approvals)).write
+    assert write is not None
+    assert set(write.approvals) == {it.hash for it in approvals}
+    assert len(write.approvals) == 2
+
+
+def test_a_fleet_that_was_found_as_the_file_wants_it_is_not_many_when_one_tracker_drifts() -> None:
+    seen, one = _bulk(drifted(tracker("T1", "A", "B")), fleet())
+    one = replace(one, trackers=(seen, tracker("T2", "C", "C")), mode=Mode.ENFORCE)
+    assert of(one).state is State.DRIFTED
+    seen, _ = _remembers(served={HR: sensor("A")})(seen, one)
+    assert changes_of(of(replace(one, trackers=(seen, one.trackers[1])))) == {HR}
+
+
+def test_a_sensor_that_somebody_else_gave_to_another_tracker_too_is_a_conflict_with_the_way_out() -> None:
+    one = fleet(tracker("T1", "A", "A"), drifted(tracker("T2", "B", "A", "B")))
+    found = of(one)
+    unique = told(found, ConditionType.UNIQUE, HR)
+    assert (found.state, unique.status, unique.reason) == (State.CONFLICT, Status.FALSE, Reason.HELD_BY_OTHER_TARGET)
+    (group,) = change_sets(one)
+    assert unique.action == f"type `insiders-gateway pair apply --approve {group.hash}`"
+    watched = told(of(replace(one, mode=Mode.OBSERVE)), ConditionType.UNIQUE, HR)
+    assert watched.action == "see `insiders-gateway pair explain T2`"
+    free = fleet(one.trackers[0], tracker("T2", FREE, "A"))
+    assert "pair clear T2" in told(of(free), ConditionType.UNIQUE, HR).action
+
+
+def test_who_waits_for_a_sensor_and_for_a_person_is_told_of_the_person() -> None:
+    one = fleet(tracker("T1", "C", "B"), tracker("T2", "B", "A"))
+    found = of(one, "T2")
+    assert found.state is State.AWAITING_APPROVAL
+    assert _swap(one) in told(found, ConditionType.READY).action
+    agreed = replace(one, approvals=(approval_of(change_sets(one)[0].changes, one, "Kim"),))
+    assert of(agreed, "T2").state is State.AWAITING_RELEASE
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_nobody_is_sent_to_start_a_tracker_that_would_take_over_what_others_wanted(mode: Mode) -> None:
+    """Not for its other slot either."""
+    seen = drifted(tracker("T1", "A", "B", "A", power=("P", "P", "Q")))
+    for it in (told(of(replace(fleet(seen), mode=mode)), ConditionType.DEVICE_CONVERGED, slot) for slot in Slot):
+        assert (it.status, it.reason, it.action) == (Status.FALSE, Reason.TARGET_UNWANTED, "")
+    taken = drifted(tracker("T1", "A", "", "A"))
+    assert told(of(fleet(taken)), ConditionType.DEVICE_CONVERGED, HR).reason is Reason.TARGET_UNWANTED
+    harmless = drifted(tracker("T1", "A", "B", "B", power=("P", "P", "Q")))
+    assert told(of(fleet(harmless)), ConditionType.DEVICE_CONVERGED, POWER).action
+
+
+def test_a_slot_that_was_cleared_for_a_handover_is_confirmed_by_a_start() -> None:
+    cleared = told(
+        of(fleet(tracker("T1", "B", "", "A"), tracker("T2", "A", "", "B"))), ConditionType.DEVICE_CONVERGED, HR
+    )
+    assert cleared.reason is not Reason.TARGET_UNWANTED
+    assert cleared.action
 
 
 @pytest.mark.parametrize(("command", "consent"), [*product([False, True], [None, False, True])])

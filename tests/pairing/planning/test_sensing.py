@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.pairing.conditions import Reason, Status
+from gateway.pairing.conditions import ConditionType, Reason, Status
 from gateway.pairing.documents import Slot
 from gateway.pairing.observation import Air, Delivery, Ears, Match, Observation
 from gateway.pairing.planning import sensing
@@ -78,6 +78,26 @@ def test_whether_a_sensor_is_seen(
     seen = of(air, delivery)
     found = sensing.seen(seen, HR, A, replace(fleet(seen), ears=ears), UTC)
     assert (found.status, found.reason) == (status, reason)
+
+
+def test_a_faint_sensor_is_remarked_upon_and_nothing_else_than_seen() -> None:
+    """It goes to and fro around any limit."""
+    for rssi_dbm, words in ((-84, "is in the air"), (-85, "is in the air, but faint")):
+        seen = of(replace(SEEN, rssi_dbm=rssi_dbm), Delivery.NOTHING)
+        found = plan(replace(fleet(seen), ears=LISTENING), UTC).trackers["T1"].conditions
+        (it,) = (it for it in found if it.type is ConditionType.SENSOR_SEEN)
+        assert (it.status, it.reason, it.text) == (T, Reason.OK, f"{A.name} {words}")
+
+
+def test_in_the_first_minute_the_silence_of_a_tracker_says_nothing() -> None:
+    for listened_s, contact_ago_s, reason in (
+        (59.0, None, Reason.JUST_LISTENING),
+        (60.0, None, Reason.TRACKER_OFFLINE),
+        (59.0, 40.0, Reason.TRACKER_OFFLINE),
+    ):
+        seen = replace(of(GONE, Delivery.TRACKER_SILENT), listened_s=listened_s, contact_ago_s=contact_ago_s)
+        found = sensing.seen(seen, HR, A, replace(fleet(seen), ears=LISTENING), UTC), sensing.delivering(seen, HR, A)
+        assert [(it.status, it.reason) for it in found] == [(U, reason)] * 2
 
 
 def test_values_of_another_sensor_explain_no_silence() -> None:

@@ -26,12 +26,19 @@ def waited_for(
     waiting_s: float = 1000.0,
     still_s: float = 0.0,
     is_immediate: bool = False,
+    listened_s: float = 1e6,
 ) -> Observation:
     """The cloud has what is wanted, and the tracker not yet."""
     seen = tracker("T1", "A", "A", "")
     desired = msgspec.structs.replace(seen.desired, is_immediate=is_immediate)
     return replace(
-        seen, desired=desired, contact_ago_s=contact_ago_s, contacts=contacts, waiting_s=waiting_s, still_s=still_s
+        seen,
+        desired=desired,
+        listened_s=listened_s,
+        contact_ago_s=contact_ago_s,
+        contacts=contacts,
+        waiting_s=waiting_s,
+        still_s=still_s,
     )
 
 
@@ -43,6 +50,9 @@ def planned(seen: Observation) -> TrackerPlan:
     ("seen", "state", "reason"),
     [
         (waited_for(contact_ago_s=None), State.AWAITING_DEVICE, Reason.DEVICE_OFFLINE),
+        (waited_for(contact_ago_s=None, listened_s=60.0), State.AWAITING_DEVICE, Reason.DEVICE_OFFLINE),
+        (waited_for(contact_ago_s=None, listened_s=59.0), State.AWAITING_DEVICE, Reason.AWAITING_DEVICE),
+        (waited_for(contact_ago_s=30.0, listened_s=59.0), State.AWAITING_DEVICE, Reason.DEVICE_OFFLINE),
         (waited_for(contact_ago_s=30.0), State.AWAITING_DEVICE, Reason.DEVICE_OFFLINE),
         (waited_for(contact_ago_s=29.0), State.AWAITING_DEVICE, Reason.AWAITING_POWER_CYCLE),
         (waited_for(still_s=2 * 60 * MINUTE_S), State.AWAITING_DEVICE, Reason.AWAITING_POWER_CYCLE),
