@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.pairing.conditions import ConditionType, Finding, Reason, Status
-from gateway.pairing.documents import Document, Sensor, Slot
+from gateway.pairing.documents import Document, Sensor, Slot, Wanted
 from gateway.pairing.memory import Refusal
 from gateway.pairing.observation import Observation, Trouble
 from gateway.pairing.planning import sensing, waiting
@@ -140,12 +140,23 @@ def _unique(case: Case, slot: Slot, step: Step) -> Finding:
 def _taking(case: Case, slot: Slot, step: Step) -> str:
     """How a sensor is taken from another tracker; one that is to lose it anyway says by itself what that waits for."""
     other = case.others[step.other or case.seen.serial_number]
-    if step.where is None or change_of(other, slot) is None:
-        return taking(other.serial_number, other.desired.origin, slot)
-    change_set = case.sets.get((other.serial_number, slot))
+    its = _slot_with(other, case.seen.desired[slot], slot)
+    if step.where is None or change_of(other, its) is None:
+        return taking(other.serial_number, other.desired.origin, its)
+    change_set = case.sets.get((other.serial_number, its))
     if change_set is not None and not change_set.is_approved:
         return approving(change_set.hash)
     return explaining(other.serial_number)
+
+
+def _slot_with(seen: Observation, wanted: Wanted, otherwise: Slot) -> Slot:
+    """The slot of a tracker that has a sensor or shall have it."""
+    address = wanted.address if isinstance(wanted, Sensor) else None
+    for slot in Slot:
+        had = None if seen.documents is None else seen.documents.target[slot]
+        if any(isinstance(it, Sensor) and it.address == address for it in (had, seen.desired[slot])):
+            return slot
+    return otherwise
 
 
 def _release(step: Step) -> str:

@@ -455,7 +455,9 @@ def test_a_sensor_that_somebody_else_gave_to_another_tracker_too_is_a_conflict_w
     watched = told(of(replace(one, mode=Mode.OBSERVE)), ConditionType.UNIQUE, HR)
     assert watched.action == "see `insiders-gateway pair explain T2`"
     free = fleet(one.trackers[0], tracker("T2", FREE, "A"))
-    assert "pair clear T2" in told(of(free), ConditionType.UNIQUE, HR).action
+    assert "pair clear T2 --slot heart_rate" in told(of(free), ConditionType.UNIQUE, HR).action
+    free = fleet(one.trackers[0], tracker("T2", power=(FREE, "A", "A")))
+    assert "pair clear T2 --slot power" in told(of(free), ConditionType.UNIQUE, HR).action
 
 
 def test_who_waits_for_a_sensor_and_for_a_person_is_told_of_the_person() -> None:
