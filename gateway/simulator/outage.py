@@ -46,6 +46,12 @@ class Outages:
 
         @web.middleware
         async def interrupt(request: web.Request, handler: _Handler) -> web.StreamResponse:
+            try:
+                return await answered(request, handler)
+            except ConnectionResetError:  # who asked has gone in the middle of the question, and needs no answer
+                return web.Response()
+
+        async def answered(request: web.Request, handler: _Handler) -> web.StreamResponse:
             if request.path.startswith("/simulator/"):
                 return await handler(request)
             cloud = self._cloud

@@ -47,6 +47,19 @@ async def test_a_reset_is_a_reset_and_not_an_end_of_stream(sim: Bench) -> None:
     writer.close()
 
 
+async def test_who_goes_in_the_middle_of_a_question_leaves_no_trace(
+    sim: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a gateway does that is ended in its first seconds."""
+    _, writer = await asyncio.open_connection(sim.served.host, sim.served.port)
+    writer.write(b"PATCH /simulator/faults HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    await writer.drain()
+    await sim.control("GET", "state")  # by now the question is being read
+    writer.transport.abort()
+    await sim.control("GET", "state")
+    assert [record.message for record in caplog.records if record.name == "aiohttp.server"] == []
+
+
 @pytest.mark.parametrize(("form", "code"), [("reset", 1006), ("status", 1012)])
 async def test_an_outage_ends_open_streams(sim: Bench, form: str, code: int) -> None:
     sim.set_faults(**MINUTE_IN_THREE, outage_form=form)
