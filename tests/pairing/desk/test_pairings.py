@@ -195,6 +195,30 @@ async def test_the_same_once_more_ends_drift_whatever_is_being_remembered_meanwh
     assert (memory.drifted, memory.foreign_ms) == ({}, (5, 6))
 
 
+async def test_a_command_ends_drift_of_the_slot_that_it_names_and_of_no_other(desk: Desk) -> None:
+    await desk.pairings.set_("A", SetRequest(heart_rate=asked(ONE), power=asked(TWO)))
+    both: dict[Slot, Wanted] = {Slot.HEART_RATE: ONE, Slot.POWER: TWO}
+    await desk.records.remember("A", Memory(drifted=both))
+    await desk.pairings.import_(
+        ImportRequest(trackers=(EntryRequest(serial_number="A", heart_rate=asked(ONE), power=asked(TWO)),))
+    )
+    assert desk.records.memories["A"].drifted == both, "a list that repeats it is no verdict"
+    await desk.set_("A", ONE)
+    assert desk.records.memories["A"].drifted == {Slot.POWER: TWO}
+    await desk.pairings.import_(
+        ImportRequest(trackers=(EntryRequest(serial_number="A", heart_rate=asked(ONE), power=NONE),))
+    )
+    assert desk.records.memories["A"].drifted == {}, "something else is wanted, even if the same is again later"
+
+
+async def test_what_is_adopted_is_no_drift_whatever_is_wanted_later(desk: Desk) -> None:
+    await desk.set_("A", ONE)
+    desk.observed.cloud_has("A", "two")
+    await desk.records.remember("A", Memory(drifted={Slot.HEART_RATE: ONE}))
+    await desk.pairings.adopt("A", KIM)
+    assert desk.records.memories["A"].drifted == {}
+
+
 def replace_memory(desk: Desk, **changes: Any) -> Memory:
     return msgspec.structs.replace(desk.records.memories["A"], **changes)
 

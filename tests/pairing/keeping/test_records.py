@@ -392,6 +392,15 @@ def test_a_list_is_bulk_from_so_many_trackers_on(changed: int, fleet: int, expec
     assert is_bulk(changed, fleet) is expected
 
 
+def test_what_the_configuration_only_repeats_of_a_slot_is_wanted_as_it_was() -> None:
+    stored = {serial: Desired(heart_rate=STRAP, power=Wish.NONE).after(Desired()) for serial in "ABCDEF"}
+    configured = msgspec.structs.replace(FILE, power=OTHER)
+    for wanted in taken_over(stored, dict.fromkeys("ABCDEF", configured)).values():
+        assert wanted.word(Slot.HEART_RATE) == stored["A"].word(Slot.HEART_RATE)
+        assert (wanted.word(Slot.POWER).basis, wanted.word(Slot.POWER).is_bulk) == (Basis.FILE, True)
+        assert (wanted.generation_of(Slot.HEART_RATE), wanted.generation_of(Slot.POWER)) == (1, 2)
+
+
 def test_only_trackers_that_change_are_marked_as_bulk() -> None:
     stored = {"A": FILE}
     desired = taken_over(stored, dict.fromkeys("ABCDEFG", FILE))
