@@ -166,8 +166,10 @@ class Reconciler:
                     self._turn(tasks)
                 except Exception as error:  # noqa: BLE001 - the edge of a task: what is decided next may be all right
                     _unexpected(error)
+                # Not wait_for, which in Python 3.11 forgets a stop that meets the call to wake.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), TURN_S)
+                    async with asyncio.timeout(TURN_S):
+                        await self._woken.wait()
 
     def _take_over(self) -> None:
         """What a process before has left: a write of unknown outcome is no reason to hurry."""

@@ -26,6 +26,9 @@ from tests.pairing.day import METERS, MOMENTS, OBEDIENCES, STRAPS, TRACKERS, Day
 
 IS_LONG = bool(os.environ.get("ENDURANCE"))
 
+LONGEST_ACT_S = 6 * 3600
+"""So long no act lasts that ends at all."""
+
 PLACES = st.integers(0, TRACKERS - 1)
 SLOTS = st.sampled_from(Slot)
 DURATIONS = st.sampled_from([1, 3, 15, 60, 130]) | st.integers(1, 900)
@@ -75,7 +78,8 @@ class Stage:
         async with day(Path(self._folder.name), mode, seed) as today:
             while (next_act := await self._acts.get()) is not None:
                 act, done = next_act
-                await act(today)
+                async with asyncio.timeout(LONGEST_ACT_S):
+                    await act(today)
                 today.check()
                 done.set_result(None)
 

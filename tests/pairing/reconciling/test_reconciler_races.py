@@ -236,6 +236,12 @@ async def test_a_stop_at_any_moment_of_a_write_is_gone_on_from(tmp_path: Path, m
             assert is_never_blind(gateway)
 
 
+async def test_a_stop_is_not_forgotten_though_somebody_wakes_it_at_that_moment(tmp_path: Path) -> None:
+    async with simulation(1) as (cloud, served), asyncio.timeout(60), living(cloud, served, tmp_path) as gateway:
+        await asyncio.sleep(5.5)
+        gateway.reconciler.wake()
+
+
 # --- the disk -------------------------------------------------------------------------------------------------------
 
 
