@@ -68,12 +68,12 @@ class Connection:
     def __init__(self) -> None:
         self._failures = 0
 
-    def failed(self, trouble: Trouble) -> None:
-        """A request failed."""
-        self._failures = self._failures + 1 if trouble in FOR_ALL else 0
+    def failed(self) -> None:
+        """A request found no cloud, or none that works."""
+        self._failures += 1
 
-    def succeeded(self) -> bool:
-        """A request succeeded; True if the cloud was out of reach before."""
+    def answered(self) -> bool:
+        """A request was answered, with a refusal perhaps; True if the cloud was out of reach before."""
         was_lost, self._failures = self._failures >= LOST_AFTER, 0
         return was_lost
 
@@ -99,5 +99,5 @@ def trouble_of(error: CloudError) -> Trouble:
             return Trouble.OFFLINE
 
 
-FOR_ALL = {Trouble.OFFLINE, Trouble.AUTH, Trouble.SERVER, Trouble.RATE_LIMITED}
-"""Failures that may be everybody's; any other shows that the cloud is there."""
+FOR_ALL = frozenset({Trouble.OFFLINE, Trouble.AUTH, Trouble.SERVER})
+"""Failures that may be everybody's; any other, a pause that is asked for among them, shows that the cloud is there."""

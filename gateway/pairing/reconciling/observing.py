@@ -117,6 +117,7 @@ class Observer:
             None if until_s is None else now_ms + round((until_s - now_s) * 1000),
             is_clock_sure=self._is_clock_sure(),
             is_store_working=self._records.is_working,
+            outage=self._surroundings.outage,
             ears=self._surroundings.ears,
             now_ms=now_ms,
         )

@@ -235,7 +235,7 @@ class Reconciler:
                 pass  # it has become another account's in the same turn
             elif write is None:
                 self._took(serial, watch, await self._cloud.bluetooth_config(device_id))
-                self._succeeded()
+                self._is_answered()
             else:
                 self._writing_since_s[serial] = self._now()
                 await self._write(serial, watch, device_id, write)
@@ -260,11 +260,11 @@ class Reconciler:
         self._is_changed = True
         match outcome.end:
             case End.READ_BACK | End.REFUSED:
-                watch.replans = 0
-                self._succeeded()
+                watch.replans, watch.trouble = 0, None
+                self._is_answered()
             case End.CONFLICT:
                 watch.replans += 1
-                self._succeeded()
+                self._is_answered()
             case End.WITHDRAWN | End.NOT_JOURNALED:
                 self._postpone(watch)
             case End.FAILED | End.UNKNOWN if outcome.error is not None:
@@ -293,8 +293,8 @@ class Reconciler:
             watch.attempts = watch.attempts.postponed(self._now(), self._jitter())
         self._journal.note(serial, memory, happened, now_ms)
 
-    def _succeeded(self) -> None:
-        if self._connection.succeeded():
+    def _is_answered(self) -> None:
+        if self._connection.answered():
             self._is_changed = True
             for watch in self._observer.watches.values():
                 if watch.trouble is None or watch.trouble in FOR_ALL:
@@ -304,7 +304,10 @@ class Reconciler:
         # Who needs to know is told elsewhere: the same cloud brings the live data. What was read last still holds.
         _LOG.debug("Tracker %s: sensors neither read nor written. %s", serial, error.text)
         watch.trouble, self._is_changed = trouble_of(error), True
-        self._connection.failed(watch.trouble)
+        if watch.trouble in FOR_ALL:
+            self._connection.failed()
+        else:
+            self._is_answered()
         if isinstance(error, Throttled):
             watch.attempts = watch.attempts.throttled(self._now(), error.retry_after_s)
         else:

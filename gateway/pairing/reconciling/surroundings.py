@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from gateway.pairing.desired import Desired
 from gateway.pairing.documents import Document, Sensor, Slot
 from gateway.pairing.evidence.sources import Evidence
-from gateway.pairing.observation import Air, Delivery, Ears, Match
+from gateway.pairing.observation import Air, Delivery, Ears, Match, Outage
 
 _RSSI_STEP_DB = 5
 
@@ -35,6 +35,7 @@ class Surroundings:
         deliveries: What comes of each slot, by serial number.
         matches: Where broadcast heart rates are found, by address.
         session_until_s: Until when athletes are taken to train, monotonic seconds; None if they do not.
+        outage: Why the cloud answers nobody; None while it does.
     """
 
     ears: Ears = field(default_factory=Ears)
@@ -42,6 +43,7 @@ class Surroundings:
     deliveries: Mapping[str, Mapping[Slot, Delivery]] = field(default_factory=dict)
     matches: Mapping[str, Match] = field(default_factory=dict)
     session_until_s: float | None = None
+    outage: Outage | None = None
 
     @classmethod
     def of(cls, evidence: Evidence, serials: Iterable[str], sensors: Iterable[Sensor]) -> "Surroundings":
@@ -52,6 +54,7 @@ class Surroundings:
             {serial: {slot: evidence.delivery(serial, slot) for slot in Slot} for serial in serials},
             dict(evidence.matches()),
             evidence.session_until_s(),
+            evidence.outage(),
         )
 
     def is_like(self, other: "Surroundings") -> bool:
@@ -66,7 +69,7 @@ class Surroundings:
             address: (match.serial_number, round(match.confidence, 1)) for address, match in self.matches.items()
         }
         is_session = self.session_until_s is not None
-        return replace(self.ears, listening_s=None), air, self.deliveries, matches, is_session
+        return replace(self.ears, listening_s=None), air, self.deliveries, matches, is_session, self.outage
 
 
 def _rough(air: Air) -> int | None:
