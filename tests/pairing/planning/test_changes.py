@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gateway.pairing.approval import Change
 from gateway.pairing.desired import Basis
-from gateway.pairing.documents import Sensor, Wish
+from gateway.pairing.documents import Sensor, Slot, Wish
 from gateway.pairing.memory import Intent, Memory, Renaming
 from gateway.pairing.observation import Fleet, Mode, Observation
 from gateway.pairing.planning.changes import ChangeSet, Why, approval_of, change_sets, hash_of, is_many, living, same
@@ -226,6 +226,14 @@ class TestApproval:
         for later_ms, is_approved in [(minutes * MINUTE_MS - 1, True), (minutes * MINUTE_MS, False)]:
             assert change_sets(self.approved(*swap, later_ms=later_ms))[0].is_approved is is_approved
 
+    @pytest.mark.parametrize(("slot", "minutes"), [(HR, 15), (POWER, 24 * 60)])
+    def test_it_is_short_for_the_slot_that_was_scanned(self, slot: Slot, minutes: int) -> None:
+        one = tracker("1", "b", "a", power=("q", "p", "p"), basis=Basis.SCAN)
+        word = replace(one.desired.word(POWER), basis=Basis.COMMAND)
+        one = replaced(one, desired=replace(one.desired, earlier={POWER: word}))
+        (found,) = (it for it in sets(one) if it.changes[0].slot is slot)
+        assert approval_of(found.changes, fleet(one), "Ada").expires_ms == NOW_MS + minutes * MINUTE_MS
+
     def test_it_lasts_through_every_phase_of_a_swap(self) -> None:
         """Both are cleared and set while all else that it rests on is on disk; hours may lie in between."""
         phases = [("a", "b"), ("", "b"), ("", ""), ("", "a"), ("b", "a")]
@@ -266,7 +274,10 @@ class TestForgetting:
         assert self.left(tracker("1", NONE, "s"), has_begun=True, later_ms=later)
         assert self.left(tracker("1", NONE, "s", is_read=False), has_begun=True, later_ms=later), "after a restart"
         assert not self.left(tracker("1", NONE, ""), has_begun=True, later_ms=later)
-        assert not self.left(tracker("1", NONE, "s", generation=2), has_begun=True, later_ms=later)
+        again = tracker("1", NONE, "s", generation=2)
+        assert not self.left(again, has_begun=True, later_ms=later)
+        other = replaced(again, desired=replace(again.desired, since={HR: 1}))
+        assert self.left(other, has_begun=True, later_ms=later), "the new generation is the other slot's"
         assert not self.left(tracker("2", NONE, "s"), has_begun=True, later_ms=later), "it left the fleet"
 
 

@@ -412,7 +412,15 @@ def test_what_was_said_of_one_slot_allows_nothing_to_the_other(slot: Slot) -> No
     assert changes_of(found) == {slot}
     assert found.write is not None
     assert found.write.is_immediate
-    rest = replace(one, trackers=(said_apart(commanded, slot), *one.trackers[1:]))
+    later = of(replace(one, trackers=(said_apart(commanded, slot, is_immediate=False, is_during_session=True),)))
+    assert later.write is not None
+    assert later.write.is_immediate, "one of the two is told at once, and the tracker takes both"
+    pushed = replace(seen, desired=msgspec.structs.replace(seen.desired, is_immediate=True))
+    alone = of(replace(one, trackers=(said_apart(pushed, slot, is_during_session=True, is_immediate=False),)))
+    assert changes_of(alone) == {slot}
+    assert alone.write is not None
+    assert not alone.write.is_immediate
+    rest = replace(one, trackers=(said_apart(commanded, slot),))
     assert changes_of(of(rest)) == {HR, POWER}
 
 

@@ -28,6 +28,7 @@ OTHERS = {
     "new": "a0:9e:1a:8d:3e:13",
     "radio": "Bluetooth has heard no device at all for a while",
     "remedy": "plug in an adapter",
+    "outage": "The cloud cannot be reached at api.example.org, no connection",
     "remark": "",
 }
 

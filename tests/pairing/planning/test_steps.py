@@ -362,6 +362,14 @@ class TestChainsAndCircles:
         may = who in {"all", "command of both", "approval"}
         assert list(found.values()) == ([CLEAR, CLEAR] if may else [AWAIT, AWAIT])
 
+    def test_a_word_about_the_other_slot_does_not_open_a_circle_in_a_session(self) -> None:
+        pair = []
+        for one in (tracker("1", "b", "a"), tracker("2", "a", "b")):
+            desired = replace(one.desired, is_during_session=True, earlier={HR: one.desired.word(HR)})
+            pair.append(replaced(one, desired=desired))
+        found = kinds_of(replaced(fleet(*pair), session_until_ms=NOW_MS + 1))
+        assert list(found.values()) == [AWAIT, AWAIT]
+
     def test_somebody_else_in_the_middle_of_a_swap(self) -> None:
         """Both were cleared; then an app gave the strap that 2 wants to 3, which is left alone."""
         found = steps(tracker("1", "b", "", ""), tracker("2", "a", "", ""), tracker("3", FREE, "a", ""))

@@ -14,7 +14,7 @@ from gateway.pairing.memory import Memory
 from gateway.pairing.observation import Observation, Trouble
 from gateway.pairing.planning.plan import State, TrackerPlan, plan
 from gateway.pairing.reconciling.watching import Watch
-from tests.pairing.fleets import fleet, tracker
+from tests.pairing.fleets import HR, fleet, tracker
 
 MINUTE_S = 60.0
 
@@ -70,6 +70,13 @@ def test_why_a_tracker_has_not_taken_it_over(seen: Observation, state: State, re
     assert (found.state, found.conditions[0].reason, found.write) == (state, reason, None)
     stalled = next(it for it in found.conditions if it.type is ConditionType.STALLED)
     assert stalled.is_right == (state is not State.STALLED)
+
+
+def test_that_one_slot_was_told_at_once_says_nothing_of_the_other() -> None:
+    seen = waited_for(is_immediate=True, waiting_s=100.0)
+    word = msgspec.structs.replace(seen.desired.word(HR), is_immediate=False)
+    seen = replace(seen, desired=msgspec.structs.replace(seen.desired, earlier={HR: word}))
+    assert planned(seen).conditions[0].reason is Reason.AWAITING_POWER_CYCLE
 
 
 def test_a_tracker_that_cannot_be_asked_about_is_not_stalled() -> None:
