@@ -160,7 +160,7 @@ async def running(
         receiver = local_receiver(sightings.heard, settings.bluetooth.adapter, is_enabled=settings.bluetooth.enabled)
         users = SensorUsers(feed.channels)
         sensors = Sensors(receiver, sightings, users, problems, board, _utc_ms)
-        evidence = PairingEvidence(feed.channels, sensors, cloud.utc_ms)
+        evidence = PairingEvidence(feed.channels, sensors, cloud.utc_ms, feed.trouble)
         reconciler = users.listening = Reconciler(
             cloud,
             records,

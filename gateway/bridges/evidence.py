@@ -5,11 +5,12 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 
 from gateway.bluetooth.sensors import Sensors
+from gateway.cloud.errors import CloudError
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.evidence.broadcasts import Broadcasts
 from gateway.pairing.evidence.proof import LAG_S, SPAN_S, whose
 from gateway.pairing.evidence.session import SessionLock
-from gateway.pairing.observation import Air, Delivery, Ears, Match
+from gateway.pairing.observation import Air, Delivery, Ears, Match, Outage
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.delivery import deliveries
 from gateway.telemetry.movement import runs
@@ -29,7 +30,11 @@ class PairingEvidence:
     """The radio and the live data, as the pairings see them: `gateway.pairing.evidence.Evidence`."""
 
     def __init__(
-        self, channels: Mapping[int, Channel], sensors: Sensors, reference_ms: Callable[[], int | None]
+        self,
+        channels: Mapping[int, Channel],
+        sensors: Sensors,
+        reference_ms: Callable[[], int | None],
+        trouble: Callable[[float], CloudError | None] = lambda _: None,
     ) -> None:
         """Make it know nothing; needs a running event loop.
 
@@ -37,7 +42,9 @@ class PairingEvidence:
             channels: The trackers.
             sensors: What the radio knows.
             reference_ms: Epoch ms by a clock that agrees with the trackers', or None while it is not known.
+            trouble: Why the cloud answers nobody at a time of the monotonic clock, or None while it does.
         """
+        self._trouble = trouble
         self._channels = {channel.wearer.serial_number: channel for channel in channels.values()}
         self._sensors = sensors
         self._reference_ms = reference_ms
@@ -61,6 +68,11 @@ class PairingEvidence:
                 is_failing = True
             beat()
             await asyncio.sleep(_TURN_S)
+
+    def outage(self) -> Outage | None:
+        """Why the cloud answers nobody, live data included; None while it does."""
+        trouble = self._trouble(self._now())
+        return None if trouble is None else Outage(trouble.text, trouble.action)
 
     def ears(self) -> Ears:
         """How the radio is."""

@@ -68,6 +68,7 @@ class Reason(StrEnum):
     # CloudReachable
     OFFLINE = "Offline"
     AUTH_FAILED = "AuthFailed"
+    CLOUD_AWAY = "CloudAway"  # it answers nobody, live data included
     RATE_LIMITED = "RateLimited"
     FORBIDDEN = "Forbidden"
     NOT_OURS = "NotOurs"

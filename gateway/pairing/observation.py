@@ -51,6 +51,18 @@ class Air:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """The cloud answers nobody.
+
+    Attributes:
+        text, action: Why, and what to do about that, one clause each.
+    """
+
+    text: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ears:
     """How the gateway's radio is.
 
@@ -165,6 +177,7 @@ class Fleet:
         session_until_ms: Until when athletes are taken to train, epoch ms; None if they do not.
         is_clock_sure: Whether the wall clock can be trusted.
         is_store_working: Whether what is written down stays so.
+        outage: Why the cloud answers nobody; None while it does.
         ears: The radio.
         now_ms: Now, epoch ms.
     """
@@ -176,5 +189,6 @@ class Fleet:
     session_until_ms: int | None = None
     is_clock_sure: bool = True
     is_store_working: bool = True
+    outage: Outage | None = None
     ears: Ears = field(default_factory=Ears)
     now_ms: int = 0

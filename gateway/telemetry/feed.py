@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
+from gateway.cloud.errors import CloudError
 from gateway.problems import Problems
 from gateway.telemetry.channel import Channel, Presence, Wearer
 from gateway.telemetry.follower import Follower, LiveRows
@@ -228,8 +229,12 @@ class Feed:
         self._tell_trouble(now_s)
         self._tell_clocks()
 
+    def trouble(self, now_s: float) -> CloudError | None:
+        """Why nobody has an answer of the cloud at a time of the monotonic clock; None while somebody has."""
+        return self._reachability.trouble(now_s)
+
     def _tell_trouble(self, now_s: float) -> None:
-        trouble = self._reachability.trouble(now_s)
+        trouble = self.trouble(now_s)
         if self._trouble is not None and (trouble is None or trouble.code != self._trouble):
             self._problems.resolve(self._trouble)
         self._trouble = None if trouble is None else trouble.code

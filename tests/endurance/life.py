@@ -15,7 +15,7 @@ from gateway.pairing.desired import Desired
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.keeping import records as pairing_records
 from gateway.pairing.keeping.records import Records
-from gateway.pairing.observation import Air, Delivery, Ears, Match
+from gateway.pairing.observation import Air, Delivery, Ears, Match, Outage
 from gateway.pairing.planning.plan import State
 from gateway.pairing.reconciling.reconciler import Options, Reconciler
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME
@@ -41,6 +41,9 @@ class Place:
 
 class Nothing:
     """The rest of a gateway that has nothing to say."""
+
+    def outage(self) -> Outage | None:
+        return None
 
     def ears(self) -> Ears:
         return Ears()

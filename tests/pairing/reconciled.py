@@ -17,7 +17,7 @@ from gateway.pairing.documents import Document, Sensor, Slot, Wanted, document_o
 from gateway.pairing.keeping import records as pairing_records
 from gateway.pairing.keeping.records import Records
 from gateway.pairing.memory import Memory
-from gateway.pairing.observation import Air, Delivery, Ears, Match
+from gateway.pairing.observation import Air, Delivery, Ears, Match, Outage
 from gateway.pairing.planning.plan import State
 from gateway.pairing.reconciling.reconciler import Options, Reconciler
 from gateway.simulator.cloud import SimulatedCloud
@@ -41,6 +41,9 @@ class Told:
 
     contacts: dict[str, float] = field(default_factory=dict)
     session_s: float | None = None
+
+    def outage(self) -> Outage | None:
+        return None
 
     def ears(self) -> Ears:
         return Ears()

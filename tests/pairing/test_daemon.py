@@ -43,11 +43,12 @@ class Club:
     state_dir: Path
     file: dict[int, dict[str, Any]] = field(default_factory=dict)
     mode: str = "propose"
+    source: str = "auto"
     port: int = 0
 
     @asynccontextmanager
     async def gateway(self) -> AsyncIterator[app.Gateway]:
-        configured = settings(self.cloud, self.served, self.state_dir)
+        configured = settings(self.cloud, self.served, self.state_dir, source=self.source)
         trackers = [
             tracker.model_dump() | self.file.get(number, {}) for number, tracker in enumerate(configured.trackers, 1)
         ]
@@ -293,6 +294,26 @@ async def test_laptops_are_told_how_each_tracker_stands(tmp_path: Path) -> None:
                     assert message["value"] == "awaiting_device"
                     assert "off and on" in message["action"]
                     break
+
+
+async def test_while_the_cloud_is_away_nobody_is_sent_to_a_tracker(tmp_path: Path) -> None:
+    async with a_club(tmp_path) as club:
+        club.source = "poll"  # a websocket that stands would still bring rows
+        async with club.gateway():
+            await club.set(1, heart_rate=SPARE)
+            await club.comes_to(1, "awaiting_device")
+            club.cloud.faults = club.cloud.faults.merged({"error_fraction": 1.0})
+            await asyncio.sleep(45)
+            status, told = await club.set(2, heart_rate=OF_FILE)
+            assert (status, told["state"]) == (200, "backoff")
+            for number in (1, 2):
+                told = await club.tracker(number)
+                assert "so changes wait" in told["text"]
+                assert not [one["action"] for one in told["conditions"] if "switch" in one["action"]]
+            assert club.ours == [1]
+            club.cloud.faults = Faults()
+            await club.comes_to(2, "awaiting_device")
+            assert club.ours == [1, 2]
 
 
 async def test_two_gateways_never_share_a_state_folder(tmp_path: Path) -> None:

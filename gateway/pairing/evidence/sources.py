@@ -4,11 +4,14 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from gateway.pairing.documents import Sensor, Slot
-from gateway.pairing.observation import Air, Delivery, Ears, Match
+from gateway.pairing.observation import Air, Delivery, Ears, Match, Outage
 
 
 class Evidence(Protocol):
     """Asked once a second, so answered at once."""
+
+    def outage(self) -> Outage | None:
+        """Why the cloud answers nobody, live data included; None while it does."""
 
     def ears(self) -> Ears:
         """How the radio is."""

@@ -53,7 +53,13 @@ def findings(case: Case, refusal: Refusal | None, every_s: float) -> Findings:
             found[ConditionType.SENSOR_DELIVERING, slot] = sensing.delivering(case.seen, slot, wanted)
             if slot is Slot.HEART_RATE:
                 found[ConditionType.SENSOR_MATCHED, slot] = sensing.matched(case.seen, wanted)
-    return found
+    return found if case.fleet.outage is None else {key: _unproved(finding) for key, finding in found.items()}
+
+
+def _unproved(finding: Finding) -> Finding:
+    """The same while the cloud is away: that a tracker is silent then proves nothing about it."""
+    is_silence = finding.reason in {Reason.DEVICE_OFFLINE, Reason.TRACKER_OFFLINE}
+    return Finding(Status.UNKNOWN, Reason.CLOUD_AWAY) if is_silence else finding
 
 
 def _suspended(case: Case) -> Finding:
@@ -92,6 +98,9 @@ def _reachable(case: Case, every_s: float) -> Finding:
     seen = case.seen
     if seen.is_ours is False:
         return Finding(Status.FALSE, Reason.NOT_OURS)
+    if case.fleet.outage is not None:
+        outage = {"outage": case.fleet.outage.text, "remedy": case.fleet.outage.action}
+        return Finding(Status.FALSE, Reason.CLOUD_AWAY, outage)
     if seen.trouble is Trouble.FORBIDDEN:
         return Finding(Status.FALSE, Reason.FORBIDDEN)
     if seen.is_ours and seen.documents is not None and waiting.is_fresh(seen, every_s):

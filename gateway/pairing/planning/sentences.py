@@ -6,7 +6,8 @@ In braces stand facts:
   the sensor in it; value: what that measures; wake: what makes it advertise; correct, keep: how what is wanted is
   changed, and how it is made what was found, which is another thing for a tracker that is managed by the file;
 - what only some reasons know: other (a tracker), taking, release (how it loses the sensor), since, until, read (times),
-  author, why, hash, new (an address), radio, remedy (what is wrong with the radio, and what helps), remark.
+  author, why, hash, new (an address), radio, remedy (what is wrong with the radio, and what helps), outage (of the
+  cloud), remark.
 """
 
 from collections.abc import Mapping
@@ -170,6 +171,8 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
         ),
         # CloudReachable
         Reason.OFFLINE: Sentence("The cloud does not answer; {read}", _GATEWAYS_INTERNET),
+        (ConditionType.CLOUD_REACHABLE, Reason.CLOUD_AWAY): Sentence("{outage}, so changes wait", "{remedy}"),
+        Reason.CLOUD_AWAY: Sentence("Nothing is known of {tracker} while the cloud is away"),
         Reason.AUTH_FAILED: Sentence(
             "The cloud refuses the gateway's login; {read}", "correct its password and client secret, then restart it"
         ),

@@ -10,7 +10,7 @@
 7. The cloud has refused just this before.
 8. A person has to agree, also to undo what somebody else did.
 9. Athletes train.
-10. The last request has failed, and the next one waits.
+10. The cloud answers nobody, or the last request has failed and the next one waits.
 11. The target has changed under each of several attempts.
 
 What passes all of them is written. 4, 5, 8 and 9 are of one slot, and do not keep the other from being written. 6 to 11
@@ -102,6 +102,8 @@ _APPROVED: Key = (ConditionType.APPROVED, None)
 def _writing(case: Case, found: Findings) -> Standing:
     """A write that is going on, or of which it is not known what has become."""
     seen = case.seen
+    if case.fleet.outage is not None:
+        return Standing(State.BACKOFF, _REACHABLE)
     if seen.is_busy and seen.busy_s >= STUCK_WRITE_S:
         since = {"since": case.ago(seen.busy_s)}
         return Standing(State.STALLED, Finding(Status.FALSE, Reason.NO_PROGRESS, since))
@@ -144,6 +146,8 @@ def _obstacle(case: Case, found: Findings, refusal: Refusal | None) -> Standing 
         return Standing(State.REJECTED, _unaccepted(case, found))
     if not case.granted:
         return Standing(State.SUSPENDED, _SUSPENDED) if not case.unapproved else _unapproved(case)
+    if case.fleet.outage is not None:
+        return Standing(State.BACKOFF, _REACHABLE)
     if case.seen.next_try_s > 0:
         is_cloud = found[_REACHABLE].status is not Status.TRUE
         return Standing(State.BACKOFF, _REACHABLE if is_cloud else _unaccepted(case, found))

@@ -3,7 +3,7 @@
 import csv
 import io
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import TrackerSettings
-from gateway.pairing.desk.team_files import COLUMNS, TeamFileError, read_csv, read_toml, write_csv, write_toml
+from gateway.pairing.desk.team_files import COLUMNS, TeamFile, TeamFileError, read_csv, read_toml, write_csv, write_toml
 from gateway.pairing.documents import Sensor, Wanted, Wish
 from gateway.pairing.report import TeamEntry
 
@@ -38,7 +38,7 @@ def teams(draw: st.DrawFn) -> tuple[tuple[TeamEntry, ...], Mapping[str, str]]:
     return team, draw(st.dictionaries(st.sampled_from(serials), texts))
 
 
-def mistakes(read: Callable[[bytes], Sequence[TeamEntry]], text: str | bytes) -> list[str]:
+def mistakes(read: Callable[[bytes], TeamFile], text: str | bytes) -> list[str]:
     with pytest.raises(TeamFileError) as caught:
         read(text.encode() if isinstance(text, str) else text)
     assert str(caught.value).splitlines() == [str(mistake) for mistake in caught.value.mistakes]
@@ -47,12 +47,12 @@ def mistakes(read: Callable[[bytes], Sequence[TeamEntry]], text: str | bytes) ->
 
 @given(teams())
 def test_what_is_written_as_csv_is_read_again(team: tuple[tuple[TeamEntry, ...], Mapping[str, str]]) -> None:
-    assert read_csv(write_csv(*team)) == team[0]
+    assert read_csv(write_csv(*team)) == TeamFile(*team)
 
 
 @given(teams())
 def test_what_is_written_as_toml_is_read_again(team: tuple[tuple[TeamEntry, ...], Mapping[str, str]]) -> None:
-    assert read_toml(write_toml(*team)) == team[0]
+    assert read_toml(write_toml(*team)) == TeamFile(*team)
 
 
 @given(teams())
@@ -68,13 +68,13 @@ def test_no_cell_is_a_formula_when_a_spreadsheet_opens_it(
 def test_any_bytes_are_a_list_or_refused(content: bytes) -> None:
     for read in (read_csv, read_toml):
         with suppress(TeamFileError):
-            assert read(content)
+            assert read(content).trackers
 
 
-def test_the_athlete_stands_there_for_the_reader_and_is_ignored_on_the_way_in() -> None:
+def test_the_athlete_stands_there_for_the_reader_and_decides_nothing() -> None:
     text = write_csv((entry("7", H10, Wish.NONE),), {"7": "Ada"}).decode("utf-8-sig")
     assert text.splitlines() == [",".join(COLUMNS), "7,Ada,a0:9e:1a:12:34:56,Polar H10 1A2B3C4D,none,"]
-    assert read_csv(text.replace("Ada", "Bob").encode()) == (entry("7", H10, Wish.NONE),)
+    assert read_csv(text.replace("Ada", "Bob").encode()) == TeamFile((entry("7", H10, Wish.NONE),), {"7": "Bob"})
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,13 @@ def test_the_athlete_stands_there_for_the_reader_and_is_ignored_on_the_way_in() 
     ],
 )
 def test_csv_as_spreadsheets_write_it(content: bytes) -> None:
-    (read,) = read_csv(content)
+    (read,) = read_csv(content).trackers
     assert (read.serial_number, read.heart_rate) in {("007", H10), ("7", Sensor(H10.address, "Polar H10"))}
 
 
 def test_none_and_nothing_are_not_the_same() -> None:
     content = f"{','.join(COLUMNS)}\n1,,None,,,\n2,,,,NONE,\n".encode()
-    assert read_csv(content) == (entry("1", heart_rate=Wish.NONE), entry("2", power=Wish.NONE))
+    assert read_csv(content).trackers == (entry("1", heart_rate=Wish.NONE), entry("2", power=Wish.NONE))
 
 
 def test_every_mistake_of_a_csv_is_told_with_its_place_and_without_what_stands_there() -> None:
@@ -123,8 +123,10 @@ def test_every_mistake_of_a_csv_is_told_with_its_place_and_without_what_stands_t
     [
         (
             "serial_number,heart_rate_adress,heart_rate_name",
-            ["an unknown column 2, expected heart_rate_address", "only one of heart_rate"],
+            ['an unknown column "heart_rate_adress", expected heart_rate_address'],
         ),
+        ("serial_numbr,athlete", ['an unknown column "serial_numbr", expected serial_number']),
+        ("serial_number,a\x1b[2Jb", ['an unknown column "a\\u001b[2jb", expected one of']),
         ("athlete,power_address,power_name", ["no column serial_number"]),
         ("serial_number,power_address", ["only one of power_address and power_name"]),
         ("serial_number,serial_number", ["a column that stands twice"]),
@@ -171,7 +173,7 @@ def test_every_mistake_of_a_toml_is_told() -> None:
     )
     assert [line.partition(", expected")[0] for line in found] == [
         "trackers[1].power_meter: found the sensor of trackers[1].heart_rate_sensor",
-        "trackers[2]: found an unknown key",
+        'trackers[2]: found an unknown key "powermeter"',
         "trackers[2].serial_number: found no text",
         "trackers[2]: found no serial_number",
         "trackers[3].heart_rate_sensor: found something else",

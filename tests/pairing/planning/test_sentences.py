@@ -83,6 +83,7 @@ def test_what_is_wrong_with_a_reason_of_its_own_says_what_to_do() -> None:
     assert silent == {
         Reason.OK,
         Reason.UNMANAGED,
+        Reason.CLOUD_AWAY,
         Reason.NOTHING_TO_APPROVE,
         Reason.NOT_WRITTEN,
         Reason.WRITING,
