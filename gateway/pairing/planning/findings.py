@@ -74,7 +74,8 @@ def _suspended(case: Case) -> Finding:
         return _stopped(Reason.CLOCK_UNSYNCED)
     if not fleet.is_store_working:
         return _stopped(Reason.STORE_FAILED)
-    waiting = next((slot for slot in case.due if not case.pending[slot].is_during_session), None)
+    pending = ((slot, case.pending[slot]) for slot in case.due)
+    waiting = next((slot for slot, it in pending if it.change_set and not it.is_during_session), None)
     if fleet.session_until_ms is None or not case.is_in_session or waiting is None:
         return _NOT
     return _stopped(Reason.SESSION_LOCK, until=case.clock(fleet.session_until_ms), hash=_hash(case, waiting))

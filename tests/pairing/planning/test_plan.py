@@ -511,6 +511,11 @@ def test_during_a_session_only_who_said_so_is_written(command: bool, consent: bo
         assert "22:23" in told(found, ConditionType.SUSPENDED).text
 
 
+def test_a_session_holds_nothing_back_of_a_tracker_that_is_not_ours() -> None:
+    one = replace(fleet(replace(tracker("T1", "A"), is_ours=False)), session_until_ms=NOW_MS + 1)
+    assert told(of(one), ConditionType.SUSPENDED).status is Status.FALSE
+
+
 def test_a_session_that_is_over_holds_nothing_back() -> None:
     one = fleet(tracker("T1", "A"))
     assert of(replace(one, session_until_ms=NOW_MS + 1)).state is State.SUSPENDED
