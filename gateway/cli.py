@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from textwrap import fill
 
-from rich.console import Console
-
 from gateway import app, log, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
 from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
@@ -27,6 +25,7 @@ from gateway.simulator.errors import SimulatorError
 from gateway.simulator.faults import Faults, profiles
 from gateway.store import StoreLockedError
 from gateway.terminal.errors import CommandError
+from gateway.terminal.screen import Screen
 
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
 DEFAULT_URL = f"127.0.0.1:{DEFAULT_PORT}"
@@ -43,9 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     log.configure(verbose=options.verbose, is_daemon=options.command in {"run", "simulate"})
     try:
-        return asyncio.run(_COMMANDS[options.command](options))
+        status = asyncio.run(_COMMANDS[options.command](options))
+        if sys.stdout is not None and not sys.stdout.closed:
+            sys.stdout.flush()  # who reads it may be gone
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the edge of the program; the unforeseen is raised again
         return _explain(error)
+    return status
 
 
 def _explain(error: BaseException) -> int:
@@ -178,7 +180,7 @@ async def _demo(options: argparse.Namespace) -> int:
                 seed=options.seed,
                 port=options.port,
                 stop=stop,
-                console=Console(),
+                console=Screen(),
                 faults=MOBILE_LINK if options.faults is None else Faults.named(options.faults),
                 source=options.source,
                 duration_s=None if options.minutes is None else options.minutes * 60.0,
@@ -201,7 +203,7 @@ async def _watch(options: argparse.Namespace) -> int:
     from gateway.watch import watch, watch_json
 
     url = stream_url(options.url)
-    console = Console()
+    console = Screen()
     if not options.json and not console.is_terminal:
         return _fail("The table needs a terminal: add --json for a pipe or a file.")
     return await _until_stopped(watch_json(url) if options.json else watch(url, console))
@@ -214,12 +216,12 @@ async def _gaps(options: argparse.Namespace) -> int:
     if options.json:
         print((await fetch_gaps(url)).decode())
     else:
-        await show_gaps(url, Console(), is_all=options.is_all)
+        await show_gaps(url, Screen(), is_all=options.is_all)
     return 0
 
 
 async def _scan(options: argparse.Namespace) -> int:
-    console = Console()
+    console = Screen()
     is_live = console.is_terminal and not options.json and options.closer is None
     status = await _until_stopped(
         _scanned(options, console, is_live=is_live), if_stopped=0 if is_live else EXIT_STOPPED
@@ -229,7 +231,7 @@ async def _scan(options: argparse.Namespace) -> int:
     return status
 
 
-async def _scanned(options: argparse.Namespace, console: Console, *, is_live: bool) -> None:
+async def _scanned(options: argparse.Namespace, console: Screen, *, is_live: bool) -> None:
     async with _sensor_source(options.url, is_live=is_live) as source:
         if is_live:
             await scan(source, console)
@@ -269,7 +271,7 @@ async def _pair(options: argparse.Namespace) -> int:
 
 async def _trackers(options: argparse.Namespace) -> int:
     settings = load(_config(options))
-    roster, console = app.roster(settings), Console()
+    roster, console = app.roster(settings), Screen()
     async with app.connected(settings, load_credentials(os.environ)) as cloud:
         match options.verb:
             case "list":

@@ -108,20 +108,17 @@ async def _shown(url: str, stop: asyncio.Event, console: Console) -> None:
 
 
 def _opening(trackers: int, duration_s: float | None, authority: str, control_url: str) -> str:
-    """Who is there, and what to type next: lines that fit a terminal and can be copied."""
+    """Who is there, and what to type next: lines that can be copied, and fit a terminal together with the athletes."""
     end = "; Ctrl-C ends the demo" if duration_s is None else f", for {duration_s / 60:g} min or until Ctrl-C"
     command = _command()
     return (
         f"{trackers} simulated athlete{'' if trackers == 1 else 's'}{end}. In another terminal:\n"
         f"  {command} watch {authority}\n"
-        f"  {command} watch --json {authority}\n"
         f"  {command} gaps {authority}\n"
         f"  {command} scan {authority}\n"
-        f"  {command} pair list --url {authority}\n"
-        f"  curl http://{authority}/api/v1/counters\n"
-        "The simulated cloud, its trackers and what can go wrong:\n"
-        f"  {control_url}state\n"
-        f"  {control_url}faults"
+        f"  {command} pair list {authority}\n"
+        "The simulated cloud, its trackers and sensors, and what can go wrong:\n"
+        f"  CONTROL={control_url.rstrip('/')}; curl $CONTROL/state"
     )
 
 

@@ -207,7 +207,7 @@ def test_the_demo_can_be_watched_from_another_terminal_and_ends_in_order_on_ctrl
     with started("demo", "--trackers", "2", "--port", "0") as demo:
         assert demo.stdout is not None
         said = ""
-        while "--json" not in said:
+        while " watch " not in said:
             line = demo.stdout.readline()
             assert line, "the demo ended"
             said += line

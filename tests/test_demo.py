@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import re
 from pathlib import Path
 
 import aiohttp
@@ -23,7 +24,16 @@ class Screen(io.StringIO):
                 await asyncio.sleep(0.01)
 
     def counters_url(self) -> str:
-        return next(word for word in self.getvalue().split() if word.endswith("/counters"))
+        authority = self._found(r"watch (\S+)")
+        return f"http://{authority}/api/v1/counters"
+
+    def control_url(self) -> str:
+        return self._found(r"CONTROL=([^;\s]+);")
+
+    def _found(self, pattern: str) -> str:
+        found = re.search(pattern, self.getvalue())
+        assert found is not None
+        return found[1]
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
@@ -70,8 +80,8 @@ async def test_the_faults_that_are_named_are_those_of_the_cloud() -> None:
         faults = Faults.named("harsh")
         running = demo(trackers=1, seed=7, port=0, stop=stop, console=Console(file=screen), faults=faults)
         tasks.create_task(running)
-        await screen.shows("/simulator/faults")
-        async with aiohttp.ClientSession() as http, http.get(screen.getvalue().split()[-1]) as answer:
+        await screen.shows("$CONTROL")
+        async with aiohttp.ClientSession() as http, http.get(f"{screen.control_url()}/faults") as answer:
             assert (await answer.json())["outage_every_s"] == faults.outage_every_s > 0
         stop.set()
 
@@ -82,7 +92,7 @@ async def test_the_straps_of_the_athletes_are_in_the_air_and_the_machines_own_bu
     screen, stop = Screen(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(demo(trackers=3, seed=7, port=0, stop=stop, console=Console(file=screen)))
-        await screen.shows("/simulator/faults")
+        await screen.shows("$CONTROL")
         asked = screen.counters_url().replace("counters", "sensors")
         kinds: dict[str, set[str]] = {}
         async with aiohttp.ClientSession() as http, asyncio.timeout(15):
@@ -143,14 +153,12 @@ def test_what_to_type_next_fits_80_columns_and_can_be_copied_line_by_line(
     assert max(map(len, lines)) <= 80
     assert [line.strip() for line in lines if line.startswith("  ")] == [
         ".venv/bin/insiders-gateway watch 127.0.0.1:65535",
-        ".venv/bin/insiders-gateway watch --json 127.0.0.1:65535",
         ".venv/bin/insiders-gateway gaps 127.0.0.1:65535",
         ".venv/bin/insiders-gateway scan 127.0.0.1:65535",
-        ".venv/bin/insiders-gateway pair list --url 127.0.0.1:65535",
-        "curl http://127.0.0.1:65535/api/v1/counters",
-        "http://127.0.0.1:65534/simulator/state",
-        "http://127.0.0.1:65534/simulator/faults",
+        ".venv/bin/insiders-gateway pair list 127.0.0.1:65535",
+        "CONTROL=http://127.0.0.1:65534/simulator; curl $CONTROL/state",
     ]
+    assert len(lines) <= 7, "twelve athletes have their place below in a window of 24 lines"
 
 
 def test_the_command_is_named_as_shortly_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

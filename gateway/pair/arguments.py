@@ -5,8 +5,6 @@ import io
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from gateway.live.client import stream_url
 from gateway.pair.approving import apply
 from gateway.pair.explaining import explain
@@ -17,13 +15,16 @@ from gateway.pair.setting import clear, set_sensor
 from gateway.pair.steering import Verb, steer
 from gateway.pair.talk import Talk
 from gateway.pair.team import export_team, import_team
+from gateway.pair.words import addressed
 from gateway.pairing.documents import Slot
+from gateway.pairing.requests import MAX_WORDS
 from gateway.terminal.errors import CommandError
+from gateway.terminal.screen import Screen
 
 _TRACKER = "its serial number, athlete or shirt number, or a part that no other has"
 _DECISIONS = {
-    Verb.ADOPT: "Want what the cloud has: of a tracker, or of all.",
-    Verb.SUSPEND: "Stop writing, until somebody resumes: of a tracker, or of all.",
+    Verb.ADOPT: "Want what the cloud has: of all trackers, or of some, whose pending changes that takes back.",
+    Verb.SUSPEND: "Stop writing, until somebody resumes: of some trackers, or of all.",
     Verb.RESUME: "Go on writing; no other program is suspected any more.",
     Verb.RETRY: "Try at once what was given up, or waits for its next try.",
 }
@@ -54,6 +55,9 @@ def add_verbs(pair: argparse.ArgumentParser, default_url: str) -> None:
     planning = verb("plan", "Show what is to change, and what of it somebody has to approve.")
     for parser in (listing, explaining, planning):
         parser.add_argument("--json", action="store_true", help="print it as JSON")
+    for parser in (listing, planning):
+        # Where nothing else can be named, the gateway can be, as after `watch` and `scan`.
+        parser.add_argument("url", nargs="?", default=argparse.SUPPRESS, metavar="URL", help="the same as --url")
 
     setting = verb("set", "Say which sensor a tracker shall have.")
     setting.add_argument("tracker", metavar="TRACKER", help=_TRACKER)
@@ -66,7 +70,7 @@ def add_verbs(pair: argparse.ArgumentParser, default_url: str) -> None:
     clearing.add_argument("tracker", metavar="TRACKER", help=_TRACKER)
     clearing.add_argument("--unmanage", action="store_true", help="want nothing of it any more; it keeps what it has")
     for parser in (setting, clearing):
-        parser.add_argument("--slot", type=Slot, choices=list(Slot), help="heart_rate or power")
+        parser.add_argument("--slot", choices=[slot.value for slot in Slot], help="which of the two is meant")
 
     applying = verb("apply", "Approve what is to change.")
     applying.add_argument("--approve", metavar="HASH", help="this much, as `pair plan` shows it (default: it asks)")
@@ -82,11 +86,13 @@ def add_verbs(pair: argparse.ArgumentParser, default_url: str) -> None:
     exporting = verb("export", "Write what the whole team shall have.")
     exporting.add_argument("file", nargs="?", type=Path, metavar="FILE", help="ends with .csv or .toml (default: CSV)")
 
-    deciding = [verb(decision, text) for decision, text in _DECISIONS.items()]
+    deciding = [verb(decision.value, text) for decision, text in _DECISIONS.items()]
     for parser in deciding:
-        parser.add_argument("tracker", nargs="?", metavar="TRACKER", help=f"{_TRACKER} (default: all)")
+        parser.add_argument("trackers", nargs="*", metavar="TRACKER", help=f"{_TRACKER} (default: all)")
     for parser in (setting, clearing, importing, *deciding):
-        parser.add_argument("--reason", default="", metavar="TEXT", help="why, for those who read it later")
+        parser.add_argument(
+            "--reason", default="", type=_reason, metavar="TEXT", help="why, for those who read it later"
+        )
 
 
 async def pair(options: argparse.Namespace) -> None:
@@ -96,8 +102,15 @@ async def pair(options: argparse.Namespace) -> None:
         CommandError: If it cannot be done.
         StreamError: If nobody answers.
     """
-    url, talk, verb = stream_url(options.url), Talk(Console(), sys.stdin or io.StringIO()), options.verb
-    match verb:
+    url, talk = stream_url(options.url), Talk(Screen(), sys.stdin or io.StringIO())
+    try:
+        await _done(url, talk, options)
+    except CommandError as error:
+        raise CommandError(addressed(str(error), url)) from None
+
+
+async def _done(url: str, talk: Talk, options: argparse.Namespace) -> None:
+    match options.verb:
         case "list":
             await list_pairings(url, talk, is_json=options.json, is_all=options.is_all)
         case "explain":
@@ -111,7 +124,7 @@ async def pair(options: argparse.Namespace) -> None:
                 url,
                 talk,
                 options.tracker,
-                slot=options.slot,
+                slot=_slot(options),
                 is_unmanaged=options.unmanage,
                 is_immediate=options.now,
                 is_during_session=options.during_session,
@@ -138,8 +151,8 @@ async def pair(options: argparse.Namespace) -> None:
             )
         case "export":
             await export_team(url, talk, options.file)
-        case _:
-            await steer(url, talk, Verb(verb), options.tracker, reason=options.reason)
+        case verb:
+            await steer(url, talk, Verb(verb), options.trackers, reason=options.reason)
 
 
 async def _set(url: str, talk: Talk, options: argparse.Namespace) -> None:
@@ -150,7 +163,7 @@ async def _set(url: str, talk: Talk, options: argparse.Namespace) -> None:
             url,
             talk,
             options.tracker,
-            slot=options.slot,
+            slot=_slot(options),
             is_swap=options.swap,
             is_immediate=options.now,
             is_during_session=options.during_session,
@@ -163,9 +176,22 @@ async def _set(url: str, talk: Talk, options: argparse.Namespace) -> None:
         options.tracker,
         options.sensor,
         name=options.name,
-        slot=options.slot,
+        slot=_slot(options),
         is_swap=options.swap,
         is_immediate=options.now,
         is_during_session=options.during_session,
         reason=options.reason,
     )
+
+
+def _slot(options: argparse.Namespace) -> Slot | None:
+    return None if options.slot is None else Slot(options.slot)
+
+
+def _reason(text: str) -> str:
+    """A type for the words of a person, who may not know how many are kept."""
+    if len(text) > MAX_WORDS or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"found {len(text)} characters, expected at most {MAX_WORDS} on one line: shorten it"
+        )
+    return text

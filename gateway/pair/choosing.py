@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from gateway.bluetooth.report import SensorReport
-from gateway.pair.words import called
+from gateway.pair.words import called, identified
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.report import PairingReport
 from gateway.terminal.errors import CommandError
@@ -15,6 +15,8 @@ from gateway.terminal.layout import plain
 from gateway.terminal.sensors import UNKNOWN_KIND, name_among, name_of, names_of
 from insiders_codecs.address import normal_form
 from insiders_codecs.errors import DecodeError
+
+SLOT_FLAGS = " or ".join(f"--slot {slot}" for slot in Slot)
 
 
 class Chosen(Struct, frozen=True):
@@ -38,7 +40,7 @@ def find_tracker(trackers: Sequence[PairingReport], typed: str) -> PairingReport
         trackers,
         typed,
         _known_as,
-        lambda tracker: f"{called(tracker)} ({plain(tracker.serial_number)})",
+        identified,
         if_nothing="Say which tracker: its serial number, its athlete or the number of the shirt, or a part of it; "
         "`insiders-gateway pair list` lists them.",
         if_nobody="No tracker and no athlete is called {}: `insiders-gateway pair list` lists them.",
@@ -66,7 +68,7 @@ def find_sensor(
     for sensor in sensors:
         if sensor.address == address:
             return chosen(sensor, name=name, slot=slot)
-    missing = [*([] if name else ["--name with what it advertises itself as"]), *([] if slot else [_SLOT_FLAGS])]
+    missing = [*([] if name else ["--name with what it advertises itself as"]), *([] if slot else [SLOT_FLAGS])]
     if name is None or slot is None:
         raise CommandError(f"The gateway has never heard {address}: give {' and '.join(missing)}.")
     return Chosen(Sensor(address, name), slot)
@@ -86,7 +88,7 @@ def chosen(sensor: SensorReport, *, name: str | None = None, slot: Slot | None =
             slot = Slot(sensor.kind)
         except ValueError:
             measures = "measures both" if sensor.kind == "both" else "has not shown what it measures"
-            raise CommandError(f"{name_of(sensor)} {measures}: say what it is for with {_SLOT_FLAGS}.") from None
+            raise CommandError(f"{name_of(sensor)} {measures}: say what it is for with {SLOT_FLAGS}.") from None
     return Chosen(Sensor(sensor.address, told), slot)
 
 
@@ -94,9 +96,6 @@ def _known_as(tracker: PairingReport) -> list[str]:
     """All that a person may call a tracker by."""
     number = [] if tracker.number is None else [str(tracker.number)]
     return [tracker.serial_number, tracker.name or "", *number, called(tracker)]
-
-
-_SLOT_FLAGS = " or ".join(f"--slot {slot}" for slot in Slot)
 
 
 def _known(sensors: Sequence[SensorReport], typed: str, slot: Slot | None) -> SensorReport:
@@ -110,5 +109,5 @@ def _known(sensors: Sequence[SensorReport], typed: str, slot: Slot | None) -> Se
         if_nothing="Say which sensor: its name, its id or its address, or a part of it; "
         "`insiders-gateway scan` lists them.",
         if_nobody="No strap and no power meter is called {}: `insiders-gateway scan` lists them; for one that is not "
-        f"there give its whole address, --name and {_SLOT_FLAGS}.",
+        f"there give its whole address, --name and {SLOT_FLAGS}.",
     )

@@ -11,50 +11,63 @@ from gateway.terminal.errors import CommandError
 
 
 def holder_of(report: PairingsReport, tracker: PairingReport, chosen: Chosen) -> PairingReport | None:
-    """The other tracker that a sensor is wanted of, or that has it; None if there is none.
+    """The other tracker that a sensor is wanted of, or that the cloud has it for, unmanaged; None if there is none.
 
     Raises:
         CommandError: If there are several: then it is not clear who is to get what.
     """
     others = [other for other in report.trackers if other.serial_number != tracker.serial_number]
-    holders = [other for other in others if chosen.sensor.address in _addresses(_slot(other, chosen.slot))]
+    holders = [other for other in others if _keeps(_slot(other, chosen.slot), chosen.sensor)]
     if len(holders) > 1:
         told = " and ".join(map(called, holders))
         raise CommandError(f"{told} both have this sensor: clear it at one of them first.")
     return holders[0] if holders else None
 
 
-def exchanged(tracker: PairingReport, other: PairingReport, chosen: Chosen) -> tuple[EntryRequest, EntryRequest]:
-    """What is wanted of two trackers once they have exchanged the sensors of a slot.
+def exchanged(tracker: PairingReport, other: PairingReport, chosen: Chosen) -> Mapping[str, Wanted]:
+    """What is wanted of a slot of two trackers once they have exchanged its sensors, by serial number.
 
     Args:
         tracker: Gets the chosen sensor.
         other: Gets what that one had, or none.
         chosen: Sensor and slot.
     """
-    return _entry(tracker, {chosen.slot: chosen.sensor}), _entry(other, {chosen.slot: _given_up(tracker, chosen.slot)})
+    return {
+        tracker.serial_number: chosen.sensor,
+        other.serial_number: had(tracker, chosen.slot),
+    }
 
 
-def _entry(tracker: PairingReport, changes: Mapping[Slot, Wanted]) -> EntryRequest:
+def had(tracker: PairingReport, slot: Slot) -> Wanted:
+    """What a slot gives in return: what is wanted of it, else what it will have, else what it has."""
+    told = _slot(tracker, slot)
+    return (told.target or told.current or Wish.NONE) if told.desired is Wish.UNMANAGED else told.desired
+
+
+def entry(tracker: PairingReport, changes: Mapping[Slot, Wanted]) -> EntryRequest:
+    """What is wanted of a tracker in a list, with changes of what is wanted now."""
     wanted = {slot: changes.get(slot, _slot(tracker, slot).desired) for slot in Slot}
     return EntryRequest(
         serial_number=tracker.serial_number,
         heart_rate=asked(wanted[Slot.HEART_RATE]),
         power=asked(wanted[Slot.POWER]),
+        generation=tracker.generation,
     )
 
 
-def _given_up(tracker: PairingReport, slot: Slot) -> Wanted:
-    """What a tracker had: what is wanted of it, else what it will have, else what it has."""
-    told = _slot(tracker, slot)
-    if told.desired is Wish.UNMANAGED:
-        return told.target or told.current or Wish.NONE
-    return told.desired
+def as_in_cloud(tracker: PairingReport) -> EntryRequest:
+    """That of a tracker just that is wanted which the cloud has; of one of which nothing is wanted, all that it has."""
+    managed = [told for told in tracker.slots if told.desired is not Wish.UNMANAGED]
+    taken = {Slot(told.slot): told.target or Wish.NONE for told in managed}
+    if not managed:
+        taken = {Slot(told.slot): told.target for told in tracker.slots if told.target is not None}
+    return entry(tracker, taken)
 
 
-def _addresses(slot: SlotReport) -> set[str]:
-    documents = (slot.desired, slot.target, slot.current)
-    return {document.address for document in documents if isinstance(document, Sensor)}
+def _keeps(slot: SlotReport, sensor: Sensor) -> bool:
+    """Whether a slot has a sensor that nobody has said it is to lose."""
+    kept = slot.target if slot.desired is Wish.UNMANAGED else slot.desired
+    return isinstance(kept, Sensor) and kept.address == sensor.address
 
 
 def _slot(tracker: PairingReport, slot: Slot) -> SlotReport:

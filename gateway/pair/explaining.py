@@ -1,6 +1,7 @@
 """How one tracker stands, why, and what to do next."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.text import Text
@@ -8,7 +9,7 @@ from rich.text import Text
 from gateway.pair.choosing import find_tracker
 from gateway.pair.source import Source
 from gateway.pair.talk import Talk
-from gateway.pair.words import SLOTS, STATES, SensorNames, called, clock, sensors_of
+from gateway.pair.words import SLOTS, SensorNames, addressed, clock, identified, sensors_of, state_of
 from gateway.pairing.documents import Wish
 from gateway.pairing.report import ConditionReport, EventReport, PairingReport, SlotReport
 from gateway.terminal.layout import plain, wrapped
@@ -16,7 +17,8 @@ from gateway.terminal.layout import plain, wrapped
 _RIGHT_IF_FALSE = {"Suspended", "Stalled"}
 _SUMMARY, _WORK = "Ready", "Reconciling"
 
-_MOST_EVENTS = 8
+_MOST_LINES = 5
+"""Of what has happened, in a terminal: what is to be done next stands above and has to stay in sight."""
 
 
 async def explain(url: str, talk: Talk, tracker: str, *, is_json: bool = False) -> None:
@@ -38,23 +40,23 @@ async def explain(url: str, talk: Talk, tracker: str, *, is_json: bool = False) 
     if is_json:
         talk.document(report)
     else:
-        most = _MOST_EVENTS if talk.console.is_terminal else len(report.events)
-        talk.show(explained(report, datetime.now().astimezone(), talk.width, most))
+        most = _MOST_LINES if talk.console.is_terminal else sys.maxsize
+        talk.show(explained(report, url, datetime.now().astimezone(), talk.width, most))
 
 
-def explained(report: PairingReport, now: datetime, width: int, most_events: int) -> list[Text]:
+def explained(report: PairingReport, url: str, now: datetime, width: int, most_lines: int) -> list[Text]:
     """A tracker in lines.
 
     Args:
         report: What is told.
+        url: Of the gateway's live stream, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
-        most_events: How much of what has happened is told.
+        most_lines: How many of them may tell what has happened.
     """
     names = sensors_of([report])
-    state = STATES.get(report.state, plain(report.state))
     kept = " Only the configuration says what it shall have." if report.managed_by == "file" else ""
-    lines = wrapped(f"{called(report)}, tracker {report.serial_number}: {state}.{kept}", width, "bold")
+    lines = wrapped(f"{identified(report)}: {state_of(report)}.{kept}", width, "bold")
     for slot in report.slots:
         lines += wrapped(_documents(slot, names), width, "", "  ")
     wrong = [condition for condition in report.conditions if _is_wrong(condition)]
@@ -65,14 +67,14 @@ def explained(report: PairingReport, now: datetime, width: int, most_events: int
         told = "All is right." if report.state == "in_sync" else f"Nothing is wrong: {plain(report.text)}."
         lines += wrapped(told, width, "green")
     for condition in wrong:
-        lines += _told(condition, now, width, "yellow", "! ")
+        lines += _told(condition, url, now, width, "yellow", "! ")
     for condition in unknown.values():
-        lines += _told(condition, now, width, "", "? ")
+        lines += _told(condition, url, now, width, "", "? ")
     for condition in report.conditions:
         if condition.type == _WORK and condition.status == "true":
-            lines += _told(condition, now, width, "dim", "… ")
+            lines += _told(condition, url, now, width, "dim", "… ")
     if report.events:
-        lines += [Text("Lately:", "bold"), *_events(report.events[:most_events], now, width)]
+        lines += [Text("Lately:", "bold"), *_events(report.events, now, width, most_lines)]
     return lines
 
 
@@ -101,21 +103,27 @@ def _documents(slot: SlotReport, names: SensorNames) -> str:
     return f"{what}: {names.of(wanted)} is wanted; {has}."
 
 
-def _told(condition: ConditionReport, now: datetime, width: int, style: str, lead: str) -> list[Text]:
+def _told(condition: ConditionReport, url: str, now: datetime, width: int, style: str, lead: str) -> list[Text]:
     """A condition with what it is of, since when it is so, and what to do next on a line of its own."""
     what = f"{SLOTS.get(condition.slot, plain(condition.slot)).capitalize()}: " if condition.slot else ""
     since = clock(condition.since_ms, now)
     told = condition.text if since in condition.text else f"{condition.text} (since {since})"
     lines = wrapped(f"{what}{told}.", width, style, lead)
     if condition.action:
-        action = plain(condition.action)
+        action = addressed(plain(condition.action), url)
         lines += wrapped(f"{action[:1].upper()}{action[1:]}.", width, "bold", "  → ")
     return lines
 
 
-def _events(events: tuple[EventReport, ...], now: datetime, width: int) -> Iterator[Text]:
+def _events(events: Sequence[EventReport], now: datetime, width: int, most_lines: int) -> list[Text]:
+    """The newest of what has happened: whole events, as many as there are lines for, one at least."""
+    lines: list[Text] = []
     for event in events:
         what = f"{SLOTS.get(event.slot, plain(event.slot)).capitalize()}: " if event.slot else ""
-        who = f", {event.author}" if event.author else ""
+        who = f" (by {event.author})" if event.author else ""
         often = f", {event.count} times" if event.count > 1 else ""
-        yield from wrapped(f"{what}{event.text}{who}{often}", width, "", f"  {clock(event.last_ms, now)}  ")
+        told = wrapped(f"{what}{event.text}{who}{often}", width, "", f"  {clock(event.last_ms, now)}  ")
+        if lines and len(lines) + len(told) > most_lines:
+            break
+        lines += told
+    return lines

@@ -16,9 +16,9 @@ from gateway.pair.keyboard import Key, Keyboard, keyboard
 from gateway.pair.lead import HELD_S, LEAD_DB, Lead, Standing
 from gateway.pair.source import RefusedError, Source
 from gateway.pair.taking import take
-from gateway.pair.talk import Talk, author
+from gateway.pair.talk import LEFT, Talk, author
 from gateway.pair.words import SLOTS, called
-from gateway.pairing.documents import Slot
+from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.report import PairingReport
 from gateway.pairing.requests import SetRequest
 from gateway.terminal.errors import CommandError
@@ -58,7 +58,8 @@ async def hold_sensor(
         reason: Why, for those who read it later.
 
     Raises:
-        CommandError: If there is no terminal or no such tracker, the radio does not listen, or the gateway refuses.
+        CommandError: If there is no terminal or no such tracker, the radio does not listen, nobody takes the sensor,
+            or the gateway refuses.
         StreamError: If nobody answers.
     """
     if not talk.is_possible:
@@ -68,8 +69,7 @@ async def hold_sensor(
     found = find_tracker(report.trackers, tracker)
     sensor = await _held(source, talk, found, slot)
     if sensor is None:
-        talk.say("Left as it was.")
-        return
+        raise CommandError(LEFT)
     request = SetRequest(
         author=author(),
         reason=reason,
@@ -176,13 +176,15 @@ def _offer(tracker: PairingReport, sensor: SensorReport, found: Inspection | str
         bpm = found.heart_rate.median_bpm if bpm is None and found.heart_rate is not None else bpm
     told = [f"battery {NOT_KNOWN if battery is None else f'{battery} %'}"]
     told += [] if sensor.kind == "power" else [f"heart rate {NOT_KNOWN if bpm is None else bpm}"]
-    looking = ", looking closer …" if found is None else ""
+    looking = ", looking closer, which takes up to half a minute …" if found is None else ""
     yield from wrapped(f"{', '.join(told)}{looking}", width, "", "  ")
     if isinstance(found, str):
         yield from wrapped(found, width, "dim", "  ")
     warnings = found.warnings if isinstance(found, Inspection) else sensor.warnings
     if sensor.tracker is not None and sensor.tracker.serial_number != tracker.serial_number:
         warnings = (f"It is the sensor of {athlete_of(sensor)}", *warnings)
+    if any(isinstance(told.desired, Sensor) and told.desired.address == sensor.address for told in tracker.slots):
+        warnings = (f"{called(tracker)} shall have this one already", *warnings)
     for warning in warnings:
         yield from wrapped(f"{warning}.", width, "yellow", "! ")
     yield Text(f"Enter: {called(tracker)} gets it   Esc: leave it", "bold")

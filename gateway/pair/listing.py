@@ -26,4 +26,4 @@ async def list_pairings(url: str, talk: Talk, *, is_json: bool = False, is_all: 
         return
     is_cut = talk.console.is_terminal and not is_all
     height = talk.console.height - 1 if is_cut else sys.maxsize  # the prompt follows
-    talk.show([table(report, datetime.now().astimezone(), talk.width, height)])
+    talk.show([table(report, url, datetime.now().astimezone(), talk.width, height)])

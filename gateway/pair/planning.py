@@ -7,7 +7,7 @@ from rich.text import Text
 
 from gateway.pair.source import Source
 from gateway.pair.talk import Talk
-from gateway.pair.words import SLOTS, STATES, SensorNames, called, clock, command
+from gateway.pair.words import SLOTS, STATES, SensorNames, called, command, training
 from gateway.pairing.report import ChangeReport, ChangeSetReport, PlanReport
 from gateway.terminal.layout import counted, plain, wrapped
 
@@ -52,18 +52,17 @@ def planned(plan: PlanReport, url: str, now: datetime, width: int) -> list[Text]
     need = f"{len(awaited)} of them need{'s' if len(awaited) == 1 else ''} you" if awaited else "none needs you"
     lines = wrapped(f"{counted(len(plan.change_sets), 'group')} of changes, {need}.", width)
     if plan.session_until_ms is not None:
-        until = clock(plan.session_until_ms, now)
-        lines += wrapped(f"Athletes train: changes wait until {until}.", width, "yellow")
+        lines += wrapped(f"{training(plan.session_until_ms, now)}: changes wait.", width, "yellow")
     names = names_in(plan.change_sets)
     for change_set in plan.change_sets:
         lines += [Text(), *group(change_set, names, url, width)]
     if len(awaited) > 1:
-        lines += [Text(), Text(f"All of it: {command(f'apply --approve {plan.hash}', url)}")]
+        lines += [Text(), Text("All of it:"), to_type(f"apply --approve {plan.hash}", url)]
     return lines
 
 
-def group(change_set: ChangeSetReport, names: SensorNames, url: str, width: int) -> Iterator[Text]:
-    """Changes that are approved as one, in lines."""
+def group(change_set: ChangeSetReport, names: SensorNames, url: str | None, width: int) -> Iterator[Text]:
+    """Changes that are approved as one, in lines; without the command for it where there is no address."""
     why = ", ".join(WHYS.get(why, plain(why)) for why in change_set.why)
     if not change_set.why:
         yield from wrapped(f"Group {change_set.hash}: needs nobody.", width, "bold")
@@ -74,8 +73,13 @@ def group(change_set: ChangeSetReport, names: SensorNames, url: str, width: int)
     for change in change_set.changes:
         state = f" ({STATES.get(change.state, plain(change.state))})" if change_set.is_approved else ""
         yield from wrapped(f"{_changed(change, names)}{state}.", width, "", "  ")
-    if not change_set.is_approved:
-        yield Text(f"  Approve it: {command(f'apply --approve {change_set.hash}', url)}")
+    if not change_set.is_approved and url is not None:
+        yield to_type(f"apply --approve {change_set.hash}", url)
+
+
+def to_type(arguments: str, url: str) -> Text:
+    """A command on a line of its own, to be copied whole: a window that is too narrow wraps it without a break."""
+    return Text(f"  → {command(arguments, url)}")
 
 
 def awaiting(plan: PlanReport, serial_numbers: Collection[str] | None = None) -> list[ChangeSetReport]:

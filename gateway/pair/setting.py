@@ -1,11 +1,12 @@
 """A technician says which sensor a tracker shall have, or that it shall have none."""
 
-from gateway.pair.choosing import find_sensor, find_tracker
+from gateway.pair.choosing import SLOT_FLAGS, find_sensor, find_tracker
 from gateway.pair.source import Source
 from gateway.pair.taking import take, tell, want
 from gateway.pair.talk import Talk, author
-from gateway.pair.words import SLOTS, called
+from gateway.pair.words import SLOTS, called, sensors_of
 from gateway.pairing.documents import Slot, Wish
+from gateway.pairing.report import PairingReport
 from gateway.pairing.requests import SetRequest
 from gateway.terminal.errors import CommandError
 
@@ -66,28 +67,41 @@ async def clear(
         url: Of the gateway's live stream.
         talk: Where to print and ask.
         tracker: Serial number, athlete or number, or a part that only it has.
-        slot: Of which slot; None for all that are managed.
+        slot: Of which slot; None for the one that is managed, and where both are somebody is asked.
         is_unmanaged: Leave it alone from now on, whatever it has.
         is_immediate: Tell the tracker at once, not when it starts next.
         is_during_session: Though athletes train.
         reason: Why, for those who read it later.
 
     Raises:
-        CommandError: If there is no such tracker, nothing of it is managed, or the gateway refuses.
+        CommandError: If there is no such tracker, it is not clear which slot is meant, or the gateway refuses.
         StreamError: If nobody answers.
     """
     source = Source(url)
     report = await source.pairings()
     found = find_tracker(report.trackers, tracker)
-    managed = [Slot(told.slot) for told in found.slots if told.desired is not Wish.UNMANAGED]
-    slots = [slot] if slot is not None else managed
-    if not slots:
-        raise CommandError(
-            f"No sensor of {called(found)} is managed by this gateway: say with --slot which one it shall lose."
-        )
+    slots = [slot] if slot is not None else await _meant(talk, found)
     wanted = Wish.UNMANAGED if is_unmanaged else Wish.NONE
     request = SetRequest(author=author(), reason=reason, immediate=is_immediate, during_session=is_during_session)
     await want(source, talk, found, dict.fromkeys(slots, wanted), request)
     what = " and ".join(SLOTS[slot] for slot in slots)
     talk.say(f"{called(found)}: {what} {'left alone from now on' if is_unmanaged else 'to be cleared'}.", "bold")
-    await tell(source, talk, [found.serial_number])
+    await tell(source, talk, [found.serial_number], slots[0] if len(slots) == 1 else None)
+
+
+async def _meant(talk: Talk, tracker: PairingReport) -> list[Slot]:
+    """The slots that are meant where none was named: one person's strap must not go with the power meter."""
+    managed = {Slot(told.slot): told.desired for told in tracker.slots if told.desired is not Wish.UNMANAGED}
+    if not managed:
+        raise CommandError(
+            f"No sensor of {called(tracker)} is managed by this gateway: say with --slot which one it shall lose."
+        )
+    if len(managed) == 1:
+        return list(managed)
+    names = sensors_of([tracker])
+    told = " and ".join(f"{SLOTS[slot]} ({names.of(sensor)})" for slot, sensor in managed.items())
+    if not talk.is_possible:
+        raise CommandError(f"{called(tracker)} has {told}: say with {SLOT_FLAGS} which one.")
+    choices = {"1": [Slot.HEART_RATE], "2": [Slot.POWER], "b": list(Slot)}
+    talk.say(f"{called(tracker)} has {told}.")
+    return await talk.choose("Which one? 1 the strap, 2 the power meter, b both [1/2/b]", choices)

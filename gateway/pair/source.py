@@ -1,6 +1,7 @@
 """The running gateway that is asked for pairings, and told of changes, over HTTP."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from gateway.live.client import (
 )
 from gateway.live.requests import RequestError
 from gateway.pair.talk import Talk
+from gateway.pair.words import training
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest, PersonRequest, Refusal, SetRequest
 from gateway.terminal.errors import CommandError
@@ -31,11 +33,13 @@ class RefusedError(CommandError):
 
     Attributes:
         code: Why.
+        facts: What a program may want to know of that.
     """
 
     def __init__(self, error: RequestError) -> None:
         super().__init__(plain(str(error)))
         self.code = str(error.code)
+        self.facts = error.facts
 
 
 class Source:
@@ -107,17 +111,23 @@ class Source:
             raise StreamError(f"{self.url} tells pairings in another form: use the same version here") from None
 
 
-async def allowed(talk: Talk, request: _Request, send: Callable[[_Request], Awaitable[_T]]) -> _T:
+async def allowed(talk: Talk, request: _Request, send: Callable[[_Request], Awaitable[_T]]) -> tuple[_T, _Request]:
     """Send a request; if athletes train, only if a person wants it all the same.
+
+    Returns:
+        The answer, and the request that was sent in the end.
 
     Raises:
         CommandError: If nobody says so, or it is refused for another reason.
         StreamError: If nobody answers.
     """
     try:
-        return await send(request)
+        return await send(request), request
     except RefusedError as refused:
         if refused.code != Refusal.SESSION_RUNNING or request.during_session:
             raise
-        await talk.agree(f"{refused} Shall it be done all the same?", str(refused))
-        return await send(msgspec.structs.replace(request, during_session=True))
+        until_ms = refused.facts.get("session_until_ms")
+        train = training(until_ms, datetime.now().astimezone()) if isinstance(until_ms, int) else "Athletes train"
+        await talk.agree(f"{train}. Change it now?", str(refused))
+        request = msgspec.structs.replace(request, during_session=True)
+        return await send(request), request

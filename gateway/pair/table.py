@@ -1,6 +1,5 @@
 """All trackers and their sensors as a table: what needs somebody stands first, under what is to be done."""
 
-import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +7,8 @@ from datetime import datetime
 from rich.cells import cell_len
 from rich.text import Text
 
-from gateway.pair.words import STATES, SensorNames, athlete, called, clock, sensors_of
+from gateway.pair.grouping import Group, Rank, grouped, warning
+from gateway.pair.words import SensorNames, athlete, command, is_stopped, sensors_of, state_of, training
 from gateway.pairing.documents import Sensor, Wish
 from gateway.pairing.report import PairingReport, PairingsReport, SlotReport
 from gateway.terminal.layout import NOT_KNOWN, columns, counted, plain, shortened, wrapped
@@ -21,22 +21,14 @@ _LEFT_OUT = (_TRACKER, _METER, _NUMBER)
 _NARROWEST = {_ATHLETE: 12, _STRAP: 14, _METER: 14}
 """Columns that are cut, and how far."""
 
-_WARNED = "With a warning, which `insiders-gateway pair explain` explains:"
-_UNDER_WAY, _IN_ORDER, _UNMANAGED = "Under way, wait:", "In order:", "Not managed by this gateway:"
-_CALM = {_WARNED: "yellow", _UNDER_WAY: "dim", _IN_ORDER: "green", _UNMANAGED: "dim"}
-"""Groups that need nobody, in this order, and how their headings look."""
-
-_SENSOR, _MATCHED = {"SensorSeen", "SensorDelivering"}, "SensorMatched"
-_WARNINGS = {
-    "NoData": "no values",
-    "FlatZero": "flat values",
-    "InUseElsewhere": "elsewhere?",
-    "NeverSeen": "never heard",
-    "SeenStale": "not heard",
-    "NewAddress": "new address",
-    "AmbiguousNeighbours": "two of a name",
+_STYLES = {
+    Rank.NEEDS_YOU: ("yellow", "bold"),
+    Rank.WARNED: ("yellow", ""),
+    Rank.IN_ORDER: ("green", ""),
+    Rank.UNMANAGED: ("dim", "dim"),
 }
-"""What may be wrong with a sensor that its tracker listens to, in a word or two."""
+_CALM = ("dim", "")
+"""How the title of a group and its trackers look."""
 
 _ON_ITS_WAY, _LEFT_ALONE = "→ ", "("
 _LEGEND = {_ON_ITS_WAY: "→ not in the tracker yet", _LEFT_ALONE: "( ) not managed"}
@@ -45,20 +37,18 @@ _LEGEND = {_ON_ITS_WAY: "→ not in the tracker yet", _LEFT_ALONE: "( ) not mana
 _Cells = Mapping[str, str]
 
 
-def table(report: PairingsReport, now: datetime, width: int, height: int = sys.maxsize) -> Text:
+def table(report: PairingsReport, url: str, now: datetime, width: int, height: int = sys.maxsize) -> Text:
     """The trackers as they are to be printed.
 
     Args:
         report: What is told.
+        url: Of the gateway's live stream, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
         height: Lines: trackers that have no room are counted, those that need nobody first.
     """
-    groups: dict[str, list[PairingReport]] = {}
-    wearers = {tracker.serial_number: called(tracker) for tracker in report.trackers}
-    for tracker in report.trackers:
-        groups.setdefault(_heading(tracker, wearers), []).append(tracker)
-    above = _above(report, groups, now, width)
+    groups = grouped(report, url)
+    above = _above(report, groups, url, now, width)
     names = sensors_of(report.trackers)
     cells = {tracker.serial_number: _cells(tracker, names) for tracker in report.trackers}
     widths = _widths(list(cells.values()), width)
@@ -68,12 +58,12 @@ def table(report: PairingsReport, now: datetime, width: int, height: int = sys.m
     room = height - len(above) - len(head) - len(below)
     rows: list[Text] = []
     shown = 0
-    for heading in sorted(groups, key=lambda heading: [*_CALM].index(heading) if heading in _CALM else -1):
-        title = wrapped(heading, width, _CALM.get(heading, "yellow"))
-        for place, tracker in enumerate(groups[heading]):
+    for group in groups:
+        of_title, of_trackers = _STYLES.get(group.rank, _CALM)
+        title = wrapped(group.title, width, of_title)
+        for place, tracker in enumerate(group.trackers):
             lines = title if place == 0 else []
-            style = "dim" if heading == _UNMANAGED else "" if heading in _CALM else "bold"
-            lines = [*lines, _line(cells[tracker.serial_number], widths, width, style)]
+            lines = [*lines, _line(cells[tracker.serial_number], widths, width, of_trackers)]
             is_last = shown == len(report.trackers) - 1
             if len(rows) + len(lines) > room - (0 if is_last else 1):
                 left_out = wrapped(_left_out(groups, len(report.trackers) - shown), width, "dim")
@@ -87,61 +77,16 @@ def _joined(*parts: Sequence[Text]) -> Text:
     return Text("\n").join(line for part in parts for line in part)
 
 
-def _heading(tracker: PairingReport, names: Mapping[str, str]) -> str:
-    """Under which words a tracker stands: what is to be done with it, where something is."""
-    action = plain(tracker.action)
-    if not action:
-        mixed_up = (condition for condition in tracker.conditions if condition.type == _MATCHED)
-        action = next((plain(condition.action) for condition in mixed_up if condition.status == "false"), "")
-    if action and not action.startswith("wait"):
-        told = _of_any(action, tracker, names)
-        return f"{told[:1].upper()}{told[1:]}:"
-    match tracker.state:
-        case "in_sync":
-            return _WARNED if _warning(tracker) else _IN_ORDER
-        case "unmanaged":
-            return _UNMANAGED
-        case _:
-            return _UNDER_WAY
-
-
-def _of_any(action: str, tracker: PairingReport, names: Mapping[str, str]) -> str:
-    """What is to be done without saying with which tracker, so that it holds for several; commands stay as they are.
-
-    Args:
-        action: What is to be done.
-        tracker: With which one.
-        names: Of all trackers, by serial number: another one is told by who wears it.
-    """
-    known = {plain(serial): name for serial, name in names.items()} | {plain(tracker.serial_number): "it"}
-    words = re.compile("|".join(sorted(map(re.escape, filter(None, known)), key=len, reverse=True)))
-    parts = action.split("`")
-    parts[::2] = [words.sub(lambda serial: known[serial[0]], part) for part in parts[::2]]
-    return "`".join(parts)
-
-
-def _warning(tracker: PairingReport) -> str:
-    """What of the sensors of a tracker is not as it should be, in a word or two; empty if nothing."""
-    told = (
-        _WARNINGS.get(condition.reason, "")
-        for condition in tracker.conditions
-        if condition.status == "false" and condition.type in _SENSOR
-    )
-    return next(filter(None, told), "")
-
-
-def _above(
-    report: PairingsReport, groups: Mapping[str, Sequence[PairingReport]], now: datetime, width: int
-) -> list[Text]:
-    need = sum(len(trackers) for heading, trackers in groups.items() if heading not in _CALM)
+def _above(report: PairingsReport, groups: Sequence[Group], url: str, now: datetime, width: int) -> list[Text]:
+    need = sum(len(group.trackers) for group in groups if group.rank is Rank.NEEDS_YOU)
     told = f"{need} need{'s' if need == 1 else ''} you" if need else "nothing to do"
     lines = wrapped(f"{counted(len(report.trackers), 'tracker')}, {told}.", width)
     if report.paused_by is not None:
         who = plain(report.paused_by) or "Somebody"
-        sentence = f"{who} has stopped all changes: `insiders-gateway pair resume` lets them go on."
+        sentence = f"{who} has stopped all changes: `{command('resume', url)}` lets them go on."
         lines += wrapped(sentence, width, "bold yellow")
     if report.session_until_ms is not None:
-        lines += wrapped(f"Athletes train: changes wait until {clock(report.session_until_ms, now)}.", width, "yellow")
+        lines += wrapped(f"{training(report.session_until_ms, now)}: changes wait.", width, "yellow")
     return [*lines, Text()]
 
 
@@ -153,8 +98,12 @@ def _cells(tracker: PairingReport, names: SensorNames) -> _Cells:
         _TRACKER: plain(tracker.serial_number),
         _STRAP: slots.get("heart_rate", NOT_KNOWN),
         _METER: slots.get("power", NOT_KNOWN),
-        _STATE: (tracker.state == "in_sync" and _warning(tracker)) or STATES.get(tracker.state, plain(tracker.state)),
+        _STATE: warning(tracker) if _is_warned(tracker) else state_of(tracker),
     }
+
+
+def _is_warned(tracker: PairingReport) -> bool:
+    return tracker.state == "in_sync" and not is_stopped(tracker) and bool(warning(tracker))
 
 
 def _slot(slot: SlotReport, names: SensorNames) -> str:
@@ -200,9 +149,9 @@ def _line(cells: _Cells, widths: Mapping[str, int], width: int, style: str) -> T
     return line
 
 
-def _left_out(groups: Mapping[str, Sequence[PairingReport]], hidden: int) -> str:
+def _left_out(groups: Sequence[Group], hidden: int) -> str:
     """What there was no room for: the last ones of the groups."""
-    well = sum(len(trackers) for heading, trackers in groups.items() if heading in _CALM)
+    well = sum(len(group.trackers) for group in groups if group.rank is not Rank.NEEDS_YOU)
     need = hidden - well
     told = [f"{need} more need{'s' if need == 1 else ''} you"] if need > 0 else []
     others = min(hidden, well)

@@ -1,19 +1,20 @@
 """A tracker gets a sensor: the way through every question that may come up, up to what the technician does next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
-from gateway.pair.approving import ask_for_approval
+from gateway.pair.approving import approve_agreed, ask_for_approval
 from gateway.pair.choosing import Chosen
-from gateway.pair.exchange import exchanged, holder_of
+from gateway.pair.exchange import entry, exchanged, had, holder_of
 from gateway.pair.following import AWAITING_APPROVAL, follow
-from gateway.pair.source import RefusedError, Source, allowed
-from gateway.pair.talk import Talk
-from gateway.pair.words import SLOTS, called
-from gateway.pairing.documents import Slot, Wanted
+from gateway.pair.source import Source, allowed
+from gateway.pair.talk import LEFT, Talk
+from gateway.pair.words import SLOTS, SensorNames, called, training
+from gateway.pairing.documents import Sensor, Slot, Wanted
 from gateway.pairing.report import PairingReport, PairingsReport
-from gateway.pairing.requests import ImportRequest, Refusal, SetRequest, asked
+from gateway.pairing.requests import ImportRequest, SetRequest, asked
 
 
 async def take(
@@ -35,30 +36,23 @@ async def take(
         tracker: One of them.
         chosen: What it is to have.
         request: Who wants it, and how.
-        is_swap: If another tracker has it, the two exchange theirs.
+        is_swap: If another tracker has it, the two exchange theirs; where somebody can be asked, they are.
 
     Raises:
-        CommandError: If the gateway refuses.
+        CommandError: If nobody agrees, or the gateway refuses.
         StreamError: If nobody answers.
     """
-    if is_swap and (other := holder_of(report, tracker, chosen)) is not None:
-        await _swap(source, talk, tracker, other, chosen, request)
+    other = holder_of(report, tracker, chosen)
+    if other is not None and (is_swap or talk.is_possible):
+        await _swap(source, talk, report, (tracker, other), chosen, request)
         return
-    try:
-        await want(source, talk, tracker, {chosen.slot: chosen.sensor}, request)
-    except RefusedError as refused:
-        other = holder_of(report, tracker, chosen) if refused.code == Refusal.SENSOR_TAKEN else None
-        if other is None:
-            raise
-        await talk.agree(f"{refused} Shall {called(tracker)} and {called(other)} exchange theirs?", str(refused))
-        await _swap(source, talk, tracker, other, chosen, request)
-        return
+    await want(source, talk, tracker, {chosen.slot: chosen.sensor}, request)
     talk.say(f"{called(tracker)} shall have the {SLOTS[chosen.slot]} {chosen.sensor.name}.", "bold")
-    await tell(source, talk, [tracker.serial_number])
+    await tell(source, talk, [tracker.serial_number], chosen.slot)
 
 
 async def want(
-    source: Source, talk: Talk, tracker: PairingReport, wanted: dict[Slot, Wanted], request: SetRequest
+    source: Source, talk: Talk, tracker: PairingReport, wanted: Mapping[Slot, Wanted], request: SetRequest
 ) -> None:
     """Want something of slots of a tracker.
 
@@ -70,24 +64,50 @@ async def want(
     await allowed(talk, request, lambda request: source.set(tracker.serial_number, request))
 
 
-async def tell(source: Source, talk: Talk, serial_numbers: Sequence[str]) -> None:
-    """Tell what becomes of trackers of which something else is wanted now, and ask for the approval that it needs."""
-    reports = await follow(source, talk, serial_numbers)
+async def tell(source: Source, talk: Talk, serial_numbers: Sequence[str], slot: Slot | None = None) -> None:
+    """Tell what becomes of trackers of which something else is wanted now, and ask for the approval that it needs.
+
+    Args:
+        source: The gateway.
+        talk: Where to print and ask.
+        serial_numbers: Of the trackers.
+        slot: Of which slot of them, if it is about one.
+    """
+    reports = await follow(source, talk, serial_numbers, slot)
     if any(report.state == AWAITING_APPROVAL for report in reports):
         await ask_for_approval(source, talk, await source.plan(), serial_numbers)
 
 
 async def _swap(
-    source: Source, talk: Talk, tracker: PairingReport, other: PairingReport, chosen: Chosen, request: SetRequest
+    source: Source,
+    talk: Talk,
+    report: PairingsReport,
+    both: tuple[PairingReport, PairingReport],
+    chosen: Chosen,
+    request: SetRequest,
 ) -> None:
-    """Both of them in one list, so that neither is ever wanted without the other."""
+    """Both of them in one list, so that neither is ever wanted without the other; one question is about all of it."""
+    slot, wanted = chosen.slot, exchanged(*both, chosen)
     exchange = ImportRequest(
-        trackers=exchanged(tracker, other, chosen),
+        trackers=tuple(entry(one, {slot: wanted[one.serial_number]}) for one in both),
         author=request.author,
         reason=request.reason,
         immediate=request.immediate,
         during_session=request.during_session,
     )
-    await allowed(talk, exchange, source.import_)
-    talk.say(f"{called(tracker)} and {called(other)} shall exchange their {SLOTS[chosen.slot]}s.", "bold")
-    await tell(source, talk, [tracker.serial_number, other.serial_number])
+    first, second = map(called, both)
+    names = SensorNames(wish for wish in wanted.values() if isinstance(wish, Sensor))
+    for one in both:
+        changed = f"{names.of(had(one, slot))} → {names.of(wanted[one.serial_number])}"
+        talk.say(f"{called(one)}, {SLOTS[slot]}: {changed}.")
+    if talk.is_possible:
+        question = f"Shall {first} and {second} exchange theirs"
+        if report.session_until_ms is not None and not request.during_session:
+            question = f"{training(report.session_until_ms, datetime.now().astimezone())}. {question} now"
+            exchange = msgspec.structs.replace(exchange, during_session=True)
+        await talk.agree(f"{question}?", LEFT)
+    plan, exchange = await allowed(talk, exchange, source.import_)
+    talk.say(f"{first} and {second} shall exchange their {SLOTS[slot]}s.", "bold")
+    if talk.is_possible:
+        await approve_agreed(source, talk, plan, {(serial, slot): wish for serial, wish in wanted.items()}, exchange)
+    await tell(source, talk, list(wanted), slot)

@@ -1,18 +1,25 @@
 """The person at the terminal, or the pipe that takes the place of one."""
 
+import asyncio
 import getpass
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from gateway.terminal.asking import is_agreed
+from gateway.terminal.asking import answered, is_agreed
 from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import width_of, wrapped
+
+_T = TypeVar("_T")
+
+LEFT = "Left as it was."
+"""After a question that was not agreed to, where nothing has been done before."""
 
 _UNLIMITED = 1 << 16
 """Columns of a pipe: whoever reads there wants each sentence whole."""
@@ -48,9 +55,24 @@ class Talk:
         """Print one JSON document."""
         self.console.file.write(msgspec.json.encode(told).decode() + "\n")
 
-    async def is_agreed(self, question: str) -> bool:
-        """Whether a person says yes; only where one can be asked."""
-        return await is_agreed(question, self.console, self.answers)
+    @contextmanager
+    def said_if_stopped(self, sentence: str) -> Iterator[None]:
+        """Print a sentence if Ctrl-C ends what is done meanwhile."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.say(sentence)
+            raise
+
+    async def is_agreed(self, question: str, if_not: str) -> bool:
+        """Whether a person says yes; only where one can be asked.
+
+        Args:
+            question: One that can be answered so.
+            if_not: What is so then: told to who presses Ctrl-C, and else left to the caller.
+        """
+        with self.said_if_stopped(if_not):
+            return await is_agreed(question, self.console, self.answers)
 
     async def agree(self, question: str, otherwise: str) -> None:
         """Go on only if a person says yes.
@@ -64,8 +86,24 @@ class Talk:
         """
         if not self.is_possible:
             raise CommandError(otherwise)
-        if not await self.is_agreed(question):
-            raise CommandError("Left as it was.")
+        if not await self.is_agreed(question, LEFT):
+            raise CommandError(LEFT)
+
+    async def choose(self, question: str, choices: Mapping[str, _T]) -> _T:
+        """What a person chooses of several; only where one can be asked.
+
+        Args:
+            question: With what may be typed.
+            choices: By what is to be typed, in lower case.
+
+        Raises:
+            CommandError: If they type something else.
+        """
+        with self.said_if_stopped(LEFT):
+            typed = await answered(question, self.console, self.answers)
+        if typed not in choices:
+            raise CommandError(LEFT)
+        return choices[typed]
 
 
 def author() -> str:

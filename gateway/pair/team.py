@@ -1,16 +1,18 @@
 """What is wanted of a whole team, from and into a file."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
+import msgspec
 from rich.text import Text
 
 from gateway.pair.approving import ask_for_approval
-from gateway.pair.planning import awaiting
+from gateway.pair.planning import awaiting, group, names_in
 from gateway.pair.source import Source, allowed
-from gateway.pair.talk import Talk, author
-from gateway.pair.words import SLOTS, SensorNames, called
-from gateway.pairing.desk.team_files import TeamFileError, read_csv, read_toml, write_csv, write_toml
+from gateway.pair.talk import LEFT, Talk, author
+from gateway.pair.words import SLOTS, SensorNames, called, command, training
+from gateway.pairing.desk.team_files import TeamFile, TeamFileError, read_csv, read_toml, write_csv, write_toml
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.report import PairingsReport, TeamEntry
 from gateway.pairing.requests import EntryRequest, ImportRequest, asked
@@ -39,43 +41,50 @@ async def import_team(
         url: Of the gateway's live stream.
         talk: Where to print and ask.
         path: Of the file, whose name ends with .csv or .toml.
-        is_dry: Only print what would be wanted instead of what is.
+        is_dry: Only print what would be different, and what the gateway would say.
         is_immediate: Tell the trackers at once, not when they start next.
         is_during_session: Though athletes train.
         reason: Why, for those who read it later.
 
     Raises:
-        CommandError: If the file cannot be used, or the gateway refuses.
+        CommandError: If the file cannot be used, nobody agrees, or the gateway refuses.
         StreamError: If nobody answers.
     """
-    entries = _read(path, talk)
+    file = _read(path, talk)
     source = Source(url)
     report = await source.pairings()
-    talk.show(_differences(report, entries, talk.width))
-    if is_dry:
-        talk.say("Nothing was changed: without --dry-run it is.")
-        return
+    differences = list(_differences(report, file.trackers, talk.width))
+    talk.show(differences)
+    slips = _slips(report, file)
+    for slip in slips:
+        talk.say(slip, "yellow")
     request = ImportRequest(
         trackers=tuple(
             EntryRequest(
                 serial_number=entry.serial_number, heart_rate=asked(entry.heart_rate), power=asked(entry.power)
             )
-            for entry in entries
+            for entry in file.trackers
         ),
         author=author(),
         reason=reason,
         immediate=is_immediate,
         during_session=is_during_session,
     )
-    plan = await allowed(talk, request, source.import_)
-    named = [entry.serial_number for entry in entries]
+    named = [entry.serial_number for entry in file.trackers]
+    if is_dry:
+        await _try(source, talk, request, named, report)
+        talk.say("Nothing was changed: without --dry-run it is." if differences else "All of that is wanted already.")
+        return
+    if slips and talk.is_possible:
+        await talk.agree("Import it all the same?", LEFT)
+    plan, request = await allowed(talk, request, source.import_)
     need = len(awaiting(plan, named))
     talk.say(
         f"That is what is wanted now. {counted(need, 'group')} of changes need{'s' if need == 1 else ''} you:"
         if need
-        else "That is what is wanted now: `insiders-gateway pair list` shows how all of them stand."
+        else f"That is what is wanted now: `{command('list', url)}` shows how all of them stand."
     )
-    await ask_for_approval(source, talk, plan, named)
+    await ask_for_approval(source, talk, plan, named, is_during_session=request.during_session)
 
 
 async def export_team(url: str, talk: Talk, path: Path | None = None) -> None:
@@ -105,7 +114,23 @@ async def export_team(url: str, talk: Talk, path: Path | None = None) -> None:
     talk.say(f"{path}: {counted(len(team.trackers), 'tracker')}.")
 
 
-def _read(path: Path, talk: Talk) -> tuple[TeamEntry, ...]:
+async def _try(
+    source: Source, talk: Talk, request: ImportRequest, named: Sequence[str], report: PairingsReport
+) -> None:
+    """Say what the gateway would answer; what it would refuse is refused now."""
+    # That athletes train is no reason to say nothing else.
+    plan = await source.import_(msgspec.structs.replace(request, dry_run=True, during_session=True))
+    groups = awaiting(plan, named)
+    if groups:
+        talk.say(f"{counted(len(groups), 'group')} of changes would need your approval:")
+    for change_set in groups:
+        talk.show(group(change_set, names_in(plan.change_sets), None, talk.width))
+    if report.session_until_ms is not None and not request.during_session:
+        train = training(report.session_until_ms, datetime.now().astimezone())
+        talk.say(f"{train}: the import asks, or needs --during-session.", "yellow")
+
+
+def _read(path: Path, talk: Talk) -> TeamFile:
     read = _READERS[_form(path)]
     try:
         return read(path.read_bytes())
@@ -155,8 +180,13 @@ def _differences(report: PairingsReport, entries: Sequence[TeamEntry], width: in
     names = SensorNames(sensor for change in changes for sensor in change[2:] if isinstance(sensor, Sensor))
     for tracker, slot, before, after in changes:
         yield from wrapped(f"{called(tracker)}, {SLOTS[slot]}: {names.of(before)} → {names.of(after)}.", width)
-    strangers = [plain(entry.serial_number) for entry in entries if entry.serial_number not in trackers]
-    for stranger in strangers:
-        yield from wrapped(f"{stranger} is no tracker of this gateway.", width, "yellow")
-    if not changes and not strangers:
-        yield Text("All of that is wanted already.")
+
+
+def _slips(report: PairingsReport, file: TeamFile) -> list[str]:
+    """Rows of another athlete than the one who wears the tracker: as where a column was sorted without the others."""
+    slips = []
+    for tracker in report.trackers:
+        theirs = plain(file.athletes.get(tracker.serial_number, "")).strip()
+        if tracker.name and theirs and theirs.casefold() != plain(tracker.name).strip().casefold():
+            slips.append(f"{plain(tracker.serial_number)} is worn by {called(tracker)}, and is {theirs}'s in the file.")
+    return slips

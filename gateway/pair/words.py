@@ -1,12 +1,13 @@
 """What people call trackers, their sensors, and how they stand."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from gateway.live.client import DEFAULT_PORT
+from gateway.live.client import DEFAULT_PORT, stream_url
 from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
 from gateway.pairing.report import PairingReport
 from gateway.terminal.layout import plain
@@ -18,7 +19,7 @@ STATES: Mapping[str, str] = {
     "unmanaged": "not managed",
     "in_sync": "in order",
     "proposed": "to be written",
-    "awaiting_approval": "approve it?",
+    "awaiting_approval": "to be approved",
     "awaiting_release": "waits for other",
     "writing": "being written",
     "awaiting_device": "not in tracker",
@@ -33,7 +34,10 @@ STATES: Mapping[str, str] = {
 """How a tracker stands, in a word or two."""
 
 _UNNAMED = "nameless"
-_USUAL = f"127.0.0.1:{DEFAULT_PORT}"
+
+_USUAL = stream_url(str(DEFAULT_PORT))
+_PAIR, _SCAN = re.compile(r"`(insiders-gateway pair (?:(?! --url )[^`])*)`"), "`insiders-gateway scan`"
+"""Commands that ask a gateway, and do not say which."""
 
 
 class Wearer(Protocol):
@@ -60,6 +64,25 @@ def athlete(wearer: Wearer) -> str:
 def called(wearer: Wearer) -> str:
     """A tracker as people speak of it: "10 Ada Lindqvist"."""
     return athlete(wearer) if wearer.number is None else f"{wearer.number} {athlete(wearer)}"
+
+
+def identified(wearer: Wearer) -> str:
+    """A tracker with its serial number: "10 Ada Lindqvist (SIM-0001)"."""
+    name, serial = called(wearer), plain(wearer.serial_number)
+    return f"{name} ({serial})" if athlete(wearer) != serial else name
+
+
+def is_stopped(tracker: PairingReport) -> bool:
+    """Whether somebody has stopped the changes of just this one."""
+    return any(
+        (condition.type, condition.status, condition.reason) == ("Suspended", "true", "OperatorSuspend")
+        for condition in tracker.conditions
+    )
+
+
+def state_of(tracker: PairingReport) -> str:
+    """How a tracker stands, in a word or two."""
+    return "stopped" if is_stopped(tracker) else STATES.get(tracker.state, plain(tracker.state))
 
 
 class SensorNames:
@@ -98,10 +121,24 @@ def clock(time_ms: int, now: datetime) -> str:
     return f"{time:%H:%M}" if time.date() == now.date() else f"{time:%d %b %H:%M}"
 
 
+def training(until_ms: int, now: datetime) -> str:
+    """That athletes train, and until when at least."""
+    return f"Athletes train (until {clock(until_ms, now)} at least)"
+
+
 def command(arguments: str, url: str) -> str:
     """What to type for a command about the pairings of the same gateway."""
-    where = urlsplit(url).netloc
-    return f"insiders-gateway pair {arguments}{'' if where == _USUAL else f' --url {where}'}"
+    return addressed(f"`insiders-gateway pair {arguments}`", url).strip("`")
+
+
+def addressed(text: str, url: str) -> str:
+    """What is told, with commands that ask the same gateway when they are typed as they stand between backticks."""
+    if url == _USUAL:
+        return text
+    parts = urlsplit(url)
+    where = parts.netloc if stream_url(parts.netloc) == url else url
+    text = text.replace(_SCAN, f"`insiders-gateway scan {where}`")
+    return _PAIR.sub(lambda found: f"`{found[1]} --url {where}`", text)
 
 
 def _name(sensor: Sensor) -> str:

@@ -18,9 +18,27 @@ async def is_agreed(question: str, console: Console, answers: TextIO) -> bool:
         console: Of the terminal.
         answers: What is typed there.
     """
+    return await answered(f"{question} [y/N]", console, answers) in {"y", "yes"}
+
+
+async def answered(question: str, console: Console, answers: TextIO) -> str:
+    """What a person types, in lower case without spaces around it.
+
+    Args:
+        question: With what may be typed.
+        console: Of the terminal.
+        answers: What is typed there.
+
+    Raises:
+        CancelledError: If they press Ctrl-C; the line of the question is ended before.
+    """
     termios.tcflush(answers, termios.TCIFLUSH)  # what was typed before the question is no answer to it
-    console.print(Text("\n").join(wrapped(f"{question} [y/N]", width_of(console) - 2)), end=" ")
-    return (await _line_of(answers)).strip().lower() in {"y", "yes"}
+    console.print(Text("\n").join(wrapped(question, width_of(console) - 2)), end=" ")
+    try:
+        return (await _line_of(answers)).strip().lower()
+    except asyncio.CancelledError:
+        console.print()
+        raise
 
 
 async def _line_of(answers: TextIO) -> str:

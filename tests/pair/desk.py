@@ -74,6 +74,7 @@ def condition(type_: str, status: str, reason: str, text: str, action: str = "",
     return ConditionReport(
         type=type_,
         slot=more.get("slot"),
+        other=more.get("other"),
         status=status,
         reason=reason,
         text=text,
@@ -110,10 +111,6 @@ def group(
 def fleet(*trackers: PairingReport, **more: Any) -> PairingsReport:
     told: dict[str, Any] = {"utc_ms": NOW_MS, "mode": "propose", "paused_by": None, "session_until_ms": None}
     return PairingsReport(trackers=trackers, **(told | more))
-
-
-def refusal(code: ErrorCode, text: str) -> RequestError:
-    return RequestError(code, text)
 
 
 @dataclass

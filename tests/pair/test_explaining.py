@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from gateway.live.client import stream_url
 from gateway.pair.explaining import explain, explained
 from gateway.pair.planning import planned, show_plan
+from gateway.pair.words import addressed
 from gateway.pairing.documents import Wish
 from gateway.pairing.report import ChangeSetReport, PairingReport, PlanReport
 from gateway.terminal.errors import CommandError
@@ -51,7 +53,7 @@ BEA = tracker(
 
 
 def told(report: PairingReport, width: int = 80) -> list[str]:
-    return [line.plain for line in explained(report, NOW, width, 3)]
+    return [line.plain for line in explained(report, URL, NOW, width, 3)]
 
 
 def test_what_is_not_right_has_one_sentence_and_one_action_each() -> None:
@@ -59,7 +61,7 @@ def test_what_is_not_right_has_one_sentence_and_one_action_each() -> None:
 
 
 EXPLAINED = """
-7 Ada Lindqvist, tracker SIM-0001: not in tracker.
+7 Ada Lindqvist (SIM-0001): not in tracker.
   Heart-rate strap: Polar H10 8D3E is wanted; the tracker has Polar H10
   AE60D42F, and the cloud Polar H10 8D3E for it.
   Power meter: not managed; the tracker has ASSIOMA17287L.
@@ -70,9 +72,9 @@ EXPLAINED = """
 ? Heart-rate strap: It does not listen to it yet (since 07:00).
 … The gateway waits for the tracker (since 07:00).
 Lately:
-  08:00  Heart-rate strap: The cloud was told, 0, kim
-  07:58  Heart-rate strap: The cloud was told, 1, kim
-  07:56  Heart-rate strap: The cloud was told, 2, kim, 2 times
+  08:00  Heart-rate strap: The cloud was told, 0 (by kim)
+  07:58  Heart-rate strap: The cloud was told, 1 (by kim)
+  07:56  Heart-rate strap: The cloud was told, 2 (by kim), 2 times
 """
 
 
@@ -109,8 +111,8 @@ async def test_a_tracker_is_found_by_any_part_and_told_with_all_that_has_happene
     async with Desk([ADA]).open() as url, person() as one:
         await explain(url, one.talk, "7")
         await one.saw("Lately:")
-        await one.saw("The cloud was told, 7")
-        assert "told, 8" not in one.text
+        await one.saw("The cloud was told, 4")
+        assert "told, 5" not in one.text
 
 
 async def test_as_json_a_tracker_is_one_document() -> None:
@@ -140,29 +142,69 @@ PLANNED = """
 Group 0123456789ab: needs you: a sensor moves from one tracker to another.
   7 Ada Lindqvist, heart-rate strap: Polar H10 AE60D42F → Polar H9 0C4FA154.
   8 Bea, heart-rate strap: Polar H9 0C4FA154 → Polar H10 AE60D42F.
-  Approve it: insiders-gateway pair apply --approve 0123456789ab
+  → insiders-gateway pair apply --approve 0123456789ab
 
 Group c0ffee000000: needs you: somebody else has changed it, many trackers
 change at once.
   7 Ada Lindqvist, power meter: none → ASSIOMA17287L.
-  Approve it: insiders-gateway pair apply --approve c0ffee000000
+  → insiders-gateway pair apply --approve c0ffee000000
 
 Group feedfeedfeed: needs nobody.
-  8 Bea, power meter: none → ASSIOMA17287L (approve it?).
+  8 Bea, power meter: none → ASSIOMA17287L (to be approved).
 
-All of it: insiders-gateway pair apply --approve a11a11a11a11
+All of it:
+  → insiders-gateway pair apply --approve a11a11a11a11
 """
 
 
 def test_without_changes_the_plan_says_so_and_a_session_says_until_when_they_wait() -> None:
     assert [line.plain for line in planned(plan(), URL, NOW, 80)] == ["Nothing is to change."]
     until = msgspec.structs.replace(plan(FREE), session_until_ms=NOW_MS + 120_000)
-    assert planned(until, URL, NOW, 80)[1].plain == "Athletes train: changes wait until 08:02."
+    assert planned(until, URL, NOW, 80)[1].plain == "Athletes train (until 08:02 at least): changes wait."
 
 
-def test_the_command_to_approve_names_the_gateway_if_it_is_another_one() -> None:
-    shown = [line.plain for line in planned(plan(DRIFT), "ws://10.0.0.5:9000/api/v1/stream", NOW, 80)]
-    assert shown[-1] == "  Approve it: insiders-gateway pair apply --approve c0ffee000000 --url 10.0.0.5:9000"
+def test_the_command_to_approve_names_the_gateway_if_it_is_another_one_and_fits_the_window() -> None:
+    shown = [line.plain for line in planned(plan(DRIFT), "ws://127.0.0.1:65535/api/v1/stream", NOW, 80)]
+    assert shown[-1] == "  → insiders-gateway pair apply --approve c0ffee000000 --url 127.0.0.1:65535"
+    assert len(shown[-1]) <= 80
+
+
+@pytest.mark.parametrize(
+    ("told", "addressed_to"),
+    [
+        ("type `insiders-gateway pair retry X`", "type `insiders-gateway pair retry X --url 127.0.0.1:9000`"),
+        ("see `insiders-gateway scan`, or wait", "see `insiders-gateway scan 127.0.0.1:9000`, or wait"),
+        ("`insiders-gateway pair list --url 1:2`", "`insiders-gateway pair list --url 1:2`"),
+        ("type `bluetoothctl power on`", "type `bluetoothctl power on`"),
+        ("type `insiders-gateway trackers claim X`", "type `insiders-gateway trackers claim X`"),
+    ],
+)
+def test_a_command_that_is_told_asks_the_same_gateway_when_it_is_typed(told: str, addressed_to: str) -> None:
+    url = stream_url("9000")
+    assert addressed(told, url) == addressed_to
+    assert addressed(addressed_to, url) == addressed_to
+    assert addressed(told, URL) == told, "the usual one needs no name"
+    assert addressed(told, "wss://far/live").count("--url wss://far/live") == ("pair retry" in told)
+
+
+def test_what_to_do_next_names_the_gateway_in_an_explanation() -> None:
+    stuck = msgspec.structs.replace(
+        BEA, conditions=(condition("Stalled", "true", "X", "It is stuck", "type `insiders-gateway pair retry X`"),)
+    )
+    lines = [line.plain for line in explained(stuck, stream_url("9000"), NOW, 80, 3)]
+    assert lines[-1] == "  → Type `insiders-gateway pair retry X --url 127.0.0.1:9000`."
+
+
+def test_of_what_has_happened_no_more_lines_are_told_than_there_is_room_for() -> None:
+    long = msgspec.structs.replace(ADA, events=tuple(event("It has happened. " * 8, n) for n in range(4)))
+    lines = [line.plain for line in explained(long, URL, NOW, 80, 5)]
+    assert 0 < len(lines) - lines.index("Lately:") - 1 <= 5
+
+
+def test_a_tracker_that_somebody_has_stopped_is_not_called_in_order_and_nobody_is_named_twice() -> None:
+    stopped = condition("Suspended", "true", "OperatorSuspend", "All changes were stopped", "type resume")
+    nameless = tracker(5, None, conditions=(stopped,), managed_by="file")
+    assert told(nameless)[0] == "11 SIM-0005: stopped. Only the configuration says what it shall have."
 
 
 async def test_as_json_the_plan_is_one_document() -> None:

@@ -62,6 +62,11 @@ class Bench:
         async with self.desk.open() as url:
             await hold_sensor(url, one.talk, "Ada", slot=slot)
 
+    async def leave(self, one: Person) -> None:
+        """The same, and nothing is taken."""
+        with pytest.raises(CommandError, match="Left as it was"):
+            await self.hold(one)
+
 
 @pytest.mark.parametrize("key", [b"\n", b"\r"])
 async def test_the_strap_that_is_held_is_offered_with_battery_and_heart_rate_and_enter_takes_it(key: bytes) -> None:
@@ -85,8 +90,7 @@ async def test_the_strap_that_is_held_is_offered_with_battery_and_heart_rate_and
 async def test_esc_leaves_everything_as_it_is_at_any_time(words: str) -> None:
     bench = Bench()
     async with person({words: ESCAPE}) as one:
-        await bench.hold(one)
-        await one.saw("Left as it was.")
+        await bench.leave(one)
         assert one.is_echoing
     assert not bench.desk.asked
 
@@ -96,7 +100,7 @@ async def test_other_keys_mean_nothing_and_what_was_pressed_before_the_offer_tak
     bench = Bench()
     answers = {"Hold the sensor for": ENTER, "keep it there": b"y", "Enter: 7 Ada gets it": ARROW_UP}
     async with person(answers) as one, asyncio.TaskGroup() as tasks:
-        holding = tasks.create_task(bench.hold(one))
+        holding = tasks.create_task(bench.leave(one))
         await one.saw("battery 90 %")
         await asyncio.sleep(30)
         assert not bench.desk.asked
@@ -117,7 +121,7 @@ async def test_enter_at_the_very_moment_before_the_offer_takes_nothing() -> None
             return bench.sensors()
 
         bench.desk.sensors = sensors
-        tasks.create_task(bench.hold(one))
+        tasks.create_task(bench.leave(one))
         await one.saw("battery 90 %")
         await asyncio.sleep(10)
         assert not bench.desk.asked
@@ -180,7 +184,16 @@ async def test_what_a_technician_should_know_of_the_radio_stands_above() -> None
     note = "The on-board radio shares its aerial with Wi-Fi"
     bench.desk.radio = RadioReport(state="listening", adapter="hci0", text="It listens", action="", notes=(note,))
     async with person({"Wi-Fi.": ESCAPE}) as one:
-        await bench.hold(one)
+        await bench.leave(one)
+
+
+async def test_a_strap_that_she_has_already_is_said_to_be_hers_and_the_look_says_how_long_it_takes() -> None:
+    bench = Bench(near_after_s=0.0, found=None)
+    bench.desk.trackers[1] = tracker(1, "Ada", slot("heart_rate", SPARE))
+    async with person({"Enter: 7 Ada gets it": ESCAPE}) as one:
+        await bench.leave(one)
+    assert "looking closer, which takes up to half a minute …" in one.text
+    assert "! 7 Ada shall have this one already." in one.text
 
 
 async def test_without_a_terminal_it_does_not_begin() -> None:

@@ -17,6 +17,7 @@ from tests.pair.desk import H9, H10, METER, OFF_AND_ON, SPARE, Desk, condition, 
 from tests.pair.person import person, pipe
 from tests.test_scan import NOW_MS
 
+URL = "ws://127.0.0.1:8770/api/v1/stream"
 NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 
 ADA = tracker(1, "Ada Lindqvist", slot("heart_rate", SPARE, SPARE, current=H10), None, "awaiting_device", OFF_AND_ON)
@@ -36,7 +37,7 @@ FAY = tracker(
 
 
 def drawn(report: PairingsReport, width: int = 80, height: int = 24) -> list[str]:
-    return table(report, NOW, width, height).plain.split("\n")
+    return table(report, URL, NOW, width, height).plain.split("\n")
 
 
 def test_the_whole_table() -> None:
@@ -48,13 +49,13 @@ def test_the_whole_table() -> None:
 GOLDEN = """
 6 trackers, 2 need you.
 kim has stopped all changes: `insiders-gateway pair resume` lets them go on.
-Athletes train: changes wait until 08:10.
+Athletes train (until 08:10 at least): changes wait.
 
  # Athlete       Tracker  Strap               Power meter     State
-Switch it off and on:
+Switch it off and on (done already? wait, last looked at 0 s ago):
  7 Ada Lindqvist SIM-0001 → Polar H10 8D3E    —               not in tracker
 12 Fay           SIM-0006 → Polar H9 0C4FA154 —               not in tracker
-With a warning, which `insiders-gateway pair explain` explains:
+With a warning (`insiders-gateway pair explain SIM-0005`):
 11 SIM-0005      SIM-0005 Polar H10 AE60D42F  —               no values
 Under way, wait:
 10 Dot           SIM-0004 → none              —               retrying
@@ -71,7 +72,7 @@ def test_what_is_to_be_done_is_a_heading_for_all_that_need_it_and_commands_stay_
     lines = drawn(fleet(BEA, tracker(3, "Cat", None, None, "unknown", claim), ADA, FAY))
     assert lines[0] == "4 trackers, 3 need you."
     assert lines[3] == "Type `insiders-gateway trackers claim SIM-0003`:"
-    assert lines.count("Switch it off and on:") == 1
+    assert sum(line.startswith("Switch it off and on (done") for line in lines) == 1
 
 
 def test_straps_that_are_mixed_up_need_somebody_though_everything_is_as_wanted() -> None:
@@ -82,11 +83,90 @@ def test_straps_that_are_mixed_up_need_somebody_though_everything_is_as_wanted()
     assert lines[3] == "Exchange the straps of it and 8 Bea Okafor:"
 
 
+APPROVE = "type `insiders-gateway pair apply --approve {:012}`"
+
+
+def released_by(number: int, by: int, action: str) -> PairingReport:
+    """A tracker that waits until another one has let its sensor go."""
+    told = (f"SIM-{by:04} has to let it go first", action)
+    waits = condition("Unique", "false", "AwaitingRelease", *told, slot="heart_rate", other=f"SIM-{by:04}")
+    return tracker(
+        number, f"Athlete {number}", slot("heart_rate", H9), None, "awaiting_release", told, conditions=(waits,)
+    )
+
+
+def test_many_approvals_stand_under_one_command_and_fit_the_window() -> None:
+    many = [
+        tracker(number, f"Athlete {number}", None, None, "awaiting_approval", ("x", APPROVE.format(number)))
+        for number in range(1, 16)
+    ]
+    lines = drawn(fleet(*many, session_until_ms=NOW_MS), height=23)
+    assert lines[0] == "15 trackers, 15 need you."
+    assert lines[4] == "Type `insiders-gateway pair apply` (shows them and asks):"
+    assert sum("Athlete " in line and "to be approved" in line for line in lines) == 15
+
+
+def test_a_chain_of_releases_says_once_for_whom_all_wait() -> None:
+    last = tracker(1, "Ada", slot("heart_rate", H9, current=H10), None, "awaiting_device", OFF_AND_ON)
+    explain = "see `insiders-gateway pair explain SIM-{:04}`".format
+    chain = [
+        released_by(2, 1, "switch SIM-0001 off and on"),
+        *(released_by(n, n - 1, explain(n - 1)) for n in range(3, 16)),
+    ]
+    lines = drawn(fleet(*reversed(chain), last), height=23)
+    assert lines[0] == "15 trackers, 1 needs you."
+    assert lines[3].startswith("Switch it off and on (done already?")
+    assert lines[5] == "Wait until 7 Ada is switched off and on:"
+    assert sum(line.endswith("waits for other") for line in lines) == 14
+
+
+def test_in_a_circle_all_are_switched_off_and_on() -> None:
+    circle = [released_by(n, n % 15 + 1, f"switch SIM-{n % 15 + 1:04} off and on") for n in range(1, 16)]
+    lines = drawn(fleet(*circle), height=23)
+    assert lines[0] == "15 trackers, 15 need you."
+    assert [line for line in lines if line.endswith(":")] == [
+        "Switch it off and on (done already? wait, last looked at 0 s ago):"
+    ]
+
+
+def test_who_waits_for_several_others_stands_under_one_heading() -> None:
+    others = [
+        tracker(n, f"Athlete {n}", None, None, "awaiting_device", ("x", f"switch SIM-{n:04} off and on"))
+        for n in range(1, 6)
+    ]
+    waiting = [released_by(n + 20, n, f"switch SIM-{n:04} off and on") for n in range(1, 6)]
+    lines = drawn(fleet(*others, *waiting))
+    assert [line for line in lines if line.endswith(":")][1:] == ["Wait for others of this list:"]
+
+
+def test_what_is_typed_for_each_of_several_is_one_command_without_its_name() -> None:
+    retry = [
+        tracker(n, f"Athlete {n}", None, None, "stalled", ("x", f"type `insiders-gateway pair retry SIM-{n:04}`"))
+        for n in (1, 2)
+    ]
+    assert drawn(fleet(*retry))[3] == "Type `insiders-gateway pair retry TRACKER`:"
+    assert drawn(fleet(*retry[:1]))[3] == "Type `insiders-gateway pair retry SIM-0001`:"
+
+
+def test_a_tracker_that_somebody_has_stopped_is_marked() -> None:
+    stopped = condition("Suspended", "true", "OperatorSuspend", "It was stopped", "type `… resume SIM-0002`")
+    lines = drawn(fleet(msgspec.structs.replace(BEA, conditions=(stopped,)), CAT))
+    assert lines[0] == "2 trackers, nothing to do."
+    assert lines[3] == "Stopped until `insiders-gateway pair resume SIM-0002`:"
+    assert lines[4].endswith("stopped")
+
+
+def test_commands_in_headings_name_the_gateway_if_it_is_another_one() -> None:
+    lines = table(fleet(EVE, paused_by="kim"), "ws://127.0.0.1:9000/api/v1/stream", NOW, 80).plain.split("\n")
+    assert lines[1].startswith("kim has stopped all changes: `insiders-gateway pair resume --url 127.0.0.1:9000`")
+    assert lines[5] == "With a warning (`insiders-gateway pair explain SIM-0005 --url 127.0.0.1:9000`):"
+
+
 def test_what_has_no_room_is_counted_and_those_that_need_somebody_come_first() -> None:
     many = [tracker(number, f"Athlete {number}") for number in range(10, 40)]
     lines = drawn(fleet(*many, ADA), height=12)
     assert len(lines) == 12
-    assert "Switch it off and on:" in lines[3]
+    assert "Switch it off and on" in lines[3]
     assert lines[-2] == "26 more trackers need nobody: --all lists them"
     assert (
         drawn(fleet(*many, *([FAY] * 9)), height=8)[-2]

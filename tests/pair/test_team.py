@@ -12,6 +12,7 @@ from gateway.pairing.documents import Wish
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, Desk, change, group, slot, tracker
 from tests.pair.person import person, pipe
+from tests.test_scan import NOW_MS
 
 pytestmark = pytest.mark.looptime
 
@@ -51,16 +52,44 @@ async def test_an_import_tells_what_is_different_and_goes_as_one_list(team_csv: 
     ]
 
 
-async def test_a_dry_run_sends_nothing_and_names_strangers(team_csv: Path) -> None:
+async def test_a_dry_run_ends_with_what_the_import_would_be_answered(team_csv: Path) -> None:
     (talk, out), gateway = pipe(), desk()
-    gateway.trackers = [ADA]
+    gateway.groups = [group("0123456789ab", change(ADA, H10, None), why=("removal",))]
+    gateway.told = {"session_until_ms": NOW_MS}
     async with gateway.open() as url:
         await import_team(url, talk, team_csv, is_dry=True)
-    assert not gateway.asked
-    assert out.getvalue().splitlines()[1:] == [
-        "SIM-0002 is no tracker of this gateway.",
-        "Nothing was changed: without --dry-run it is.",
+        gateway.refusals = [RequestError(ErrorCode.UNKNOWN_TRACKER, 'This gateway has no tracker "SIM-0002".')]
+        with pytest.raises(CommandError, match='This gateway has no tracker "SIM-0002"'):
+            await import_team(url, talk, team_csv, is_dry=True)
+    assert [(what, body["dry_run"], body["during_session"]) for what, _, body in gateway.asked] == [
+        ("import", True, True),
+        ("import", True, True),
     ]
+    lines = out.getvalue().splitlines()
+    assert lines[2:5] == [
+        "1 group of changes would need your approval:",
+        "Group 0123456789ab: needs you: a tracker loses its sensor.",
+        "  7 Ada, heart-rate strap: Polar H10 AE60D42F → none.",
+    ]
+    assert lines[5].endswith("at least): the import asks, or needs --during-session.")
+    assert lines[6] == "Nothing was changed: without --dry-run it is."
+
+
+async def test_rows_that_have_slipped_to_another_athlete_are_told_and_asked_about(team_csv: Path) -> None:
+    team_csv.write_text(LIST.replace("Ada", "Bea", 1).replace("2,Bea", "2,Ada"), encoding="utf-8")
+    (talk, out), gateway = pipe(), desk()
+    async with gateway.open() as url:
+        await import_team(url, talk, team_csv)
+        assert "SIM-0001 is worn by 7 Ada, and is Bea's in the file." in out.getvalue()
+        async with person({"all the same? [y/N]": b"\n"}) as one:
+            with pytest.raises(CommandError, match="Left as it was"):
+                await import_team(url, one.talk, team_csv)
+    assert len(gateway.asked) == 1
+    team_csv.write_text(LIST.replace("Ada", " ADA "), encoding="utf-8")
+    talk, out = pipe()
+    async with desk().open() as url:
+        await import_team(url, talk, team_csv)
+    assert "worn by" not in out.getvalue()
 
 
 async def test_what_an_import_needs_approval_for_is_asked_for_in_a_terminal(team_csv: Path) -> None:
@@ -113,7 +142,8 @@ async def test_an_export_can_be_imported_and_changes_nothing(tmp_path: Path) -> 
             await export_team(url, talk, path)
             await import_team(url, talk, path, is_dry=True)
     assert out.getvalue().count("All of that is wanted already.") == 2
-    assert read_csv(paths[0].read_bytes()) == read_toml(paths[1].read_bytes()) == desk().team().trackers
+    assert read_csv(paths[0].read_bytes()) == read_toml(paths[1].read_bytes())
+    assert read_csv(paths[0].read_bytes()).trackers == desk().team().trackers
     assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
@@ -121,7 +151,7 @@ async def test_without_a_file_an_export_is_printed_with_the_athletes() -> None:
     talk, out = pipe()
     async with desk().open() as url:
         await export_team(url, talk)
-    assert read_csv(out.getvalue().encode()) == desk().team().trackers
+    assert read_csv(out.getvalue().encode()).trackers == desk().team().trackers
     assert "SIM-0002,Bea,none," in out.getvalue()
 
 
@@ -133,7 +163,7 @@ async def test_a_file_that_is_there_is_replaced_only_if_somebody_says_so(team_cs
         assert team_csv.read_text(encoding="utf-8") == LIST
         async with person({"[y/N]": b"y\n"}) as one:
             await export_team(url, one.talk, team_csv)
-    assert read_csv(team_csv.read_bytes()) == desk().team().trackers
+    assert read_csv(team_csv.read_bytes()).trackers == desk().team().trackers
 
 
 async def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ async def test_two_exchange_their_straps_with_approval_and_both_steps() -> None:
         ada, bea = await known(w)
         talk, out = pipe()
         for serial in (ada, bea):
-            await steer(w.url, talk, Verb.ADOPT, serial)
+            await steer(w.url, talk, Verb.ADOPT, [serial])
         straps = [(await tracker(w, place)).slots[0].desired for place in (0, 1)]
         wanted = msgspec.to_builtins(straps[1])
         async with person() as one:
@@ -100,11 +100,30 @@ async def test_two_exchange_their_straps_with_approval_and_both_steps() -> None:
         assert out.getvalue().endswith("Nothing is to change.\n")
 
 
+async def test_an_exchange_that_waits_for_approval_is_taken_back_by_adopting_both() -> None:
+    async with world(trackers=3) as w:
+        ada, bea = await known(w)
+        talk, out = pipe()
+        for serial in (ada, bea):
+            await steer(w.url, talk, Verb.ADOPT, [serial])
+        straps = [(await tracker(w, place)).slots[0].desired for place in (0, 1)]
+        wanted = msgspec.to_builtins(straps[1])
+        how = {"name": wanted["name"], "slot": Slot.HEART_RATE, "is_swap": True}
+        await set_sensor(w.url, talk, ada, wanted["address"], is_during_session=True, **how)
+        await stands(w, 0, "awaiting_approval")
+        with pytest.raises(CommandError, match="shall have"):
+            await steer(w.url, talk, Verb.ADOPT, [ada])
+        await steer(w.url, talk, Verb.ADOPT, [ada, bea])
+        assert [(await tracker(w, place)).slots[0].desired for place in (0, 1)] == straps
+        await show_plan(w.url, talk)
+        assert out.getvalue().endswith("Nothing is to change.\n")
+
+
 async def test_what_somebody_else_writes_is_shown_and_proposed_and_taken_over_by_a_person() -> None:
     async with world(trackers=3) as w:
         ada, _ = await known(w)
         talk, out = pipe()
-        await steer(w.url, talk, Verb.ADOPT, ada)
+        await steer(w.url, talk, Verb.ADOPT, [ada])
         await stands(w, 0, "in_sync")
         await w.control(f"devices/{w.device_id(1)}/pairings", pairing_1=OTHERS)
         await stands(w, 0, "drifted", "awaiting_approval")
@@ -112,8 +131,8 @@ async def test_what_somebody_else_writes_is_shown_and_proposed_and_taken_over_by
         assert "needs you: somebody else has changed it" in out.getvalue()
         with pytest.raises(CommandError, match="Say what you approve with --approve"):
             await apply(w.url, talk)
-        await steer(w.url, talk, Verb.ADOPT, ada, reason="it was the coach")
+        await steer(w.url, talk, Verb.ADOPT, [ada], reason="it was the coach")
         await off_and_on(w, 1)
         await stands(w, 0, "in_sync")
-        await clear(w.url, talk, ada, is_unmanaged=True)
+        await clear(w.url, talk, ada, slot=Slot.HEART_RATE, is_unmanaged=True)
         await stands(w, 0, "unmanaged")

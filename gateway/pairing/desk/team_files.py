@@ -1,7 +1,7 @@
 """A team's list as a file that people edit: CSV for spreadsheets, TOML in the form of the configuration.
 
 An empty slot is unmanaged, "none" is none. What is wrong with a file is said all at once, by line and column, without
-what stands there: it may be about a person.
+what stands there, but for names of columns and keys: it may be about a person.
 """
 
 import csv
@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gateway.mistakes import Mistake, nearest
+from gateway.mistakes import Mistake, nearest, shown
 from gateway.pairing.documents import Sensor, Wanted, Wish
 from gateway.pairing.report import TeamEntry
 from insiders_codecs.address import normal_form
@@ -41,8 +41,20 @@ class TeamFileError(ValueError):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
-def read_csv(content: bytes) -> tuple[TeamEntry, ...]:
-    """The entries of a CSV file, as spreadsheets write them: with "," or ";" or tabs, with or without a mark in front.
+class TeamFile(NamedTuple):
+    """What stands in a file.
+
+    Attributes:
+        trackers: What is wanted of each.
+        athletes: Who wears them by the file, by serial number: for the reader, who may have a row in the wrong place.
+    """
+
+    trackers: tuple[TeamEntry, ...]
+    athletes: Mapping[str, str]
+
+
+def read_csv(content: bytes) -> TeamFile:
+    """The content of a CSV file, as spreadsheets write them: with "," or ";" or tabs, with or without a mark in front.
 
     Raises:
         TeamFileError: With every mistake.
@@ -86,8 +98,8 @@ def write_csv(team: Iterable[TeamEntry], athletes: Mapping[str, str]) -> bytes:
     return file.getvalue().encode("utf-8-sig")
 
 
-def read_toml(content: bytes) -> tuple[TeamEntry, ...]:
-    """The entries of a TOML file with `[[trackers]]` as in the configuration; its other sections do not matter.
+def read_toml(content: bytes) -> TeamFile:
+    """The content of a TOML file with `[[trackers]]` as in the configuration; its other sections do not matter.
 
     Raises:
         TeamFileError: With every mistake.
@@ -135,22 +147,25 @@ class _Team:
     def __init__(self) -> None:
         self.mistakes: list[Mistake] = []
         self._entries: list[TeamEntry] = []
+        self._athletes: dict[str, str] = {}
         self._places: dict[str, str] = {}
 
-    def add(self, at: str, serial_number: str, slots: Sequence[_Slot]) -> None:
+    def add(self, at: str, serial_number: str, athlete: str, slots: Sequence[_Slot]) -> None:
         if not serial_number:
             self.mistakes.append(Mistake(at, "no serial_number", "the serial number on the tracker's label"))
         else:
             self._once(at, serial_number, "the tracker", "each tracker once")
+            if athlete:
+                self._athletes[serial_number] = athlete
         heart_rate, power = (self._wanted(slot) for slot in slots)
         self._entries.append(TeamEntry(serial_number=serial_number, heart_rate=heart_rate, power=power))
 
-    def checked(self) -> tuple[TeamEntry, ...]:
+    def checked(self) -> TeamFile:
         if not self.mistakes and not self._entries:
             self.mistakes.append(Mistake("the file", "no tracker", "the serial number of one at least"))
         if self.mistakes:
             raise TeamFileError(self.mistakes)
-        return tuple(self._entries)
+        return TeamFile(tuple(self._entries), self._athletes)
 
     def _wanted(self, slot: _Slot) -> Wanted:
         address = slot.address.lower()
@@ -182,17 +197,18 @@ def _text(content: bytes) -> str:
 
 
 def _header_mistakes(columns: Sequence[str]) -> list[Mistake]:
+    unknown = [name for name in columns if name and name not in COLUMNS]
     mistakes = [
-        Mistake("the first line", f"an unknown column {number}", nearest(name, COLUMNS))
-        for number, name in enumerate(columns, start=1)
-        if name and name not in COLUMNS
+        Mistake("the first line", f"an unknown column {shown(name)}", nearest(name, COLUMNS)) for name in unknown
     ]
-    if "serial_number" not in columns:
+    # A column under a wrong name is not missing as well.
+    meant = {*columns, *(nearest(name, COLUMNS) for name in unknown)}
+    if "serial_number" not in meant:
         mistakes.append(Mistake("the first line", "no column serial_number", ", ".join(COLUMNS)))
     mistakes += [
         Mistake("the first line", f"only one of {' and '.join(pair)}", "both or none")
         for pair in _PAIRS
-        if len({column for column in pair if column in columns}) == 1
+        if len(meant.intersection(pair)) == 1
     ]
     if len(set(columns) - {""}) != len([column for column in columns if column]):
         mistakes.append(Mistake("the first line", "a column that stands twice", "each once"))
@@ -201,7 +217,7 @@ def _header_mistakes(columns: Sequence[str]) -> list[Mistake]:
 
 def _line(
     at: str, columns: Sequence[str], cells: Sequence[str], mistakes: list[Mistake]
-) -> tuple[str, str, list[_Slot]]:
+) -> tuple[str, str, str, list[_Slot]]:
     if any(cell.strip() for cell in cells[len(columns) :]):
         mistakes.append(Mistake(at, "more cells than columns", "quotes around a cell that has the separator in it"))
     found = {column: _unguarded(cell) for column, cell in zip(columns, cells, strict=False)}
@@ -209,16 +225,22 @@ def _line(
         _Slot(found.get(address, ""), found.get(name, ""), f"{at}, {address}", f"{at}, {name}")
         for address, name in _PAIRS
     ]
-    return at, found.get("serial_number", ""), slots
+    return at, found.get("serial_number", ""), found.get("athlete", ""), slots
 
 
-def _table(at: str, tracker: Mapping[str, Any], mistakes: list[Mistake]) -> tuple[str, str, list[_Slot]]:
-    mistakes += [Mistake(at, "an unknown key", nearest(name, _TOML_KEYS)) for name in tracker if name not in _TOML_KEYS]
+def _table(at: str, tracker: Mapping[str, Any], mistakes: list[Mistake]) -> tuple[str, str, str, list[_Slot]]:
+    mistakes += [
+        Mistake(at, f"an unknown key {shown(name)}", nearest(name, _TOML_KEYS))
+        for name in tracker
+        if name not in _TOML_KEYS
+    ]
     serial_number = tracker.get("serial_number", "")
     if not isinstance(serial_number, str):
         mistakes.append(Mistake(f"{at}.serial_number", "no text", "the serial number in quotes"))
         serial_number = ""
-    return at, serial_number, [_toml_slot(f"{at}.{key}", tracker.get(key), mistakes) for key in _TOML_SLOTS]
+    athlete = tracker.get("athlete", "")
+    slots = [_toml_slot(f"{at}.{key}", tracker.get(key), mistakes) for key in _TOML_SLOTS]
+    return at, serial_number, athlete if isinstance(athlete, str) else "", slots
 
 
 def _toml_slot(at: str, value: object, mistakes: list[Mistake]) -> _Slot:
