@@ -8,7 +8,7 @@ import msgspec
 from gateway.pair.following import follow
 from gateway.pair.planning import awaiting, group, names_in, planned, to_type
 from gateway.pair.source import Source, allowed
-from gateway.pair.talk import Talk, author
+from gateway.pair.talk import LEFT, Talk, author
 from gateway.pair.words import training
 from gateway.pairing.documents import Slot, Wanted, Wish
 from gateway.pairing.report import ChangeSetReport, PlanReport
@@ -64,7 +64,7 @@ async def apply(
     if not talk.is_possible:
         raise CommandError("Say what you approve with --approve and its hash: `insiders-gateway pair plan` shows it.")
     if not await _asked(source, talk, plan, awaiting(plan), request):
-        raise CommandError(_NOT_APPROVED)
+        raise CommandError(LEFT)
 
 
 async def ask_for_approval(
@@ -86,10 +86,7 @@ async def ask_for_approval(
     """
     groups = awaiting(plan, serial_numbers)
     request = ApplyRequest(approve="", author=author(), during_session=is_during_session)
-    if not await _asked(source, talk, plan, groups, request):
-        about = dict.fromkeys(change.serial_number for one in groups for change in one.changes)
-        talk.say(f"{_NOT_APPROVED} It stays wanted; to take it back:")
-        talk.show([to_type(f"adopt {' '.join(about)}", source.url)])
+    await _asked(source, talk, plan, groups, request)
 
 
 async def approve_agreed(
@@ -129,6 +126,9 @@ async def _asked(
         question = f"{train}. {question}, and change it now"
         request = msgspec.structs.replace(request, during_session=True)
     if not await talk.is_agreed(f"{question}?", _NOT_APPROVED):
+        about = dict.fromkeys(change.serial_number for one in groups for change in one.changes)
+        talk.say(f"{_NOT_APPROVED} To keep what the cloud has:")
+        talk.show([to_type(f"adopt {' '.join(about)}", source.url)])
         return False
     for change_set in groups:
         # One by one, because the hash of all changes with each of them that is made.

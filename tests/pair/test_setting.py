@@ -393,8 +393,9 @@ async def test_what_was_not_agreed_to_is_not_approved() -> None:
     gateway = desk()
     gateway.groups = [SWAP]
     async with gateway.open() as url, person({"[y/N]": b"no\n"}) as one:
-        with pytest.raises(CommandError, match="Not approved: nothing of it changes"):
+        with pytest.raises(CommandError, match="Left as it was"):
             await apply(url, one.talk)
+        await one.saw("Not approved: nothing of it changes before somebody does. To keep what the cloud has:")
     assert not gateway.asked
 
 
@@ -404,7 +405,7 @@ async def test_who_does_not_approve_what_was_asked_for_is_told_how_to_take_it_ba
     gateway.groups = [SWAP]
     async with gateway.open() as url, person({"Approve it? [y/N]": b"n\n"}) as one:
         await set_sensor(url, one.talk, "Ada", "8D3E")
-        await one.saw("to take it back: → insiders-gateway pair adopt SIM-0001 SIM-0002 --url ")
+        await one.saw("To keep what the cloud has: → insiders-gateway pair adopt SIM-0001 SIM-0002 --url ")
     assert [what for what, _, _ in gateway.asked] == ["set"]
 
 
