@@ -114,13 +114,10 @@ class _Headings:
 
     def of(self, tracker: PairingReport) -> _Heading:
         """What is to be done; who waits for another tracker stands below what is to be done with that one."""
-        own = self._own(tracker)
-        if tracker.serial_number in self._switched and (own.rank is not Rank.NEEDS_YOU or _let_go(tracker)):
-            return _SWITCH
         last = self._last(tracker)
+        theirs = self._due(last)
         if last is tracker:
-            return own
-        theirs = _SWITCH if last.serial_number in self._switched else self._own(last)
+            return theirs
         if theirs.rank is not Rank.NEEDS_YOU or theirs == _APPROVE:
             return _UNDER_WAY
         how = f"Wait until {called(last)} is switched{theirs.text.removeprefix('Switch it')}"
@@ -133,6 +130,12 @@ class _Headings:
             passed.add(tracker.serial_number)
             tracker = self._trackers.get(waits.other or "", tracker)
         return tracker
+
+    def _due(self, tracker: PairingReport) -> _Heading:
+        """What is to be done with a tracker itself, be it for the sake of another one."""
+        own = self._own(tracker)
+        is_for_others = own.rank is not Rank.NEEDS_YOU or _let_go(tracker) is not None
+        return _SWITCH if tracker.serial_number in self._switched and is_for_others else own
 
     def _own(self, tracker: PairingReport) -> _Heading:
         action = plain(tracker.action)

@@ -120,6 +120,12 @@ def test_a_chain_of_releases_says_once_for_whom_all_wait() -> None:
     assert sum(line.endswith("waits for other") for line in lines) == 14
 
 
+def test_who_waits_for_a_tracker_that_is_off_waits_until_it_is_on() -> None:
+    off = tracker(1, "Ada", slot("heart_rate", H9), None, "awaiting_device", ("x", "switch SIM-0001 on"), read_ms=None)
+    lines = drawn(fleet(released_by(2, 1, "switch SIM-0001 off and on"), off))
+    assert [line for line in lines if line.endswith(":")] == ["Switch it on:", "Wait until 7 Ada is switched on:"]
+
+
 def test_in_a_circle_all_are_switched_off_and_on() -> None:
     circle = [released_by(n, n % 15 + 1, f"switch SIM-{n % 15 + 1:04} off and on") for n in range(1, 16)]
     lines = drawn(fleet(*circle), height=23)
