@@ -97,7 +97,12 @@ _BLANK = frozenset({Reason.NOT_READ_YET, Reason.FLEET_NOT_READ})
 # What is told already: one repeats the others, one says what is being done, and the rest is said by who did it.
 _REPEATS = frozenset({ConditionType.READY, ConditionType.RECONCILING})
 _SAID_BY_OTHERS = frozenset({ConditionType.APPROVED, ConditionType.TARGET_ACCEPTED})
-_SAYS_NOTHING = frozenset({Reason.UNMANAGED, Reason.NOTHING_TO_APPROVE, Reason.NOT_WRITTEN, Reason.WRITING})
+_SAYS_NOTHING = frozenset(
+    {
+        *(Reason.UNMANAGED, Reason.NOTHING_TO_APPROVE, Reason.NOT_WRITTEN, Reason.WRITING),
+        *(Reason.OPERATOR_SUSPEND, Reason.FLEET_PAUSE),
+    }
+)
 
 
 def _key(condition: Condition) -> str:
@@ -116,7 +121,8 @@ def _is_told(condition: Condition, last: Mark | None) -> bool:
         return condition.status is not Status.UNKNOWN
     if last is None or condition.type in _SAID_BY_OTHERS:
         return False
-    was_wrong = last.status != Status.UNKNOWN and not is_right(condition.type, last.status)
+    was_told = last.status != Status.UNKNOWN and last.reason not in _SAYS_NOTHING
+    was_wrong = was_told and not is_right(condition.type, last.status)
     return was_wrong or condition.type is ConditionType.DEVICE_CONVERGED
 
 
