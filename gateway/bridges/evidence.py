@@ -50,7 +50,7 @@ class PairingEvidence:
         self._reference_ms = reference_ms
         self._now = asyncio.get_running_loop().time
         self._seconds = Seconds(self._channels.values())
-        self._lock = SessionLock()
+        self._lock = SessionLock(self._now())
         self._broadcasts = Broadcasts()
         self._delivery: dict[Slot, dict[str, Delivery]] = {}
         self._matches: dict[str, Match] = {}

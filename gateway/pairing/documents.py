@@ -89,8 +89,13 @@ class ClearForm(StrEnum):
 
 
 def documents_of(config: BluetoothConfig) -> Documents:
-    """The two documents of an answer of the cloud."""
-    return Documents(document_of(config.target), document_of(config.current))
+    """The two documents of an answer of the cloud; a tracker that acknowledges an address need not tell the name."""
+    target, current = document_of(config.target), document_of(config.current)
+    for slot in Slot:
+        given, taken = target[slot], current[slot]
+        if given is not None and taken is not None and not taken.name and taken.address == given.address:
+            current = current.with_(slot, given)
+    return Documents(target, current)
 
 
 def document_of(pairings: PairingSet) -> Document:

@@ -196,7 +196,7 @@ async def test_when_a_tracker_brought_something_new() -> None:
 
 async def test_one_who_runs_locks_for_all_until_ten_minutes_after() -> None:
     async with team() as made:
-        await made.seconds(10, lambda _second: made.send(1, 1.5))
+        await made.seconds(20, lambda _second: made.send(1, 1.5))
         assert made.evidence.session_until_s() is None, "a technician carries it"
         await made.seconds(10, lambda _second: made.send(1, 4.0))
         until_s = made.evidence.session_until_s()

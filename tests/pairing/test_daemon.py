@@ -316,6 +316,48 @@ async def test_while_the_cloud_is_away_nobody_is_sent_to_a_tracker(tmp_path: Pat
             assert club.ours == [1, 2]
 
 
+async def test_what_was_said_once_of_a_session_and_of_haste_does_not_last(tmp_path: Path) -> None:
+    """A word is about fulfilling a wish: that it is defended later, in another session, is another matter."""
+    async with a_club(tmp_path) as club:
+        club.mode = "enforce"
+        async with club.gateway():
+            await club.comes_to(1, "unmanaged")
+            await club.set(1, heart_rate=SPARE, immediate=True)
+            await club.comes_to(1, "in_sync")
+            club.cloud.write_pairings(club.device(1).device_id, {"pairing_1": None})
+            told = await club.comes_to(1, "suspended", DRIFT_S)
+            assert "Athletes train" in told["text"]
+            assert club.ours == [1]
+            await club.set(1, heart_rate=SPARE)
+            await club.comes_to(1, "in_sync")
+            assert club.ours == [1, 1], "a person has said it again"
+
+
+async def test_a_gateway_that_is_started_in_the_middle_of_a_session_looks_before_it_writes(tmp_path: Path) -> None:
+    async with a_club(tmp_path) as club:
+        async with club.gateway():
+            await club.comes_to(1, "unmanaged")
+        club.file = {1: {"heart_rate_sensor": OF_FILE}}
+        async with club.gateway():
+            await asyncio.sleep(60)
+            assert (await club.tracker(1))["state"] == "suspended"
+        assert club.ours == []
+
+
+async def test_what_the_cloud_refused_once_is_sent_again_only_if_a_person_says_so(tmp_path: Path) -> None:
+    async with a_club(tmp_path) as club, club.gateway():
+        await club.comes_to(1, "unmanaged")
+        club.cloud.faults = Faults(bluetooth_rejects="everything", bluetooth_rejection_status=404)
+        await club.set(1, heart_rate=SPARE)
+        await club.comes_to(1, "rejected")
+        club.cloud.faults = Faults()
+        await asyncio.sleep(300)
+        assert club.ours == []
+        await club.ask("POST", f"/trackers/{club.device(1).serial_number}/retry", author="Kim")
+        await club.comes_to(1, "awaiting_device")
+        assert club.ours == [1]
+
+
 async def test_two_gateways_never_share_a_state_folder(tmp_path: Path) -> None:
     async with a_club(tmp_path) as club, club.gateway():
         with pytest.raises(StoreLockedError, match="Another gateway uses"):
@@ -327,6 +369,7 @@ async def test_two_gateways_on_one_account_stop_fighting_and_say_so(tmp_path: Pa
     """Each wants another strap for the same tracker, and both are told to enforce it."""
     async with a_club(tmp_path, trackers=1) as club:
         club.mode = "enforce"
+        club.cloud.faults = Faults(no_fix_fraction=1.0)  # nobody is seen to run, so no session keeps them apart
         other = Club(club.cloud, club.served, tmp_path / "other", mode="enforce")
         async with club.gateway() as one, other.gateway() as two:
             await club.comes_to(1, "unmanaged")

@@ -96,3 +96,9 @@ def test_a_cloud_that_merges_and_one_that_replaces_end_with_the_same_target(
 
 def test_no_answer_is_read_into_a_sensor_that_it_does_not_name() -> None:
     assert documents_of(BluetoothConfig(PairingSet(), PairingSet())) == Documents(Document(), Document())
+
+
+def test_a_tracker_that_acknowledges_addresses_only_has_what_the_target_names() -> None:
+    nameless = PairingSet(Pairing(STRAP.address, None), Pairing("e8:fe:6e:00:00:02", None))
+    told = documents_of(BluetoothConfig(nameless, PairingSet(pairing(STRAP), pairing(METER))))
+    assert told.current == Document(STRAP, Sensor("e8:fe:6e:00:00:02", ""))

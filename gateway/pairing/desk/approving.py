@@ -1,6 +1,6 @@
 """From a hash that a person approves to what is approved from now on; or a refusal."""
 
-from gateway.pairing.approval import Approval
+from gateway.pairing.approval import Approval, Change
 from gateway.pairing.desk.permission import COMMAND, Situation, check_writable
 from gateway.pairing.planning.changes import approval_of, living
 from gateway.pairing.requests import ApplyRequest, PairingRefused, Refusal
@@ -19,7 +19,8 @@ def approved(situation: Situation, request: ApplyRequest) -> tuple[Approval, ...
     changes = tuple(change for group in groups for change in group.changes)
     about = {change.serial_number for change in changes}
     trackers = [seen for seen in fleet.trackers if seen.serial_number in about]
-    check_writable(situation, trackers, during_session=request.during_session)
+    is_said = all(_is_said(situation, change) for change in changes)
+    check_writable(situation, trackers, during_session=request.during_session or is_said)
     approval = approval_of(
         changes,
         fleet,
@@ -29,3 +30,9 @@ def approved(situation: Situation, request: ApplyRequest) -> tuple[Approval, ...
         is_unconfirmed_ok=request.unconfirmed,
     )
     return (*(known for known in living(fleet) if known.hash != approval.hash), approval)
+
+
+def _is_said(situation: Situation, change: Change) -> bool:
+    """Whether who wanted a change has said already that it is meant though athletes train."""
+    seen = next(it for it in situation.fleet.trackers if it.serial_number == change.serial_number)
+    return seen.desired.word(change.slot).is_during_session

@@ -164,6 +164,10 @@ class Pairings:
             trackers = situation.fleet.trackers if serial_number is None else [known(situation, serial_number)]
             check_not_suspended(situation, trackers)
             self._records.note(self._done(Deed.RETRIED, serial_number, situation, request))
+            for seen in trackers:
+                memory = self._memory(seen.serial_number)
+                if memory.refusals:  # what the cloud refused a while ago it may take now: a person says so
+                    await self._records.remember(seen.serial_number, replace(memory, refusals=()))
             self._reconciler.retry(serial_number)
         return await self._told(serial_number)
 
@@ -201,9 +205,12 @@ class Pairings:
             await self._records.set_desired(changed, wanted(deed, before, changed))
         for serial, desired in changed.items():
             memory, settled = self._memory(serial), {*slots, *desired.differing(before[serial])}
-            left = {slot: wish for slot, wish in memory.drifted.items() if slot not in settled}
-            if left != memory.drifted:
-                await self._records.remember(serial, replace(memory, drifted=left))
+            drifted, served = (
+                {slot: wish for slot, wish in known.items() if slot not in settled}
+                for known in (memory.drifted, memory.served)
+            )
+            if (drifted, served) != (memory.drifted, memory.served):
+                await self._records.remember(serial, replace(memory, drifted=drifted, served=served))
 
     def _memory(self, serial_number: str) -> Memory:
         """What is remembered at this moment: what was observed may be older, and must not come back."""

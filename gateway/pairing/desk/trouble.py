@@ -24,7 +24,7 @@ _TROUBLES = {
         "Another program keeps changing the sensors of tracker {0}, so the gateway has stopped",
         f"stop that program, then type `{COMMAND} resume {{0}}`",
     ),
-    "pairing_rejected": ("The cloud does not take the sensors that tracker {0} shall have", _EXPLAIN),
+    "pairing_rejected": ("The sensors that tracker {0} shall have cannot be used, or the cloud refuses them", _EXPLAIN),
     "pairing_stalled": ("The sensors of tracker {0} do not become what is wanted", _EXPLAIN),
     "pairing_needs_human": ("The sensors of tracker {0} change while they are being written", _EXPLAIN),
 }

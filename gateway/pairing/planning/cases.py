@@ -8,7 +8,7 @@ from gateway.pairing.approval import Approval, Consents, consents, covering
 from gateway.pairing.conditions import Reason
 from gateway.pairing.documents import Document, Sensor, Slot
 from gateway.pairing.observation import Fleet, Observation
-from gateway.pairing.planning.changes import ChangeSet, change_of
+from gateway.pairing.planning.changes import ChangeSet, change_of, was_served
 from gateway.pairing.planning.holding import Place
 from gateway.pairing.planning.sentences import clock
 from gateway.pairing.planning.steps import Step, steps_of
@@ -106,6 +106,10 @@ def _pending(
         place, word = (seen.serial_number, slot), seen.desired.word(slot)
         change_set = sets.get(place)
         approval, why_not = covering(change, given, seen.memory, now_ms)
+        # What was said of a wish was said of fulfilling it, and not of defending it for ever.
+        is_meant = not was_served(seen, slot)
+        is_during_session = is_meant and word.is_during_session
+        is_immediate = is_meant and word.is_immediate
         is_agreed = change_set is None or change_set.is_approved
         yield (
             slot,
@@ -114,8 +118,8 @@ def _pending(
                 consent=Reason.OK if is_agreed else Reason.APPROVAL_NEEDED if why_not is Reason.OK else why_not,
                 approval=approval,
                 latest=given[place][0][0] if place in given else None,
-                is_during_session=word.is_during_session or (approval is not None and approval.is_during_session),
-                is_immediate=word.is_immediate or (approval is not None and approval.is_immediate),
+                is_during_session=is_during_session or (approval is not None and approval.is_during_session),
+                is_immediate=is_immediate or (approval is not None and approval.is_immediate),
             ),
         )
 

@@ -193,13 +193,13 @@ def _whys(change: Change, observation: Observation, mode: Mode, holds: Holds, *,
         yield Why.SWAP
     if change.after is None and not word.basis.is_command:
         yield Why.REMOVAL
-    if (word.is_bulk and not _was_served(observation, change.slot)) or (is_drift and is_bulk_drift):
+    if (word.is_bulk and not was_served(observation, change.slot)) or (is_drift and is_bulk_drift):
         yield Why.BULK
     if is_drift and mode is Mode.PROPOSE:
         yield Why.DRIFT
 
 
-def _was_served(observation: Observation, slot: Slot) -> bool:
+def was_served(observation: Observation, slot: Slot) -> bool:
     """Whether the target once was what is still desired: what is different since then came one by one."""
     return observation.memory.served.get(slot) == observation.desired[slot]
 

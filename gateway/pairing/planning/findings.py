@@ -91,6 +91,7 @@ _TROUBLES: Mapping[Trouble, Reason] = {
     Trouble.RATE_LIMITED: Reason.RATE_LIMITED,
     Trouble.SERVER: Reason.SERVER_ERROR,
     Trouble.BAD_ANSWER: Reason.BAD_ANSWER,
+    Trouble.REJECTED: Reason.BAD_ANSWER,
 }
 
 
@@ -143,7 +144,7 @@ def _unique(case: Case, slot: Slot, step: Step) -> Finding:
         return OK
     if step.other is None:
         return Finding(step.unique, step.reason)
-    facts = {"other": step.other, "taking": _taking(case, slot, step), "release": _release(step)}
+    facts = {"other": step.other, "taking": _taking(case, slot, step), "release": _release(case, step)}
     return Finding(step.unique, step.reason, facts)
 
 
@@ -169,8 +170,10 @@ def _slot_with(seen: Observation, wanted: Wanted, otherwise: Slot) -> Slot:
     return otherwise
 
 
-def _release(step: Step) -> str:
-    if step.where is Where.CURRENT:
+def _release(case: Case, step: Step) -> str:
+    holder = case.others.get(step.other or "")
+    is_safe = holder is not None and not any(_is_unwanted(holder, slot) for slot in holder.desired.managed)
+    if step.where is Where.CURRENT and is_safe:
         return f"switch {step.other} off and on"
     return explaining(step.other or "")
 

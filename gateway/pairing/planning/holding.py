@@ -54,7 +54,7 @@ def _holds(observation: Observation, now_ms: int) -> Iterator[tuple[str, Hold]]:
     targets = [known.target]
     if memory.intent is not None:
         targets += [memory.intent.base, memory.intent.payload]
-    if memory.late is not None and now_ms - memory.late.at_ms < LATE_MS:
+    if memory.late is not None and 0 <= now_ms - memory.late.at_ms < LATE_MS:
         targets.append(memory.late.payload)
     for slot in Slot:
         place = observation.serial_number, slot

@@ -163,7 +163,8 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
             f"stop that program, then type `{_COMMAND} resume {{tracker}}`",
         ),
         Reason.STORE_FAILED: Sentence(
-            "The gateway cannot write to its disk, so it changes nothing", "see `journalctl -u insiders-gateway`"
+            "The gateway's disk fails, or has lost what was kept on it, so it changes nothing",
+            "see what `insiders-gateway watch` says of it",
         ),
         Reason.CLOCK_UNSYNCED: Sentence(
             "The gateway's clock may be wrong, so it changes nothing",

@@ -12,7 +12,7 @@ from gateway.pairing.approval import Approval, consents, covering
 from gateway.pairing.conditions import Reason, Status
 from gateway.pairing.documents import Sensor, Slot, Wish
 from gateway.pairing.observation import Fleet, Observation
-from gateway.pairing.planning.changes import as_change, change_of, is_refused, is_watched
+from gateway.pairing.planning.changes import as_change, change_of, is_refused, is_watched, was_served
 from gateway.pairing.planning.circles import circle_of
 from gateway.pairing.planning.holding import Hold, Place, Where, holds_of
 from gateway.pairing.planning.validity import validity
@@ -213,7 +213,7 @@ class _Steps:
         if fleet.session_until_ms is None or fleet.now_ms >= fleet.session_until_ms:
             return True
         approval = self._approval(observation, slot)
-        is_said = observation.desired.word(slot).is_during_session
+        is_said = observation.desired.word(slot).is_during_session and not was_served(observation, slot)
         return is_said or (approval is not None and approval.is_during_session)
 
     def _is_stopped(self, observation: Observation, slot: Slot) -> bool:

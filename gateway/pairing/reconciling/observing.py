@@ -116,7 +116,7 @@ class Observer:
             self._records.pause,
             None if until_s is None else now_ms + round((until_s - now_s) * 1000),
             is_clock_sure=self._is_clock_sure(),
-            is_store_working=self._records.is_working,
+            is_store_working=self._records.is_working and self._records.damage is None,
             outage=self._surroundings.outage,
             ears=self._surroundings.ears,
             now_ms=now_ms,

@@ -155,7 +155,7 @@ def _landed(memory: Memory, intent: Intent, target: Document, now_ms: int) -> _R
             known = (*known, Renaming(wanted, kept))[-_KEPT:]
     expected = _with_slots(_last_known(memory, intent), target, intent.changed)
     drifted = {slot: wanted for slot, wanted in memory.drifted.items() if slot not in intent.changed}
-    landed = replace(memory, intent=None, late=None, ours=target, ours_ms=now_ms, drifted=drifted, renamings=known)
+    landed = replace(memory, intent=None, ours=target, ours_ms=now_ms, drifted=drifted, renamings=known)
     return landed, expected, (_happening("Written", intent),)
 
 
@@ -184,7 +184,7 @@ def _judged(
     if not foreign:
         return memory, ()
     late = memory.late
-    if late is not None and now_ms - late.at_ms < LATE_MS and _is_of(memory, late, target, foreign):
+    if late is not None and 0 <= now_ms - late.at_ms < LATE_MS and _is_of(memory, late, target, foreign):
         return replace(memory, late=None, ours=target, ours_ms=now_ms), (_happening("ArrivedLate", late),)
     times = (*memory.foreign_ms, now_ms)[-_KEPT:]
     happened = [Happening("ChangedByOther", f"Somebody else has changed the {slot.label}", slot) for slot in foreign]
