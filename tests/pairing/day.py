@@ -87,6 +87,8 @@ class Day:
         gateway = await self.gateway()
 
         async def die() -> None:
+            if gateway.disk.is_dead:
+                return  # nobody dies twice
             self._note(f"killed {moment}")
             gateway.disk.is_dead = True
             self._killed.set()
