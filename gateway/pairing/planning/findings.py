@@ -151,6 +151,8 @@ def _unique(case: Case, slot: Slot, step: Step) -> Finding:
 def _taking(case: Case, slot: Slot, step: Step) -> str:
     """How a sensor is taken from another tracker; one that is to lose it anyway says by itself what that waits for."""
     other = case.others[step.other or case.seen.serial_number]
+    if other.is_ours is False:  # what it has is only remembered, and no command reaches it
+        return f"claim {other.serial_number} again, or take it out of the configuration"
     its = _slot_with(other, case.seen.desired[slot], slot)
     if step.where is None or change_of(other, its) is None:
         return taking(other.serial_number, other.desired.origin, its)
