@@ -6,16 +6,9 @@ import msgspec
 
 from gateway.pairing.desired import Basis, Desired, Origin
 from gateway.pairing.keeping.events import Event, event
-
-BULK_TRACKERS, BULK_SHARE = 5, 0.2
-"""A list that changes more trackers than this, or a larger share of the fleet, has to be looked at by a person."""
+from gateway.pairing.planning.changes import is_many
 
 _NOTHING = Desired()
-
-
-def is_bulk(changed: int, fleet: int) -> bool:
-    """Whether so many trackers change at once, of so many, that a person has to look at them all."""
-    return changed > BULK_TRACKERS or (changed > 1 and changed > BULK_SHARE * fleet)
 
 
 def settled(
@@ -34,7 +27,7 @@ def settled(
         serial for serial in configured if serial not in new and stored.get(serial, _NOTHING).origin is not Origin.FILE
     ]
     left = [serial for serial in stored if stored[serial].origin is Origin.FILE and serial not in configured]
-    bulk = is_bulk(len(new), fleet)
+    bulk = is_many(len(new), fleet)
     desired = {
         **{
             serial: _taken_over(configured[serial], stored.get(serial, _NOTHING), now_ms, is_bulk=bulk)

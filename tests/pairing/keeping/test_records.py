@@ -19,8 +19,9 @@ from gateway.pairing.documents import Document, Sensor, Slot, Wish
 from gateway.pairing.keeping.chronicle import Mark
 from gateway.pairing.keeping.events import KEPT_EVENTS, KEPT_MS, Event, event
 from gateway.pairing.keeping.records import FLUSH_S, MEND_S, PENDING_EVENTS, PRUNE_S, SCHEMA, Records
-from gateway.pairing.keeping.settling import is_bulk, settled
+from gateway.pairing.keeping.settling import settled
 from gateway.pairing.memory import Intent, Memory, Refusal, Renaming, Suspension
+from gateway.pairing.planning.changes import is_many
 from gateway.store import DATABASE, Connection, Store, StoreError, open_store
 
 STRAP, OTHER = Sensor("a0:9e:1a:12:34:56", "Polar H10"), Sensor("c4:11:22:33:44:55", "TICKR")
@@ -389,7 +390,7 @@ def test_what_changes_is_told_once_for_each_tracker() -> None:
     [(1, 1, False), (1, 30, False), (2, 9, True), (2, 10, False), (5, 25, False), (5, 24, True), (6, 1000, True)],
 )
 def test_a_list_is_bulk_from_so_many_trackers_on(changed: int, fleet: int, expected: bool) -> None:
-    assert is_bulk(changed, fleet) is expected
+    assert is_many(changed, fleet) is expected
 
 
 def test_what_the_configuration_only_repeats_of_a_slot_is_wanted_as_it_was() -> None:
