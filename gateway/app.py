@@ -4,13 +4,14 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from gateway.bluetooth.receiver import local_receiver
+from gateway.bluetooth.receiver import Receiver, local_receiver
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
 from gateway.bridges.evidence import PairingEvidence
@@ -34,12 +35,12 @@ from gateway.pairing.observation import Mode
 from gateway.pairing.reconciling.reconciler import Options, Reconciler
 from gateway.problems import Problems
 from gateway.service import Notifier, Watchdog
-from gateway.store import open_store
+from gateway.store import Store, open_store
 from gateway.telemetry.channel import Wearer
 from gateway.telemetry.feed import Feed
 from gateway.telemetry.history import History
 from gateway.telemetry.ring import rows_for
-from gateway.telemetry.snapshot import load, save
+from gateway.telemetry.snapshot import SavedChannel, load, save
 from gateway.telemetry.sources import Source
 
 SNAPSHOT = "telemetry.snapshot"
@@ -120,8 +121,6 @@ async def running(
         StoreLockedError: If another gateway uses the state folder.
         OSError: If the port of the live stream is taken.
     """
-    problems = Problems(_utc_ms)
-    board = Board()
     notifier = Notifier(environ)
     watchdog = Watchdog(notifier, environ)
     snapshot = settings.gateway.state_dir / SNAPSHOT
@@ -132,94 +131,31 @@ async def running(
         # The folder is ours only now: whoever is turned away must not have consumed what another has left there.
         saved = load(snapshot)
         epoch = secrets.token_hex(8) if saved is None else saved.epoch
-
-        def is_sure() -> bool:
-            return is_clock_sure(_utc_ms(), cloud.utc_ms(), is_synced=is_clock_synced())
-
-        claims = Claims(cloud, problems, roster(settings))
-        wearers = [Wearer(t.serial_number, t.athlete, t.number) for t in settings.trackers]
-        ring_minutes = settings.telemetry.ring_minutes
-        feed = Feed(
-            wearers,
-            rows_for(ring_minutes),
-            cloud,
-            board,
-            problems,
-            on_refused=lambda _serial_number: claims.recheck(),
-            source=Source(settings.telemetry.source),
-            refill_ms=min(settings.telemetry.refill_minutes, ring_minutes) * _MINUTE_MS,
-            reference_ms=cloud.utc_ms,
-            saved=() if saved is None else saved.channels,
-        )
+        parts = await _assembled(settings, cloud, store, () if saved is None else saved.channels)
         del saved  # it keeps the file's pages, as many as the rings have
-        history = History(feed.channels, cloud, ring_minutes * _MINUTE_MS)
-        records = Records(store)
-        await records.load()
-        await records.settle(file_managed(settings), [wearer.serial_number for wearer in wearers], _utc_ms())
-        sightings = Sightings()
-        receiver = local_receiver(sightings.heard, settings.bluetooth.adapter, is_enabled=settings.bluetooth.enabled)
-        users = SensorUsers(feed.channels)
-        sensors = Sensors(receiver, sightings, users, problems, board, _utc_ms)
-        evidence = PairingEvidence(feed.channels, sensors, cloud.utc_ms, feed.trouble)
-        reconciler = users.listening = Reconciler(
-            cloud,
-            records,
-            [wearer.serial_number for wearer in wearers],
-            evidence,
-            Options(Mode(settings.pairing.mode), ClearForm(settings.pairing.clear_form)),
-            _utc_ms,
-            is_sure,
-            on_forbidden=lambda _serial_number: claims.recheck(),
-        )
-        pairings = Pairings(reconciler, records, evidence, wearers, problems, board)
-        hub = Hub(
-            channels=feed.channels,
-            board=board,
-            epoch=epoch,
-            site=settings.gateway.site,
-            version=version("insiders-gateway"),
-            ring_span_s=ring_minutes * 60,
-            utc_ms=_utc_ms,
-            is_clock_synced=is_clock_synced,
-            reference_ms=cloud.utc_ms,
-        )
         server = LiveServer(
-            hub,
-            lambda: counted(feed, history, cloud, sightings),
-            ServedSensors(sensors),
-            ServedPairings(pairings),
+            _hub(settings, parts, epoch),
+            lambda: counted(parts.feed, parts.history, cloud, parts.sightings, parts.records),
+            ServedSensors(parts.sensors),
+            ServedPairings(parts.pairings),
         )
         is_orderly = False
         async with (
             server.listening(settings.live.host, settings.live.port, lambda: is_orderly) as port,
             asyncio.TaskGroup() as tasks,
         ):
-            parts = [
-                tasks.create_task(claims.run(), name="claims"),
-                tasks.create_task(feed.run(watchdog.register("feed")), name="feed"),
-                tasks.create_task(history.run(watchdog.register("history")), name="history"),
-                tasks.create_task(records.run(_utc_ms, is_sure), name="records"),
-                tasks.create_task(evidence.run(watchdog.register("evidence")), name="evidence"),
-                tasks.create_task(reconciler.run(watchdog.register("reconciler")), name="reconciler"),
-                tasks.create_task(pairings.run(watchdog.register("pairings")), name="pairings"),
-                tasks.create_task(receiver.run(), name="receiver"),
-                tasks.create_task(sensors.run(watchdog.register("sensors")), name="sensors"),
-                tasks.create_task(_assign(claims, feed, reconciler), name="claims to feed"),
-                tasks.create_task(
-                    _tell_problems(problems, board, watchdog.register("board")), name="problems to board"
-                ),
-                tasks.create_task(watchdog.run(), name="watchdog"),
-            ]
-            notifier.ready(f"Live stream on port {port}, {len(wearers)} trackers configured")
+            works = [tasks.create_task(work, name=name) for name, work in parts.works(watchdog)]
+            works.append(tasks.create_task(watchdog.run(), name="watchdog"))
+            notifier.ready(f"Live stream on port {port}, {len(settings.trackers)} trackers configured")
             try:
-                yield Gateway(port, feed, claims, problems, cloud, sensors, pairings)
+                yield Gateway(port, parts.feed, parts.claims, parts.problems, cloud, parts.sensors, parts.pairings)
                 is_orderly = True
             finally:
                 notifier.stopping()
-                for part in parts:
-                    part.cancel()
+                for work in works:
+                    work.cancel()
         # Reached only if nothing went wrong: what a crash leaves behind is not to be gone on from.
-        save(snapshot, epoch, _utc_ms(), feed.saved())
+        save(snapshot, epoch, _utc_ms(), parts.feed.saved())
 
 
 def is_clock_synced(timesync: Path = Path("/run/systemd/timesync")) -> bool | None:
@@ -239,6 +175,123 @@ def is_clock_sure(utc_ms: int, reference_ms: int | None, *, is_synced: bool | No
         is_synced: Of `is_clock_synced`.
     """
     return is_synced is not False or (reference_ms is not None and abs(utc_ms - reference_ms) < _MINUTE_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """All that runs, put together and not yet started."""
+
+    problems: Problems
+    board: Board
+    cloud: CloudClient
+    claims: Claims
+    feed: Feed
+    history: History
+    receiver: Receiver
+    sightings: Sightings
+    sensors: Sensors
+    records: Records
+    evidence: PairingEvidence
+    reconciler: Reconciler
+    pairings: Pairings
+
+    def works(self, watchdog: Watchdog) -> Iterator[tuple[str, Coroutine[object, object, None]]]:
+        """What each of them does until it is cancelled, by name."""
+        yield "claims", self.claims.run()
+        yield "claims to feed", _assign(self.claims, self.feed, self.reconciler)
+        yield "feed", self.feed.run(watchdog.register("feed"))
+        yield "history", self.history.run(watchdog.register("history"))
+        yield "receiver", self.receiver.run()
+        yield "sensors", self.sensors.run(watchdog.register("sensors"))
+        yield "records", self.records.run(_utc_ms, partial(_is_wall_clock_sure, self.cloud))
+        yield "evidence", self.evidence.run(watchdog.register("evidence"))
+        yield "reconciler", self.reconciler.run(watchdog.register("reconciler"))
+        yield "pairings", self.pairings.run(watchdog.register("pairings"))
+        yield "problems to board", _tell_problems(self.problems, self.board, watchdog.register("board"))
+
+
+async def _assembled(settings: Settings, cloud: CloudClient, store: Store, saved: Sequence[SavedChannel]) -> _Parts:
+    """Make the parts, each with what it needs of the others.
+
+    Args:
+        settings: The configuration.
+        cloud: The client of the cloud.
+        store: The database of the state folder.
+        saved: What the last orderly stop has left of the channels.
+    """
+    problems = Problems(_utc_ms)
+    board = Board()
+    claims = Claims(cloud, problems, roster(settings))
+    wearers = [Wearer(t.serial_number, t.athlete, t.number) for t in settings.trackers]
+    serial_numbers = [wearer.serial_number for wearer in wearers]
+    ring_minutes = settings.telemetry.ring_minutes
+    feed = Feed(
+        wearers,
+        rows_for(ring_minutes),
+        cloud,
+        board,
+        problems,
+        on_refused=lambda _serial_number: claims.recheck(),
+        source=Source(settings.telemetry.source),
+        refill_ms=min(settings.telemetry.refill_minutes, ring_minutes) * _MINUTE_MS,
+        reference_ms=cloud.utc_ms,
+        saved=saved,
+    )
+    history = History(feed.channels, cloud, ring_minutes * _MINUTE_MS)
+
+    sightings = Sightings()
+    receiver = local_receiver(sightings.heard, settings.bluetooth.adapter, is_enabled=settings.bluetooth.enabled)
+    users = SensorUsers(feed.channels)
+    sensors = Sensors(receiver, sightings, users, problems, board, _utc_ms)
+
+    records = Records(store)
+    await records.load()
+    await records.settle(file_managed(settings), serial_numbers, _utc_ms())
+    evidence = PairingEvidence(feed.channels, sensors, cloud.utc_ms, feed.trouble)
+    reconciler = users.listening = Reconciler(
+        cloud,
+        records,
+        serial_numbers,
+        evidence,
+        Options(Mode(settings.pairing.mode), ClearForm(settings.pairing.clear_form)),
+        _utc_ms,
+        partial(_is_wall_clock_sure, cloud),
+        on_forbidden=lambda _serial_number: claims.recheck(),
+    )
+    pairings = Pairings(reconciler, records, evidence, wearers, problems, board)
+    return _Parts(
+        problems=problems,
+        board=board,
+        cloud=cloud,
+        claims=claims,
+        feed=feed,
+        history=history,
+        receiver=receiver,
+        sightings=sightings,
+        sensors=sensors,
+        records=records,
+        evidence=evidence,
+        reconciler=reconciler,
+        pairings=pairings,
+    )
+
+
+def _hub(settings: Settings, parts: _Parts, epoch: str) -> Hub:
+    return Hub(
+        channels=parts.feed.channels,
+        board=parts.board,
+        epoch=epoch,
+        site=settings.gateway.site,
+        version=version("insiders-gateway"),
+        ring_span_s=settings.telemetry.ring_minutes * 60,
+        utc_ms=_utc_ms,
+        is_clock_synced=is_clock_synced,
+        reference_ms=parts.cloud.utc_ms,
+    )
+
+
+def _is_wall_clock_sure(cloud: CloudClient) -> bool:
+    return is_clock_sure(_utc_ms(), cloud.utc_ms(), is_synced=is_clock_synced())
 
 
 def _wanted(configured: SensorSettings | str | None) -> Wanted:

@@ -4,11 +4,14 @@ from dataclasses import asdict
 
 from gateway.bluetooth.sightings import Sightings
 from gateway.cloud.client import CloudClient
+from gateway.pairing.keeping.records import Records
 from gateway.telemetry.feed import Feed
 from gateway.telemetry.history import History
 
 
-def counted(feed: Feed, history: History, cloud: CloudClient, sightings: Sightings) -> dict[str, object]:
+def counted(
+    feed: Feed, history: History, cloud: CloudClient, sightings: Sightings, records: Records
+) -> dict[str, object]:
     """All of it."""
     traffic = cloud.traffic
     gaps_pending, rows_pending = history.repairs.pending()
@@ -31,6 +34,7 @@ def counted(feed: Feed, history: History, cloud: CloudClient, sightings: Sightin
             "rows_pending": rows_pending,
         },
         "bluetooth": asdict(sightings.counters),
+        "pairings": {"records_rejected": records.rejected, "events_lost": records.events_lost},
         "channels": [
             {
                 "ch": channel.ch,

@@ -355,6 +355,7 @@ async def test_counters_say_what_happened() -> None:
             counters = await answer.json()
         assert counters["channels"][0]["rows"] == w.channel(1).counters.rows
         assert sum(channel["polls_failed"] for channel in counters["channels"]) > 0
+        assert counters["pairings"] == {"records_rejected": 0, "events_lost": 0}
 
 
 async def first_words(world: World, last: str) -> list[Message]:
