@@ -42,6 +42,7 @@ __all__ = [
     "LiveSettings",
     "Mistake",
     "PairingSettings",
+    "RecordingsSettings",
     "SensorSettings",
     "Settings",
     "TelemetrySettings",
@@ -94,6 +95,28 @@ def _short(text: str) -> str:
     return text
 
 
+_FOLDER = "an absolute folder, or one below the home folder (~/…), in quotes"
+_TRACKER_PATTERN = "a regular expression in single quotes with a group (?P<tracker>…)"
+
+
+def _absolute_folder(path: Path) -> Path:
+    # Only "~/": the home folder of a user that does not exist has no place.
+    path = path.expanduser() if path.parts[:1] == ("~",) else path
+    if not path.is_absolute():
+        raise ValueError(_FOLDER)
+    return path
+
+
+def _tracker_pattern(text: str) -> str:
+    try:
+        has_group = "tracker" in re.compile(text).groupindex
+    except re.error:
+        has_group = False
+    if not has_group:
+        raise ValueError(_TRACKER_PATTERN)
+    return text
+
+
 _HttpUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "https", "http"))]
 _WebsocketUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "wss", "ws"))]
 _LoopbackHost = Annotated[str, AfterValidator(_loopback_host)]
@@ -119,19 +142,12 @@ class GatewaySettings(_Section):
         default_factory=lambda: platform.node() or "gateway",
         description="the name of the place, as people shall read it, in quotes",
     )
-    state_dir: Annotated[Path, Field(strict=False)] = Field(
-        default_factory=_default_state_dir,
-        description="an absolute folder, or one below the home folder (~/…), in quotes",
-    )
+    state_dir: Annotated[Path, Field(strict=False)] = Field(default_factory=_default_state_dir, description=_FOLDER)
 
     @field_validator("state_dir")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        # Only "~/": the home folder of a user that does not exist has no place.
-        path = path.expanduser() if path.parts[:1] == ("~",) else path
-        if not path.is_absolute():
-            raise ValueError("an absolute folder, or one below the home folder (~/…), in quotes")
-        return path
+        return _absolute_folder(path)
 
 
 class CloudSettings(_Section):
@@ -185,6 +201,25 @@ class PairingSettings(_Section):
     clear_form: Literal["null", "empty_object", "empty_strings"] = Field(
         default="null", description='"null", "empty_object" or "empty_strings", in quotes'
     )
+
+
+class RecordingsSettings(_Section):
+    """``[recordings]``: .asi files on their way into the cloud."""
+
+    inbox: Annotated[Path, Field(strict=False)] | None = Field(default=None, description=_FOLDER)
+    tracker_pattern: Annotated[str, AfterValidator(_tracker_pattern)] | None = Field(
+        default=None, description=_TRACKER_PATTERN
+    )
+    max_file_mb: int = Field(default=1024, ge=1, le=2000, description="whole megabytes from 1 to 2000")
+    spool_max_mb: int = Field(default=8192, ge=1, le=1_000_000, description="whole megabytes from 1 to 1000000")
+    keep_days: int = Field(default=7, ge=0, le=30, description="whole days from 0 to 30")
+    max_kbit_per_s: int | None = Field(default=None, ge=64, le=1_000_000, description="a whole number, 64 or more")
+    lookup: bool = Field(default=False, description="true or false, without quotes")
+
+    @field_validator("inbox")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else _absolute_folder(path)
 
 
 class LiveSettings(_Section):
@@ -261,6 +296,7 @@ class Settings(_Section):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="a section [telemetry]")
     bluetooth: BluetoothSettings = Field(default_factory=BluetoothSettings, description="a section [bluetooth]")
     pairing: PairingSettings = Field(default_factory=PairingSettings, description="a section [pairing]")
+    recordings: RecordingsSettings = Field(default_factory=RecordingsSettings, description="a section [recordings]")
     live: LiveSettings = Field(default_factory=LiveSettings, description="a section [live]")
     trackers: Annotated[tuple[TrackerSettings, ...], Field(strict=False)] = Field(
         default=(), description="sections [[trackers]], with double brackets"

@@ -30,12 +30,14 @@ IMPORTERS = {
         "gateway.demo",
         "gateway.gaps",
         "gateway.pair",
+        "gateway.recordings",
         "gateway.scan",
         "gateway.terminal",
         "gateway.trackers",
         "gateway.watch",
     ),
     "sqlite3": ("gateway.store",),
+    "watchfiles": ("gateway.uploads.taking.inbox",),
 }
 """Library -> the modules and packages that may import it."""
 

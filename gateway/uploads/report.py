@@ -1,0 +1,196 @@
+"""What is told about the recordings: the bodies of `/api/v1/recordings…` and the states on the websocket.
+
+Closed sets are plain strings here, so that an older reader survives what a newer gateway says.
+"""
+
+import msgspec
+
+
+class ProgressReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a body has left.
+
+    Attributes:
+        sent_bytes: Of the recording, not of what base64 makes of it.
+        bytes_per_s: Over the last seconds, the same way; None if that is not known yet.
+        left_s: Seconds until its end at that rate; None if that is not known.
+    """
+
+    sent_bytes: int
+    bytes_per_s: float | None
+    left_s: float | None
+
+
+class SourceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One coming in of a recording.
+
+    Attributes:
+        way: "inbox", "upload" or "spool".
+        name: Of the file.
+        at_ms: Epoch ms.
+    """
+
+    way: str
+    name: str
+    at_ms: int
+
+
+class StepReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A state that it has come into.
+
+    Attributes:
+        state: Which.
+        at_ms: Epoch ms.
+    """
+
+    state: str
+    at_ms: int
+
+
+class RecordingReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording.
+
+    Attributes:
+        id: The first digits of `sha256`, by which people call it.
+        sha256: Of its bytes, hexadecimal.
+        name: Of its file when it came in.
+        size: Bytes.
+        state: A `State`.
+        since_ms: Since when it is in that state, epoch ms.
+        taken_ms: When it was taken over, epoch ms.
+        serial_number: Of its tracker; None if nobody has said which.
+        athlete: Who wears that; None if nobody in particular.
+        basis: Who has said so: "path" or "person"; None if nobody.
+        text: How it stands, one sentence without full stop.
+        action: What to do next, one clause; "" if nothing is to be done.
+        needs_person: Whether nothing happens until somebody says something.
+        code: Why it is not done, a word for programs; "" if nothing is wrong.
+        maybe_duplicate: Whether the cloud may have it twice.
+        tries: How often it was sent and not clearly taken.
+        next_s: Seconds until something is tried next; None if that waits for nothing, or for a person.
+        job_id: Of the cloud's work on it.
+        job_state: The cloud's last word on that.
+        progress: While its body leaves.
+        made_ms: When it was probably recorded, epoch ms; None if that is not known.
+        deletes_ms: When its file will be deleted, epoch ms; None while it is kept.
+        sources: How it came in.
+        trail: The states it has been in, oldest first.
+    """
+
+    id: str
+    sha256: str
+    name: str
+    size: int
+    state: str
+    since_ms: int
+    taken_ms: int
+    serial_number: str | None
+    athlete: str | None
+    basis: str | None
+    text: str
+    action: str
+    needs_person: bool
+    code: str
+    maybe_duplicate: bool
+    tries: int
+    next_s: float | None
+    job_id: str | None
+    job_state: str | None
+    progress: ProgressReport | None
+    made_ms: int | None
+    deletes_ms: int | None
+    sources: tuple[SourceReport, ...]
+    trail: tuple[StepReport, ...]
+
+
+class InboxReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that lies in the inbox and is not taken (yet).
+
+    Attributes:
+        name: Its path below the inbox, printable.
+        size: Bytes; None if it has none.
+        code: Why, a word for programs: "being_written", "not_asi", "empty", "too_large", "not_a_file", "no_room"…
+        text: Why, one sentence without full stop.
+        action: What to do next, one clause; "" if it is only a matter of time.
+        since_ms: Epoch ms.
+    """
+
+    name: str
+    size: int | None
+    code: str
+    text: str
+    action: str
+    since_ms: int
+
+
+class CountReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How many recordings are in a state.
+
+    Attributes:
+        state: Which.
+        recordings: How many.
+        bytes: Together.
+        oldest_ms: Since when the oldest of them is in it, epoch ms.
+    """
+
+    state: str
+    recordings: int
+    bytes: int
+    oldest_ms: int
+
+
+class SpoolReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The room that recordings have.
+
+    Attributes:
+        used_bytes: What lies in the spool.
+        limit_bytes: What may.
+        free_bytes: On that disk; None if that cannot be seen.
+        text: What is wrong with it, one sentence without full stop; "" if nothing is.
+        action: What to do next, one clause.
+    """
+
+    used_bytes: int
+    limit_bytes: int
+    free_bytes: int | None
+    text: str
+    action: str
+
+
+class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it: the body of `GET /api/v1/recordings`.
+
+    Attributes:
+        recordings: Newest first; what is deleted is left out unless it was asked for.
+        counts: Of every state in which there is one.
+        inbox: What lies in the inbox, a hundred at most.
+        inbox_folder: Where that is.
+        spool: How much room there is.
+        utc_ms: The gateway's clock, epoch ms.
+    """
+
+    recordings: tuple[RecordingReport, ...]
+    counts: tuple[CountReport, ...]
+    inbox: tuple[InboxReport, ...]
+    inbox_folder: str
+    spool: SpoolReport
+    utc_ms: int
+
+
+class RebuiltReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found when the queue was told again from the spool: the answer to `POST /api/v1/recordings/rebuild`.
+
+    Attributes:
+        files: Files that were read and compared with their names.
+        recovered: Recordings that were not in the queue, or not as they should.
+        missing: Recordings whose file is not there.
+        corrupt: Files that are not what was taken over.
+        strays: Things in the spool that are no recordings; moved aside.
+        text: The same in one sentence without full stop.
+    """
+
+    files: int
+    recovered: int
+    missing: int
+    corrupt: int
+    strays: int
+    text: str

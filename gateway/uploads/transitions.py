@@ -1,0 +1,278 @@
+"""What may become of a recording: from one state to the next, and never any other way.
+
+Every function gives the recording after something has happened. None of them looks at a clock or a disk.
+"""
+
+from collections.abc import Collection
+
+from msgspec.structs import replace
+
+from gateway.uploads.recording import (
+    FOR_A_PERSON,
+    MAX_SOURCES,
+    MAX_TRAIL,
+    WITHOUT_FILE,
+    Basis,
+    Recording,
+    Source,
+    Span,
+    State,
+    Step,
+)
+
+MAX_TRIES = 5
+"""Unclear answers after which a file is taken out of the queue: it may be what makes the cloud fail."""
+
+UNSENT = frozenset({State.UNASSIGNED, State.QUESTIONED, State.QUEUED})
+"""States in which nothing is under way: what is said of a recording then still decides where it goes."""
+
+RETRIABLE = frozenset({State.QUEUED, State.AMBIGUOUS, State.FAILED, State.QUARANTINED, State.CORRUPT, State.ACCEPTED})
+"""States from which a person may let it be sent (again)."""
+
+UNDER_WAY = frozenset({State.SENDING, State.CLOSING})
+
+
+class TransitionError(ValueError):
+    """A recording in this state cannot become that."""
+
+
+def taken(
+    sha256: str,
+    size: int,
+    source: Source,
+    *,
+    serial_number: str | None = None,
+    basis: Basis = Basis.PATH,
+    author: str = "",
+    span: Span | None = None,
+    lacks_magic_v2: bool = False,
+) -> Recording:
+    """A recording that was never here before."""
+    state = State.UNASSIGNED if serial_number is None else State.QUEUED
+    return Recording(
+        sha256,
+        size,
+        state,
+        version=1,
+        taken_ms=source.at_ms,
+        changed_ms=source.at_ms,
+        sources=(source,),
+        trail=(Step(state, source.at_ms),),
+        serial_number=serial_number,
+        basis=None if serial_number is None else basis,
+        author=author,
+        span=span,
+        lacks_magic_v2=lacks_magic_v2,
+    )
+
+
+def taken_again(
+    known: Recording, source: Source, *, serial_number: str | None = None, basis: Basis = Basis.PATH, author: str = ""
+) -> Recording:
+    """The same bytes have come in once more, and are in the spool again.
+
+    What was deleted after it was done is done again, and kept as long as before; what a person has discarded, or what
+    was lost or damaged here, goes its way anew.
+    """
+    sources = (*known.sources[:1], *(*known.sources[1:], source)[-(MAX_SOURCES - 1) :])
+    noted = replace(known, sources=sources, version=known.version + 1)
+    if known.state is State.PURGED:
+        return _moved(noted, State.DONE, source.at_ms)
+    if known.state in {State.DISCARDED, State.MISSING, State.CORRUPT}:
+        noted = replace(noted, tries=0, error_code="", error="", job_id=None)
+        if serial_number is not None:
+            noted = replace(noted, serial_number=serial_number, basis=basis, author=author, is_checked=False)
+        return _moved(noted, _waiting(noted), source.at_ms)
+    if serial_number is None or serial_number == known.serial_number:
+        return noted
+    if known.serial_number is None:
+        noted = replace(noted, serial_number=serial_number, basis=basis, author=author, question="")
+        return _moved(noted, _waiting(noted), source.at_ms) if known.state in UNSENT else noted
+    if known.state in UNSENT:
+        return questioned(
+            noted, f"it came in for {known.serial_number} and once more for {serial_number}", source.at_ms
+        )
+    return noted
+
+
+def assigned(known: Recording, serial_number: str, author: str, at_ms: int) -> Recording:
+    """A person has said which tracker it comes from, and by that answered what was asked."""
+    _only(known, {*UNSENT, State.AMBIGUOUS, State.FAILED, State.QUARANTINED})
+    said = replace(
+        known,
+        serial_number=serial_number,
+        basis=Basis.PERSON,
+        author=author,
+        is_checked=True,
+        question="",
+        tries=0,
+        error_code="",
+        error="",
+        job_id=None,
+    )
+    return _moved(said, _waiting(said), at_ms)
+
+
+def questioned(known: Recording, question: str, at_ms: int) -> Recording:
+    """Something speaks against its tracker: a clause that a person shall answer, without full stop."""
+    _only(known, UNSENT)
+    return _moved(replace(known, question=question), State.QUESTIONED, at_ms)
+
+
+def checked(known: Recording) -> Recording:
+    """Nothing speaks against its tracker, as far as that can be known."""
+    _only(known, {State.QUEUED})
+    return replace(known, is_checked=True, version=known.version + 1)
+
+
+def sending(known: Recording, at_ms: int) -> Recording:
+    """Its body begins to leave."""
+    _only(known, {State.QUEUED})
+    sent = replace(known, sent_ms=at_ms, maybe_duplicate=known.maybe_duplicate or known.may_be_in_cloud)
+    return _moved(sent, State.SENDING, at_ms)
+
+
+def closing(known: Recording, at_ms: int) -> Recording:
+    """All but the end of its body has left, and now that may leave."""
+    _only(known, {State.SENDING})
+    return _moved(known, State.CLOSING, at_ms)
+
+
+def postponed(known: Recording, error_code: str, error: str, at_ms: int) -> Recording:
+    """It was certainly not taken, and that says nothing about the file."""
+    _only(known, UNDER_WAY)
+    return _moved(replace(known, error_code=error_code, error=error), State.QUEUED, at_ms)
+
+
+def refused(known: Recording, error_code: str, error: str, at_ms: int, *, is_final: bool) -> Recording:
+    """The cloud has declined it.
+
+    Args:
+        known: Under way.
+        error_code: Why, for programs.
+        error: Why, as a clause for people.
+        at_ms: When.
+        is_final: Whether the same file will be declined again; else after five times.
+    """
+    _only(known, UNDER_WAY)
+    told = replace(known, error_code=error_code, error=error, tries=known.tries + 1)
+    is_over = is_final or told.tries >= MAX_TRIES
+    return _moved(told, State.QUARANTINED if is_over else State.QUEUED, at_ms)
+
+
+def unanswered(known: Recording, error_code: str, error: str, at_ms: int) -> Recording:
+    """All of it may have arrived, and what the cloud has made of it is not known."""
+    _only(known, {State.CLOSING})
+    told = replace(known, error_code=error_code, error=error, tries=known.tries + 1, may_be_in_cloud=True)
+    return _moved(told, State.QUARANTINED if told.tries >= MAX_TRIES else State.AMBIGUOUS, at_ms)
+
+
+def found_absent(known: Recording, at_ms: int) -> Recording:
+    """The cloud was asked, and does not have it."""
+    _only(known, {State.AMBIGUOUS})
+    return _moved(replace(known, may_be_in_cloud=False), State.QUEUED, at_ms)
+
+
+def sent_again(known: Recording, at_ms: int) -> Recording:
+    """The cloud cannot be asked, and it was waited long enough."""
+    _only(known, {State.AMBIGUOUS})
+    return _moved(known, State.QUEUED, at_ms)
+
+
+def accepted(known: Recording, job_id: str, at_ms: int) -> Recording:
+    """The cloud has taken it: its answer says so, or it was found there."""
+    _only(known, {State.SENDING, State.CLOSING, State.AMBIGUOUS})
+    # Found where it was looked for, it is there once.
+    is_twice = known.maybe_duplicate and known.state is not State.AMBIGUOUS
+    there = replace(
+        known, job_id=job_id, may_be_in_cloud=False, maybe_duplicate=is_twice, tries=0, error_code="", error=""
+    )
+    return _moved(there, State.ACCEPTED, at_ms)
+
+
+def done(known: Recording, at_ms: int) -> Recording:
+    """The cloud says, when it is asked, that its work has succeeded."""
+    _only(known, {State.ACCEPTED})
+    return _moved(replace(known, error_code="", error=""), State.DONE, at_ms)
+
+
+def failed(known: Recording, error: str, at_ms: int) -> Recording:
+    """The cloud says, when it is asked, that its work has failed, and why."""
+    _only(known, {State.ACCEPTED})
+    return _moved(replace(known, error_code="job_failed", error=error), State.FAILED, at_ms)
+
+
+def found_corrupt(known: Recording, error: str, at_ms: int) -> Recording:
+    """The bytes in the spool are not those that were taken over."""
+    if known.state in WITHOUT_FILE:
+        raise TransitionError(f"{known.state} has no file")
+    return _moved(replace(known, error_code="corrupt", error=error), State.CORRUPT, at_ms)
+
+
+def found_missing(known: Recording, at_ms: int) -> Recording:
+    """The file is not in the spool."""
+    error = "its file is not in the spool any more"
+    return _moved(replace(known, error_code="missing", error=error), State.MISSING, at_ms)
+
+
+def retried(known: Recording, author: str, at_ms: int) -> Recording:
+    """A person wants it to be sent, whatever has been."""
+    _only(known, RETRIABLE)
+    if known.serial_number is None:
+        raise TransitionError("nobody has said which tracker it comes from")
+    may_be = known.may_be_in_cloud or known.state is State.ACCEPTED
+    again = replace(
+        known, author=author, tries=0, error_code="", error="", job_id=None, question="", may_be_in_cloud=may_be
+    )
+    return _moved(again, State.QUEUED, at_ms)
+
+
+def purged(known: Recording, at_ms: int) -> Recording:
+    """It was done long enough, and its file goes."""
+    _only(known, {State.DONE})
+    return _moved(known, State.PURGED, at_ms)
+
+
+def discarded(known: Recording, author: str, at_ms: int) -> Recording:
+    """A person lets its file go, wherever it is."""
+    if known.state in UNDER_WAY or known.state in {State.PURGED, State.DISCARDED}:
+        raise TransitionError(f"{known.state} cannot be discarded")
+    return _moved(replace(known, author=author, question=""), State.DISCARDED, at_ms)
+
+
+def recovered(known: Recording, at_ms: int) -> Recording:
+    """What a recording is when the gateway that had it in hand has ended, in whatever way."""
+    match known.state:
+        case State.SENDING:
+            return postponed(known, "interrupted", "the gateway was stopped while it was sent", at_ms)
+        case State.CLOSING:
+            # Not counted as a try: it says nothing about the file that we were stopped.
+            error = "the gateway was stopped before the cloud's answer came"
+            told = replace(known, error_code="interrupted", error=error, may_be_in_cloud=True)
+            return _moved(told, State.AMBIGUOUS, at_ms)
+        case _:
+            return known
+
+
+def waits_for_a_person(recording: Recording) -> bool:
+    """Whether nothing happens with it until somebody says something."""
+    return recording.state in FOR_A_PERSON
+
+
+def _waiting(recording: Recording) -> State:
+    """Where a recording belongs of which nothing is under way."""
+    if recording.serial_number is None:
+        return State.UNASSIGNED
+    return State.AMBIGUOUS if recording.may_be_in_cloud else State.QUEUED
+
+
+def _moved(recording: Recording, state: State, at_ms: int) -> Recording:
+    if state is recording.state:
+        return replace(recording, version=recording.version + 1)
+    trail = (*recording.trail, Step(state, at_ms))[-MAX_TRAIL:]
+    return replace(recording, state=state, changed_ms=at_ms, trail=trail, version=recording.version + 1)
+
+
+def _only(recording: Recording, states: Collection[State]) -> None:
+    if recording.state not in states:
+        raise TransitionError(f"not from {recording.state}")
