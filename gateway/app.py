@@ -19,8 +19,9 @@ from gateway.bridges.pairings import ServedPairings
 from gateway.bridges.sensors import SensorUsers, ServedSensors
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.endpoints import table
-from gateway.config import Credentials, SensorSettings, Settings
+from gateway.config import SensorSettings, Settings
 from gateway.counters import counted
+from gateway.credentials import Credentials
 from gateway.fleet.claim import owned
 from gateway.fleet.ownership import Claims
 from gateway.fleet.roster import Tracker

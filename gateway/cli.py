@@ -14,7 +14,8 @@ from pathlib import Path
 from textwrap import fill
 
 from gateway import app, log, trackers
-from gateway.config import EXIT_CONFIG, ConfigError, describe, load, load_credentials
+from gateway.config import EXIT_CONFIG, ConfigError, describe, load
+from gateway.credentials import load_credentials
 from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
 from gateway.pair import arguments as pairing
 from gateway.scan.closer import look_closer

@@ -1,7 +1,7 @@
 """TOML -> frozen, validated settings, and every mistake of a file at once.
 
 A field's `description` says what is allowed there and is what a person reads after a mistake, so that a rule and its
-explanation cannot drift apart. Secrets never stand in the file; `load_credentials` finds them elsewhere.
+explanation cannot drift apart. Secrets never stand in the file; `gateway.credentials` finds them elsewhere.
 """
 
 import ipaddress
@@ -10,7 +10,6 @@ import platform
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,13 +19,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
 
 from gateway.cloud.endpoints import ENDPOINTS, override
+from gateway.credentials import SECRETS
 from gateway.mistakes import ConfigError, Mistake, as_written, describe, mistakes_of, nearest, shown
 from insiders_codecs.address import normal_form
 from insiders_codecs.errors import DecodeError
@@ -36,8 +35,6 @@ __all__ = [
     "BluetoothSettings",
     "CloudSettings",
     "ConfigError",
-    "Credentials",
-    "CredentialsError",
     "GatewaySettings",
     "LiveSettings",
     "Mistake",
@@ -50,18 +47,10 @@ __all__ = [
     "describe",
     "is_loopback",
     "load",
-    "load_credentials",
 ]
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h; the systemd unit does not restart after it, because only a person can mend the file."""
-
-_SECRETS = {"password": "INSIDERS_PASSWORD", "client_secret": "INSIDERS_CLIENT_SECRET"}
-
-
-class CredentialsError(ConfigError):
-    """A secret is in neither of the two places where it may be."""
-
 
 _MAX_TEXT = 200
 _WHY_LOOPBACK = "a loopback address such as 127.0.0.1: there is no access control, and heart rates are health data"
@@ -303,14 +292,6 @@ class Settings(_Section):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The two secrets of the cloud account; `repr` and `str` show asterisks."""
-
-    password: SecretStr
-    client_secret: SecretStr
-
-
 def load(path: Path) -> Settings:
     """Read and check a configuration file.
 
@@ -322,24 +303,7 @@ def load(path: Path) -> Settings:
     try:
         return Settings.model_validate(raw, context={})
     except ValidationError as error:
-        raise ConfigError(mistakes_of(error, Settings, _SECRETS)) from None
-
-
-def load_credentials(environ: Mapping[str, str]) -> Credentials:
-    """Find the two secrets: an environment variable, else a file of its name in ``$CREDENTIALS_DIRECTORY``.
-
-    Raises:
-        CredentialsError: If one is missing, empty or unreadable; it names both places.
-    """
-    found = {name: _secret(variable, environ) for name, variable in _SECRETS.items()}
-    missing = tuple(
-        Mistake(variable, "nothing", "the environment variable or a file of this name in $CREDENTIALS_DIRECTORY")
-        for name, variable in _SECRETS.items()
-        if not found[name]
-    )
-    if missing:
-        raise CredentialsError(missing)
-    return Credentials(**{name: SecretStr(value) for name, value in found.items()})
+        raise ConfigError(mistakes_of(error, Settings, SECRETS)) from None
 
 
 def is_loopback(host: str) -> bool:
@@ -348,18 +312,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _secret(variable: str, environ: Mapping[str, str]) -> str:
-    if environ.get(variable):
-        return environ[variable]
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        return ""
-    try:
-        return (Path(folder) / variable).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def _read(path: Path) -> dict[str, Any]:

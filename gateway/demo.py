@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from gateway import app
-from gateway.config import Credentials, Settings
+from gateway.config import Settings
+from gateway.credentials import Credentials
 from gateway.gaps import show_gaps
 from gateway.simulator import server as simulator
 from gateway.simulator.bluez.bus import BusError

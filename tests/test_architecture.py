@@ -49,6 +49,7 @@ ONLY = {
     "gateway.simulator": ("gateway.cloud.endpoints",),
     "gateway.config": (
         "gateway.cloud.endpoints",
+        "gateway.credentials",
         "gateway.mistakes",
         "insiders_codecs.address",
         "insiders_codecs.errors",

@@ -16,18 +16,17 @@ from gateway.config import (
     BluetoothSettings,
     CloudSettings,
     ConfigError,
-    CredentialsError,
     GatewaySettings,
     LiveSettings,
     Mistake,
     PairingSettings,
+    RecordingsSettings,
     SensorSettings,
     Settings,
     TelemetrySettings,
     TrackerSettings,
     describe,
     load,
-    load_credentials,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +38,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "telemetry": TelemetrySettings,
     "bluetooth": BluetoothSettings,
     "pairing": PairingSettings,
+    "recordings": RecordingsSettings,
     "live": LiveSettings,
     "trackers": TrackerSettings,
 }
@@ -193,6 +193,16 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("[live]\nprot = 1", "live.prot: found an unknown key, expected port"),
         ("[lvie]\nport = 1", "lvie: found an unknown key, expected live"),
         ("[gateway]\nport = 1", "gateway.port: found an unknown key, expected live.port"),
+        (
+            "[recordings]\ntracker_pattern = '(a'",
+            'recordings.tracker_pattern: found "(a", expected a regular expression in single quotes with a group',
+        ),
+        (
+            "[recordings]\ntracker_pattern = '(.*)/'",
+            'recordings.tracker_pattern: found "(.*)/", expected a regular expression in single quotes with a group',
+        ),
+        ("[recordings]\ninbox = 'inbox'", 'recordings.inbox: found "inbox", expected an absolute folder'),
+        ("[recordings]\nkeep_days = 31", "recordings.keep_days: found 31, expected whole days from 0 to 30"),
         ("[live]\nport = true", "live.port: found true, expected a whole number from 0 (any free port) to 65535"),
         ("[live]\nport = '80'", 'live.port: found "80", expected a whole number from 0 (any free port) to 65535'),
         ("live = 3", "cloud.live: found an unknown key, expected"),
@@ -388,45 +398,6 @@ def test_whatever_the_values_are_each_mistake_is_one_line(monkeypatch_module: py
 def monkeypatch_module() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         yield patch
-
-
-def test_credentials_come_from_the_environment() -> None:
-    credentials = load_credentials({"INSIDERS_PASSWORD": "p", "INSIDERS_CLIENT_SECRET": "s"})
-    assert credentials.password.get_secret_value() == "p"
-    assert credentials.client_secret.get_secret_value() == "s"
-
-
-def test_credentials_come_from_files_without_their_last_newline(tmp_path: Path) -> None:
-    (tmp_path / "INSIDERS_PASSWORD").write_bytes(b" p \n")
-    (tmp_path / "INSIDERS_CLIENT_SECRET").write_bytes(b"s\r\n")
-    credentials = load_credentials({"CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert credentials.password.get_secret_value() == " p "
-    assert credentials.client_secret.get_secret_value() == "s"
-
-
-def test_credentials_in_the_environment_win_over_files(tmp_path: Path) -> None:
-    for name in ("INSIDERS_PASSWORD", "INSIDERS_CLIENT_SECRET"):
-        (tmp_path / name).write_text("file")
-    credentials = load_credentials({"CREDENTIALS_DIRECTORY": str(tmp_path), "INSIDERS_PASSWORD": "variable"})
-    assert credentials.password.get_secret_value() == "variable"
-    assert credentials.client_secret.get_secret_value() == "file"
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"\xff", None])
-def test_missing_credentials_name_both_ways(tmp_path: Path, content: bytes | None) -> None:
-    if content is not None:
-        (tmp_path / "INSIDERS_PASSWORD").write_bytes(content)
-    with pytest.raises(CredentialsError) as caught:
-        load_credentials({"CREDENTIALS_DIRECTORY": str(tmp_path), "INSIDERS_CLIENT_SECRET": "s"})
-    (only,) = str(caught.value).splitlines()
-    assert "INSIDERS_PASSWORD" in only
-    assert "environment variable" in only
-    assert "$CREDENTIALS_DIRECTORY" in only
-
-
-def test_credentials_do_not_show_themselves() -> None:
-    credentials = load_credentials({"INSIDERS_PASSWORD": "hunter2", "INSIDERS_CLIENT_SECRET": "hunter3"})
-    assert "hunter" not in f"{credentials!r} {credentials} {credentials.password!s}"
 
 
 def test_exit_status_is_the_one_the_unit_does_not_restart_after() -> None:

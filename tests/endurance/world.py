@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from gateway import app
-from gateway.config import Credentials, Settings
+from gateway.config import Settings
+from gateway.credentials import Credentials
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import NewOwner, SimulatedCloud
 from gateway.simulator.faults import Faults

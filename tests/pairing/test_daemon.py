@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from gateway import app
-from gateway.config import Credentials
+from gateway.credentials import Credentials
 from gateway.live.following import LiveClient
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
