@@ -4,7 +4,6 @@ Nothing about a disk may stop the rest of the gateway. A store that cannot be re
 refuses; a damaged one is moved aside, says so in `damage`, and begins anew.
 """
 
-import asyncio
 import errno
 import fcntl
 import logging
@@ -13,12 +12,13 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
+
+from gateway.worker import Worker
 
 __all__ = ["DATABASE", "Connection", "Store", "StoreError", "StoreLockedError", "open_store"]
 
@@ -26,9 +26,6 @@ _LOG = logging.getLogger(__name__)
 
 DATABASE = "store.sqlite"
 """In the state folder."""
-
-OVERDUE_S = 10.0
-"""How long a card may take for one thing until it is called stuck; worn ones pause for seconds."""
 
 _FORM = 1
 """Counts up when there is a table more, or one is different; kept as SQLite's user_version."""
@@ -71,13 +68,12 @@ class Store:
     def __init__(self, folder: Path, schemas: Sequence[str]) -> None:
         self._folder = folder
         self._database = _Database(folder, schemas)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._overdue = 0
+        self._worker = Worker("store")
 
     @property
     def trouble(self) -> StoreError | None:
         """Why nothing can be written; None if it can."""
-        if self._overdue:
+        if self._worker.is_overdue:
             return StoreError(f"The disk with {self._folder} does not answer", "replace the card if that stays so")
         return self._database.failure
 
@@ -99,7 +95,7 @@ class Store:
         """
         if self.trouble is not None:
             raise _again(self.trouble)
-        return await self._run(lambda: self._database.transact("BEGIN IMMEDIATE", work), then)
+        return await self._worker.run(lambda: self._database.transact("BEGIN IMMEDIATE", work), then)
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Look something up, in the store's thread.
@@ -107,9 +103,9 @@ class Store:
         Raises:
             StoreError: If it cannot be read. That it cannot be written is no reason.
         """
-        if self._overdue and self.trouble is not None:
+        if self._worker.is_overdue and self.trouble is not None:
             raise _again(self.trouble)
-        return await self._run(lambda: self._database.transact("BEGIN", work))
+        return await self._worker.run(lambda: self._database.transact("BEGIN", work))
 
     async def mend(self) -> bool:
         """Where there is trouble, try again; look whether what was damaged is still there.
@@ -117,8 +113,8 @@ class Store:
         Returns:
             Whether there is no trouble now.
         """
-        if not self._overdue:
-            await self._run(self._database.look if self._database.failure is None else self._database.open)
+        if not self._worker.is_overdue:
+            await self._worker.run(self._database.look if self._database.failure is None else self._database.open)
         return self.trouble is None
 
     async def start(self) -> None:
@@ -127,37 +123,14 @@ class Store:
         Raises:
             StoreLockedError: If another process has locked it.
         """
-        await asyncio.wait({self._started(self._database.open)}, timeout=OVERDUE_S)
+        await self._worker.attempt(self._database.open)
         if isinstance(self._database.failure, StoreLockedError):
             raise self._database.failure
 
     async def close(self) -> None:
         """Close the database and give the folder free; not waited for where the disk does not answer."""
-        await asyncio.wait({self._started(self._database.close)}, timeout=OVERDUE_S)
-        self._worker.shutdown(wait=False)
-
-    async def _run(self, job: Callable[[], _T], then: Callable[[_T], None] = lambda _: None) -> _T:
-        return await asyncio.shield(self._started(job, then))
-
-    def _started(self, job: Callable[[], _T], then: Callable[[_T], None] = lambda _: None) -> asyncio.Future[_T]:
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._worker, job)
-        is_overdue = False
-
-        def overdue() -> None:
-            nonlocal is_overdue
-            is_overdue = True
-            self._overdue += 1
-
-        def done(future: asyncio.Future[_T]) -> None:
-            timer.cancel()
-            self._overdue -= is_overdue
-            if future.exception() is None:
-                then(future.result())
-
-        timer = loop.call_later(OVERDUE_S, overdue)
-        future.add_done_callback(done)
-        return future
+        await self._worker.attempt(self._database.close)
+        self._worker.close()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway import store as store_module
+from gateway import worker
 from gateway.store import DATABASE, Connection, Store, StoreError, StoreLockedError, open_store
 
 ROOT = Path(__file__).parent.parent
@@ -114,7 +115,7 @@ async def test_the_event_loop_runs_while_the_disk_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: threading.Event
 ) -> None:
     """What is asked of it meanwhile is refused with the reason, and it is well again as soon as the disk is."""
-    monkeypatch.setattr(store_module, "OVERDUE_S", 0.05)
+    monkeypatch.setattr(worker, "OVERDUE_S", 0.05)
 
     def stuck(connection: Connection) -> None:
         answers.wait()
@@ -161,7 +162,7 @@ async def test_who_is_cancelled_while_writing_has_written_and_is_told_of_it(
 async def test_the_start_does_not_wait_for_a_disk_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: threading.Event
 ) -> None:
-    monkeypatch.setattr(store_module, "OVERDUE_S", 0.05)
+    monkeypatch.setattr(worker, "OVERDUE_S", 0.05)
     mkdir = Path.mkdir
 
     def slow(path: Path, mode: int, parents: bool, exist_ok: bool) -> None:
