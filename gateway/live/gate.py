@@ -35,6 +35,12 @@ _STATUSES = {
     ErrorCode.PLAN_CHANGED: 409,
     ErrorCode.NOT_READ_YET: 503,
     ErrorCode.STORE_FAILED: 503,
+    ErrorCode.UNKNOWN_RECORDING: 404,
+    ErrorCode.NOT_NOW: 409,
+    ErrorCode.NOT_ASI: 415,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.NO_ROOM: 507,
+    ErrorCode.DISK_FAILED: 503,
 }
 """HTTP statuses of refusals; 400 of the others."""
 
@@ -109,14 +115,19 @@ def json_answer(document: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(document), content_type=_JSON)
 
 
+def check_plain(request: web.BaseRequest) -> None:
+    """Raise `RequestError` if the body is compressed."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RequestError(ErrorCode.BAD_MESSAGE, "Send the body as it is, without Content-Encoding.")
+
+
 async def body_of(request: web.BaseRequest) -> bytes:
     """The body of a request.
 
     Raises:
         RequestError: If it is too large, compressed, cut or too slow.
     """
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RequestError(ErrorCode.BAD_MESSAGE, "Send the body as it is, without Content-Encoding.")
+    check_plain(request)
     too_big = RequestError(ErrorCode.MESSAGE_TOO_BIG, f"The body may have {MAX_BODY_BYTES} bytes: send less at once.")
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise too_big

@@ -54,6 +54,14 @@ class ErrorCode(StrEnum):
     PLAN_CHANGED = "plan_changed"
     NOT_READ_YET = "not_read_yet"
     STORE_FAILED = "store_failed"
+    UNKNOWN_RECORDING = "unknown_recording"
+    NOT_NOW = "not_now"
+    NOT_ASI = "not_asi"
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    CUT_OFF = "cut_off"
+    NO_ROOM = "no_room"
+    DISK_FAILED = "disk_failed"
 
 
 class RequestError(ValueError):
@@ -158,13 +166,18 @@ def parse_body(body: bytes, form: type[_T]) -> _T:
     return _convert(message, form)
 
 
-def _convert(message: Mapping[str, Any], form: type[_T]) -> _T:
+def parse_query(query: Mapping[str, str], form: type[_T]) -> _T:
+    """Check what stands behind the "?" of an address; raises `RequestError`."""
+    return _convert(dict(query), form, is_text=True)
+
+
+def _convert(message: Mapping[str, Any], form: type[_T], *, is_text: bool = False) -> _T:
     for key in message:
         # A client marks with "!" what it cannot do without; we must not accept and ignore it.
         if key.startswith("!"):
             raise RequestError(ErrorCode.UNSUPPORTED_OPTION, "This gateway knows none of the required options (!...).")
     try:
-        return msgspec.convert(message, form)
+        return msgspec.convert(message, form, strict=not is_text)
     except msgspec.ValidationError as error:
         # msgspec says "Expected `int`, got `str` - at `$.from.last_s`".
         text, _, place = str(error).partition(" - at `$.")

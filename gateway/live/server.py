@@ -17,10 +17,11 @@ from gateway.live.gaps import report_gaps
 from gateway.live.gate import Gate, json_answer
 from gateway.live.history import answer_history
 from gateway.live.pairings import PairingRoutes
+from gateway.live.recordings import RecordingRoutes
 from gateway.live.requests import MAX_BODY_BYTES, MAX_INBOUND_BYTES
 from gateway.live.sensors import SensorRoutes
 from gateway.live.session import MAX_CLIENTS, CloseCode, Hub, Session
-from gateway.live.source import PairingsView, SensorsView
+from gateway.live.source import PairingsView, RecordingsView, SensorsView
 from insiders_codecs.live import Codec
 
 _LOG = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class LiveServer:
         counters: Callable[[], dict[str, object]],
         sensors: SensorsView | None = None,
         pairings: PairingsView | None = None,
+        recordings: RecordingsView | None = None,
     ) -> None:
         """Make a server; `listening` opens it.
 
@@ -55,13 +57,16 @@ class LiveServer:
             counters: Numbers for `/api/v1/counters`.
             sensors: The sensors near the gateway; None if it does not serve them.
             pairings: Which sensors the trackers shall listen to; None if it does not serve that.
+            recordings: The recordings on their way into the cloud; None if it does not serve them.
         """
         self._hub = hub
         self._counters = counters
         self._gate = Gate(hub.refusals)
         self._sensors = sensors
         self._pairings = pairings
-        self._served = [name for name, view in (("sensors", sensors), ("pairings", pairings)) if view is not None]
+        self._recordings = recordings
+        views = {"sensors": sensors, "pairings": pairings, "recordings": recordings}
+        self._served = [name for name, view in views.items() if view is not None]
         self._clients: dict[Session, asyncio.Event] = {}
 
     @asynccontextmanager
@@ -93,6 +98,8 @@ class LiveServer:
             SensorRoutes(self._sensors).add_to(app.router)
         if self._pairings is not None:
             PairingRoutes(self._pairings).add_to(app.router)
+        if self._recordings is not None:
+            RecordingRoutes(self._recordings).add_to(app.router)
         # Who hangs up wants no answer any more: a look at a sensor ends with its asker.
         runner = web.AppRunner(app, shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()

@@ -1,6 +1,6 @@
 """What the live stream needs of the rest of the gateway, as protocols: it imports no other feature."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from insiders_codecs.live import Arrivals
@@ -220,3 +220,32 @@ class PairingsView(Protocol):
 
     async def act(self, action: str, serial_number: str | None, body: bytes) -> object:
         """Adopt, suspend, resume or retry: one tracker, or all of them."""
+
+
+class RecordingsView(Protocol):
+    """The recordings on their way into the cloud.
+
+    Every method answers with what becomes the JSON of the answer. An id is anything that a stranger wrote; a body is
+    JSON, as it came. All but the first raise `RequestError` with the code that says why not.
+    """
+
+    def report(self, *, is_all: bool) -> object:
+        """All that are kept; with `is_all` also those that were deleted."""
+
+    def show(self, recording_id: str) -> object:
+        """How one of them stands."""
+
+    async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> object:
+        """Take a file over; to be cancelled at any time, and then nothing of it is kept.
+
+        Args:
+            blocks: Its bytes, as they come.
+            size: How many of them were announced; None if nothing was.
+            query: What the request says of it, as it came.
+        """
+
+    async def act(self, action: str, recording_id: str, body: bytes) -> object:
+        """Assign, retry or discard one of them."""
+
+    async def rebuild(self) -> object:
+        """Read all files of the spool, and tell the queue again from them."""

@@ -156,6 +156,20 @@ class SpoolReport(msgspec.Struct, frozen=True, kw_only=True):
     action: str
 
 
+class TrackerReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A tracker that a recording can be said to come from.
+
+    Attributes:
+        serial_number: On its label.
+        athlete: Who wears it; None if nobody in particular.
+        number: Of the athlete's shirt.
+    """
+
+    serial_number: str
+    athlete: str | None
+    number: int | None
+
+
 class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
     """All of it: the body of `GET /api/v1/recordings`.
 
@@ -165,6 +179,8 @@ class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
         inbox: What lies in the inbox, a hundred at most.
         inbox_folder: Where that is.
         spool: How much room there is.
+        trackers: Those that there are to choose from, in the order of the roster.
+        max_file_bytes: What one file may have.
         utc_ms: The gateway's clock, epoch ms.
     """
 
@@ -173,6 +189,8 @@ class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
     inbox: tuple[InboxReport, ...]
     inbox_folder: str
     spool: SpoolReport
+    trackers: tuple[TrackerReport, ...]
+    max_file_bytes: int
     utc_ms: int
 
 

@@ -58,3 +58,19 @@ class AssignRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     tracker: Annotated[str, Meta(min_length=1, max_length=200)]
     author: Author = ""
+
+
+class AddRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take a file over: what is said beside its bytes.
+
+    Attributes:
+        name: Of the file, with folders or without.
+        tracker: Serial number; "" if its name shall say it, or a person later.
+        author: Who brings it.
+        sha256: Of its bytes, hexadecimal, to be compared with what comes; "" if that is not known.
+    """
+
+    name: Annotated[str, Meta(max_length=4096)] = ""
+    tracker: Annotated[str, Meta(max_length=200)] = ""
+    author: Author = ""
+    sha256: Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""

@@ -1,0 +1,88 @@
+"""The routes of the recordings: .asi files on their way into the cloud, and the page on which people see them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+
+import msgspec
+from aiohttp import web
+
+from gateway.live.gate import body_of, check_plain, json_answer
+from gateway.live.requests import ErrorCode, RequestError, parse_query
+from gateway.live.source import RecordingsView
+
+ACTIONS = ("assign", "retry", "discard")
+
+PATIENCE_S = 10.0
+"""How long a body may take for the next `PATIENCE_BYTES`, our own disk's time not counted."""
+
+PATIENCE_BYTES = 10_000
+"""Less than what the worst mobile link brings in that time."""
+
+_ROOT = "/api/v1/recordings"
+_CREATED = 201
+
+
+class _Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    is_all: bool = msgspec.field(name="all", default=False)
+
+
+class RecordingRoutes:
+    """``/api/v1/recordings`` and what is below it."""
+
+    def __init__(self, recordings: RecordingsView) -> None:
+        self._recordings = recordings
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Serve them."""
+        router.add_get(_ROOT, self._report)
+        router.add_post(_ROOT, self._add)
+        router.add_post(f"{_ROOT}/rebuild", self._rebuild)
+        router.add_get(f"{_ROOT}/{{id}}", self._show)
+        for action in ACTIONS:
+            router.add_post(f"{_ROOT}/{{id}}/{action}", partial(self._act, action))
+
+    async def _report(self, request: web.Request) -> web.Response:
+        return json_answer(self._recordings.report(is_all=parse_query(request.query, _Listing).is_all))
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return json_answer(self._recordings.show(request.match_info["id"]))
+
+    async def _add(self, request: web.Request) -> web.Response:
+        check_plain(request)
+        taken = await self._recordings.add(_blocks_of(request), request.content_length, request.query)
+        answer = json_answer(taken)
+        answer.set_status(_CREATED)
+        return answer
+
+    async def _act(self, action: str, request: web.Request) -> web.Response:
+        return json_answer(await self._recordings.act(action, request.match_info["id"], await body_of(request)))
+
+    async def _rebuild(self, _request: web.Request) -> web.Response:
+        return json_answer(await self._recordings.rebuild())
+
+
+async def _blocks_of(request: web.Request) -> AsyncIterator[bytes]:
+    """A body as it comes; raises `RequestError` if it is too slow or makes no sense.
+
+    What is not asked for is not read from the network, so that a body takes the pace of the disk and little memory.
+    """
+    now = asyncio.get_running_loop().time
+    waited_s, came = 0.0, 0
+    while True:
+        asked_s = now()
+        try:
+            async with asyncio.timeout(PATIENCE_S - waited_s):
+                block = await request.content.readany()
+        except TimeoutError:
+            text = f"Less than {PATIENCE_BYTES / 1000:.0f} kB came within {PATIENCE_S:.0f} s: send the file again."
+            raise RequestError(ErrorCode.BODY_TOO_SLOW, text) from None
+        except web.RequestPayloadError:
+            raise RequestError(ErrorCode.BAD_MESSAGE, "The body cannot be read: send the file as it is.") from None
+        if not block:
+            return
+        waited_s += now() - asked_s
+        came += len(block)
+        if came >= PATIENCE_BYTES:
+            waited_s, came = 0.0, 0
+        yield block
