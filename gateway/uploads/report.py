@@ -63,6 +63,8 @@ class RecordingReport(msgspec.Struct, frozen=True, kw_only=True):
         text: How it stands, one sentence without full stop.
         action: What to do next, one clause; "" if nothing is to be done.
         needs_person: Whether nothing happens until somebody says something.
+        deeds: What a person may ask of it now: "assign", "retry", "discard".
+        is_only_copy: Whether to discard it may delete the only copy: the cloud has not said that it has it.
         code: Why it is not done, a word for programs; "" if nothing is wrong.
         maybe_duplicate: Whether the cloud may have it twice.
         tries: How often it was sent and not clearly taken.
@@ -89,6 +91,8 @@ class RecordingReport(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     action: str
     needs_person: bool
+    deeds: tuple[str, ...]
+    is_only_copy: bool
     code: str
     maybe_duplicate: bool
     tries: int
