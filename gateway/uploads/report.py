@@ -165,12 +165,12 @@ class TrackerReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         serial_number: On its label.
-        athlete: Who wears it; None if nobody in particular.
+        name: Of its athlete; None if nobody in particular wears it.
         number: Of the athlete's shirt.
     """
 
     serial_number: str
-    athlete: str | None
+    name: str | None
     number: int | None
 
 
