@@ -8,13 +8,13 @@ import msgspec
 from gateway.pair.following import follow
 from gateway.pair.planning import awaiting, group, names_in, planned, to_type
 from gateway.pair.source import Source, allowed
-from gateway.pair.talk import LEFT, Talk, author
 from gateway.pair.words import training
 from gateway.pairing.documents import Slot, Wanted, Wish
 from gateway.pairing.report import ChangeSetReport, PlanReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest
 from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import plain
+from gateway.terminal.talk import LEFT, Talk, author
 
 _SHORTEST_HASH = 4
 _NOT_APPROVED = "Not approved: nothing of it changes before somebody does."

@@ -13,13 +13,13 @@ from gateway.pair.listing import list_pairings
 from gateway.pair.planning import show_plan
 from gateway.pair.setting import clear, set_sensor
 from gateway.pair.steering import Verb, steer
-from gateway.pair.talk import Talk
 from gateway.pair.team import export_team, import_team
-from gateway.pair.words import addressed
 from gateway.pairing.documents import Slot
 from gateway.pairing.requests import MAX_WORDS
+from gateway.terminal.addressing import addressed
 from gateway.terminal.errors import CommandError
 from gateway.terminal.screen import Screen
+from gateway.terminal.talk import Talk
 
 _TRACKER = "its serial number, athlete or shirt number, or a part that no other has"
 _DECISIONS = {

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from gateway.bluetooth.report import SensorReport
-from gateway.pair.words import called, identified
 from gateway.pairing.documents import Sensor, Slot
-from gateway.pairing.report import PairingReport
 from gateway.terminal.errors import CommandError
 from gateway.terminal.finding import find
 from gateway.terminal.layout import plain
@@ -24,27 +22,6 @@ class Chosen(Struct, frozen=True):
 
     sensor: Sensor
     slot: Slot
-
-
-def find_tracker(trackers: Sequence[PairingReport], typed: str) -> PairingReport:
-    """The tracker that a person means.
-
-    Args:
-        trackers: All there are.
-        typed: Serial number, athlete or the number of the shirt of one, or a part that only it has, in any case.
-
-    Raises:
-        CommandError: If it is none, or one of several.
-    """
-    return find(
-        trackers,
-        typed,
-        _known_as,
-        identified,
-        if_nothing="Say which tracker: its serial number, its athlete or the number of the shirt, or a part of it; "
-        "`insiders-gateway pair list` lists them.",
-        if_nobody="No tracker and no athlete is called {}: `insiders-gateway pair list` lists them.",
-    )
 
 
 def find_sensor(
@@ -90,12 +67,6 @@ def chosen(sensor: SensorReport, *, name: str | None = None, slot: Slot | None =
             measures = "measures both" if sensor.kind == "both" else "has not shown what it measures"
             raise CommandError(f"{name_of(sensor)} {measures}: say what it is for with {SLOT_FLAGS}.") from None
     return Chosen(Sensor(sensor.address, told), slot)
-
-
-def _known_as(tracker: PairingReport) -> list[str]:
-    """All that a person may call a tracker by."""
-    number = [] if tracker.number is None else [str(tracker.number)]
-    return [tracker.serial_number, tracker.name or "", *number, called(tracker)]
 
 
 def _known(sensors: Sequence[SensorReport], typed: str, slot: Slot | None) -> SensorReport:

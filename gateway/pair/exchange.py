@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from gateway.pair.choosing import Chosen
-from gateway.pair.words import called
 from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
 from gateway.pairing.report import PairingReport, PairingsReport, SlotReport
 from gateway.pairing.requests import EntryRequest, asked
 from gateway.terminal.errors import CommandError
+from gateway.terminal.wearers import called
 
 
 def holder_of(report: PairingsReport, tracker: PairingReport, chosen: Chosen) -> PairingReport | None:

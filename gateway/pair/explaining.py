@@ -6,13 +6,15 @@ from datetime import datetime
 
 from rich.text import Text
 
-from gateway.pair.choosing import find_tracker
 from gateway.pair.source import Source
-from gateway.pair.talk import Talk
-from gateway.pair.words import SLOTS, SensorNames, addressed, clock, identified, sensors_of, state_of
+from gateway.pair.words import SLOTS, SensorNames, sensors_of, state_of
 from gateway.pairing.documents import Wish
 from gateway.pairing.report import ConditionReport, EventReport, PairingReport, SlotReport
+from gateway.terminal.addressing import addressed
 from gateway.terminal.layout import plain, wrapped
+from gateway.terminal.talk import Talk
+from gateway.terminal.times import clock
+from gateway.terminal.wearers import find_tracker, identified
 
 _RIGHT_IF_FALSE = {"Suspended", "Stalled"}
 _SUMMARY, _WORK = "Ready", "Reconciling"

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from gateway.live.client import StreamError
 from gateway.pair.source import Source
-from gateway.pair.talk import Talk
-from gateway.pair.words import addressed, called, command
+from gateway.pair.words import command
 from gateway.pairing.documents import Slot
 from gateway.pairing.report import PairingReport
+from gateway.terminal.addressing import addressed
 from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import sentences
+from gateway.terminal.talk import Talk
+from gateway.terminal.wearers import called
 
 ASKED_EVERY_S = 1.0
 """The gateway makes a new plan once a second."""

@@ -6,9 +6,11 @@ from enum import IntEnum
 from functools import partial
 from typing import NamedTuple
 
-from gateway.pair.words import addressed, called, is_stopped
+from gateway.pair.words import is_stopped
 from gateway.pairing.report import ConditionReport, PairingReport, PairingsReport
+from gateway.terminal.addressing import addressed
 from gateway.terminal.layout import plain
+from gateway.terminal.wearers import called
 
 
 class Rank(IntEnum):

@@ -11,19 +11,20 @@ from gateway import log
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import SensorReport, SensorsReport
 from gateway.live.client import StreamError
-from gateway.pair.choosing import chosen, find_tracker
+from gateway.pair.choosing import chosen
 from gateway.pair.keyboard import Key, Keyboard, keyboard
 from gateway.pair.lead import HELD_S, LEAD_DB, Lead, Standing
-from gateway.pair.source import RefusedError, Source
+from gateway.pair.source import Source
 from gateway.pair.taking import take
-from gateway.pair.talk import LEFT, Talk, author
-from gateway.pair.words import SLOTS, called
+from gateway.pair.words import SLOTS
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.report import PairingReport
 from gateway.pairing.requests import SetRequest
-from gateway.terminal.errors import CommandError
+from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import NOT_KNOWN, sentences, wrapped
 from gateway.terminal.sensors import UNKNOWN_KIND, athlete_of, name_of
+from gateway.terminal.talk import LEFT, Talk, author
+from gateway.terminal.wearers import called, find_tracker
 
 ASKED_EVERY_S = 0.5
 

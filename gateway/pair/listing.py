@@ -5,7 +5,7 @@ from datetime import datetime
 
 from gateway.pair.source import Source
 from gateway.pair.table import table
-from gateway.pair.talk import Talk
+from gateway.terminal.talk import Talk
 
 
 async def list_pairings(url: str, talk: Talk, *, is_json: bool = False, is_all: bool = False) -> None:

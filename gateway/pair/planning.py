@@ -6,10 +6,11 @@ from datetime import datetime
 from rich.text import Text
 
 from gateway.pair.source import Source
-from gateway.pair.talk import Talk
-from gateway.pair.words import SLOTS, STATES, SensorNames, called, command, training
+from gateway.pair.words import SLOTS, STATES, SensorNames, command, training
 from gateway.pairing.report import ChangeReport, ChangeSetReport, PlanReport
 from gateway.terminal.layout import counted, plain, wrapped
+from gateway.terminal.talk import Talk
+from gateway.terminal.wearers import called
 
 WHYS = {
     "swap": "a sensor moves from one tracker to another",

@@ -1,14 +1,15 @@
 """A technician says which sensor a tracker shall have, or that it shall have none."""
 
-from gateway.pair.choosing import SLOT_FLAGS, find_sensor, find_tracker
+from gateway.pair.choosing import SLOT_FLAGS, find_sensor
 from gateway.pair.source import Source
 from gateway.pair.taking import take, tell, want
-from gateway.pair.talk import Talk, author
-from gateway.pair.words import SLOTS, called, sensors_of
+from gateway.pair.words import SLOTS, sensors_of
 from gateway.pairing.documents import Slot, Wish
 from gateway.pairing.report import PairingReport
 from gateway.pairing.requests import SetRequest
 from gateway.terminal.errors import CommandError
+from gateway.terminal.talk import Talk, author
+from gateway.terminal.wearers import called, find_tracker
 
 
 async def set_sensor(

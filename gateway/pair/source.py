@@ -8,38 +8,16 @@ import msgspec
 
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import SensorsReport
-from gateway.live.client import (
-    StreamError,
-    change_pairings,
-    fetch_pairings,
-    fetch_sensors,
-    inspect_sensor,
-    tracker_path,
-)
-from gateway.live.requests import RequestError
-from gateway.pair.talk import Talk
+from gateway.live.client import change_pairings, fetch_pairings, fetch_sensors, inspect_sensor, tracker_path
 from gateway.pair.words import training
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest, PersonRequest, Refusal, SetRequest
-from gateway.terminal.errors import CommandError
-from gateway.terminal.layout import plain
+from gateway.terminal.answers import told
+from gateway.terminal.errors import RefusedError
+from gateway.terminal.talk import Talk
 
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", SetRequest, ImportRequest, ApplyRequest)
-
-
-class RefusedError(CommandError):
-    """The gateway does not do it, in its words.
-
-    Attributes:
-        code: Why.
-        facts: What a program may want to know of that.
-    """
-
-    def __init__(self, error: RequestError) -> None:
-        super().__init__(plain(str(error)))
-        self.code = str(error.code)
-        self.facts = error.facts
 
 
 class Source:
@@ -103,12 +81,7 @@ class Source:
         return await self._answered(change_pairings(self.url, method, path, msgspec.to_builtins(request)), form)
 
     async def _answered(self, answer: Awaitable[bytes], form: type[_T]) -> _T:
-        try:
-            return msgspec.json.decode(await answer, type=form)
-        except RequestError as error:
-            raise RefusedError(error) from None
-        except msgspec.DecodeError:
-            raise StreamError(f"{self.url} tells pairings in another form: use the same version here") from None
+        return await told(answer, form, self.url, "pairings")
 
 
 async def allowed(talk: Talk, request: _Request, send: Callable[[_Request], Awaitable[_T]]) -> tuple[_T, _Request]:

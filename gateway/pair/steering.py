@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from gateway.pair.choosing import find_tracker
 from gateway.pair.exchange import as_in_cloud
-from gateway.pair.source import RefusedError, Source
+from gateway.pair.source import Source
 from gateway.pair.taking import tell
-from gateway.pair.talk import Talk, author
-from gateway.pair.words import addressed, called
 from gateway.pairing.report import PairingReport, PairingsReport
 from gateway.pairing.requests import ImportRequest, PersonRequest, Refusal
-from gateway.terminal.errors import CommandError
+from gateway.terminal.addressing import addressed
+from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import counted
+from gateway.terminal.talk import Talk, author
+from gateway.terminal.wearers import called, find_tracker
 
 
 class Verb(StrEnum):

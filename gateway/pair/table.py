@@ -8,10 +8,11 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gateway.pair.grouping import Group, Rank, grouped, warning
-from gateway.pair.words import SensorNames, athlete, command, is_stopped, sensors_of, state_of, training
+from gateway.pair.words import SensorNames, command, is_stopped, sensors_of, state_of, training
 from gateway.pairing.documents import Sensor, Wish
 from gateway.pairing.report import PairingReport, PairingsReport, SlotReport
 from gateway.terminal.layout import NOT_KNOWN, columns, counted, plain, shortened, wrapped
+from gateway.terminal.wearers import athlete
 
 _NUMBER, _ATHLETE, _TRACKER, _STRAP, _METER, _STATE = "#", "Athlete", "Tracker", "Strap", "Power meter", "State"
 _COLUMNS = (_NUMBER, _ATHLETE, _TRACKER, _STRAP, _METER, _STATE)

@@ -10,11 +10,12 @@ from gateway.pair.choosing import Chosen
 from gateway.pair.exchange import entry, exchanged, had, holder_of
 from gateway.pair.following import AWAITING_APPROVAL, follow
 from gateway.pair.source import Source, allowed
-from gateway.pair.talk import LEFT, Talk
-from gateway.pair.words import SLOTS, SensorNames, called, training
+from gateway.pair.words import SLOTS, SensorNames, training
 from gateway.pairing.documents import Sensor, Slot, Wanted
 from gateway.pairing.report import PairingReport, PairingsReport
 from gateway.pairing.requests import ImportRequest, SetRequest, asked
+from gateway.terminal.talk import LEFT, Talk
+from gateway.terminal.wearers import called
 
 
 async def take(

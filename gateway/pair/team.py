@@ -10,14 +10,15 @@ from rich.text import Text
 from gateway.pair.approving import ask_for_approval
 from gateway.pair.planning import awaiting, group, names_in
 from gateway.pair.source import Source, allowed
-from gateway.pair.talk import LEFT, Talk, author
-from gateway.pair.words import SLOTS, SensorNames, called, command, training
+from gateway.pair.words import SLOTS, SensorNames, command, training
 from gateway.pairing.desk.team_files import TeamFile, TeamFileError, read_csv, read_toml, write_csv, write_toml
 from gateway.pairing.documents import Sensor, Slot
 from gateway.pairing.report import PairingsReport, TeamEntry
 from gateway.pairing.requests import EntryRequest, ImportRequest, asked
 from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import counted, plain, wrapped
+from gateway.terminal.talk import LEFT, Talk, author
+from gateway.terminal.wearers import called
 
 _READERS = {".csv": read_csv, ".toml": read_toml}
 _WRITERS = {".csv": write_csv, ".toml": write_toml}

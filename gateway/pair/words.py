@@ -1,16 +1,14 @@
 """What people call trackers, their sensors, and how they stand."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Protocol
-from urllib.parse import urlsplit
 
-from gateway.live.client import DEFAULT_PORT, stream_url
 from gateway.pairing.documents import Sensor, Slot, Wanted, Wish
 from gateway.pairing.report import PairingReport
+from gateway.terminal import addressing
 from gateway.terminal.layout import plain
+from gateway.terminal.times import clock
 
 SLOTS: Mapping[str, str] = {slot.value: slot.label for slot in Slot}
 
@@ -34,42 +32,6 @@ STATES: Mapping[str, str] = {
 """How a tracker stands, in a word or two."""
 
 _UNNAMED = "nameless"
-
-_USUAL = stream_url(str(DEFAULT_PORT))
-_PAIR, _SCAN = re.compile(r"`(insiders-gateway pair (?:(?! --url )[^`])*)`"), "`insiders-gateway scan`"
-"""Commands that ask a gateway, and do not say which."""
-
-
-class Wearer(Protocol):
-    """A tracker and who wears it."""
-
-    @property
-    def serial_number(self) -> str:
-        """On its label."""
-
-    @property
-    def name(self) -> str | None:
-        """Of its athlete."""
-
-    @property
-    def number(self) -> int | None:
-        """Of the athlete's shirt."""
-
-
-def athlete(wearer: Wearer) -> str:
-    """Who wears it, without the number; the tracker itself if nobody in particular."""
-    return plain(wearer.name or "").strip() or plain(wearer.serial_number)
-
-
-def called(wearer: Wearer) -> str:
-    """A tracker as people speak of it: "10 Ada Lindqvist"."""
-    return athlete(wearer) if wearer.number is None else f"{wearer.number} {athlete(wearer)}"
-
-
-def identified(wearer: Wearer) -> str:
-    """A tracker with its serial number: "10 Ada Lindqvist (SIM-0001)"."""
-    name, serial = called(wearer), plain(wearer.serial_number)
-    return f"{name} ({serial})" if athlete(wearer) != serial else name
 
 
 def is_stopped(tracker: PairingReport) -> bool:
@@ -115,12 +77,6 @@ def sensors_of(trackers: Iterable[PairingReport]) -> SensorNames:
     return SensorNames(document for document in told if isinstance(document, Sensor))
 
 
-def clock(time_ms: int, now: datetime) -> str:
-    """When something was, in the zone of `now`, with the date where that is not today's."""
-    time = datetime.fromtimestamp(time_ms / 1000, now.tzinfo)
-    return f"{time:%H:%M}" if time.date() == now.date() else f"{time:%d %b %H:%M}"
-
-
 def training(until_ms: int, now: datetime) -> str:
     """That athletes train, and until when at least."""
     return f"Athletes train (until {clock(until_ms, now)} at least)"
@@ -128,17 +84,7 @@ def training(until_ms: int, now: datetime) -> str:
 
 def command(arguments: str, url: str) -> str:
     """What to type for a command about the pairings of the same gateway."""
-    return addressed(f"`insiders-gateway pair {arguments}`", url).strip("`")
-
-
-def addressed(text: str, url: str) -> str:
-    """What is told, with commands that ask the same gateway when they are typed as they stand between backticks."""
-    if url == _USUAL:
-        return text
-    parts = urlsplit(url)
-    where = parts.netloc if stream_url(parts.netloc) == url else url
-    text = text.replace(_SCAN, f"`insiders-gateway scan {where}`")
-    return _PAIR.sub(lambda found: f"`{found[1]} --url {where}`", text)
+    return addressing.command(f"pair {arguments}", url)
 
 
 def _name(sensor: Sensor) -> str:

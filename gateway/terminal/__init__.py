@@ -1,1 +1,1 @@
-"""What commands share that talk with a person: lines, names of sensors, questions, and what cannot be done."""
+"""What commands share that talk with a person: lines, names, questions, what to type, and what cannot be done."""

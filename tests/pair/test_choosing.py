@@ -2,9 +2,10 @@
 
 import pytest
 
-from gateway.pair.choosing import Chosen, find_sensor, find_tracker
+from gateway.pair.choosing import Chosen, find_sensor
 from gateway.pairing.documents import Sensor, Slot
 from gateway.terminal.errors import CommandError
+from gateway.terminal.wearers import find_tracker
 from tests.pair.desk import H9, H10, METER, tracker
 from tests.test_scan import ADA as OWNED_BY_ADA
 from tests.test_scan import sensor

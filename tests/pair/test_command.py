@@ -12,7 +12,7 @@ import pytest
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.pairing.documents import Wish
 from tests.pair.desk import H10, METER, SPARE, Desk, slot, tracker
-from tests.pair.person import Person, person
+from tests.terminal.person import Person, person
 from tests.test_scan import sensor
 
 ROOT = Path(__file__).parents[2]

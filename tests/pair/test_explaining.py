@@ -8,12 +8,12 @@ import pytest
 from gateway.live.client import stream_url
 from gateway.pair.explaining import explain, explained
 from gateway.pair.planning import planned, show_plan
-from gateway.pair.words import addressed
 from gateway.pairing.documents import Wish
 from gateway.pairing.report import ChangeSetReport, PairingReport, PlanReport
+from gateway.terminal.addressing import addressed
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, SPARE, Desk, change, condition, event, group, slot, tracker
-from tests.pair.person import person, pipe
+from tests.terminal.person import person, pipe
 from tests.test_scan import NOW_MS
 
 NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)

@@ -18,7 +18,7 @@ from gateway.pair.lead import HELD_S
 from gateway.pairing.documents import Slot
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, SPARE, Desk, slot, tracker
-from tests.pair.person import Person, person, pipe
+from tests.terminal.person import Person, person, pipe
 from tests.test_closer import inspection
 from tests.test_scan import ADA as WORN_BY_ADA
 from tests.test_scan import NOW_MS, OFF, sensor

@@ -11,7 +11,7 @@ from gateway.pair.steering import Verb, steer
 from gateway.pairing.documents import Slot, Wish
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, OFF_AND_ON, SPARE, Desk, change, condition, group, slot, tracker
-from tests.pair.person import person, pipe
+from tests.terminal.person import person, pipe
 from tests.test_scan import NOW_MS, sensor
 
 pytestmark = pytest.mark.looptime

@@ -14,7 +14,7 @@ from gateway.pairing.documents import Sensor, Wish
 from gateway.pairing.planning.plan import State
 from gateway.pairing.report import PairingReport, PairingsReport
 from tests.pair.desk import H9, H10, METER, OFF_AND_ON, SPARE, Desk, condition, fleet, slot, tracker
-from tests.pair.person import person, pipe
+from tests.terminal.person import person, pipe
 from tests.test_scan import NOW_MS
 
 URL = "ws://127.0.0.1:8770/api/v1/stream"

@@ -11,7 +11,7 @@ from gateway.pairing.desk.team_files import read_csv, read_toml
 from gateway.pairing.documents import Wish
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, Desk, change, group, slot, tracker
-from tests.pair.person import person, pipe
+from tests.terminal.person import person, pipe
 from tests.test_scan import NOW_MS
 
 pytestmark = pytest.mark.looptime

@@ -15,7 +15,7 @@ from gateway.pair.steering import Verb, steer
 from gateway.pairing.documents import Slot
 from gateway.pairing.report import PairingReport, PairingsReport
 from gateway.terminal.errors import CommandError
-from tests.pair.person import person, pipe
+from tests.terminal.person import person, pipe
 from tests.test_gateway import World, world
 
 pytestmark = pytest.mark.looptime

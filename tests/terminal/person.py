@@ -12,7 +12,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from gateway.pair.talk import Talk
+from gateway.terminal.talk import Talk
 
 _LATE_S = 0.02
 """So long the kernel may take with what was printed last."""

@@ -1,0 +1,33 @@
+"""What a running gateway answers to a command."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import msgspec
+
+from gateway.live.client import StreamError
+from gateway.live.requests import RequestError
+from gateway.terminal.errors import RefusedError
+
+_T = TypeVar("_T")
+
+
+async def told(answer: Awaitable[bytes], form: type[_T], url: str, what: str) -> _T:
+    """An answer as what it says.
+
+    Args:
+        answer: JSON, as it will come.
+        form: Of the document.
+        url: Of the gateway's live stream.
+        what: It tells, in the plural.
+
+    Raises:
+        RefusedError: If the gateway does not do it.
+        StreamError: If nobody answers, or with something else.
+    """
+    try:
+        return msgspec.json.decode(await answer, type=form)
+    except RequestError as error:
+        raise RefusedError(error) from None
+    except msgspec.DecodeError:
+        raise StreamError(f"{url} tells {what} in another form: use the same version here") from None
