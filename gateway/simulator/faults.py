@@ -11,12 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from gateway.simulator.errors import FaultsError
+from gateway.simulator.upload_faults import Fraction, NotNegative, UploadFaults
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 CLOCK_ERROR_MAXIMUM_S = 4_000_000_000
@@ -26,10 +25,8 @@ CLOCK_ERROR_MAXIMUM_S = 4_000_000_000
 _PROFILES = files("gateway.simulator") / "profiles"
 
 
-class Faults(BaseModel):
-    """Fault knobs; each attribute's text gives its unit."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+class Faults(UploadFaults):
+    """Fault knobs, those of uploads among them; each attribute's text gives its unit."""
 
     # --- every request -----------------------------------------------------------------------------------------------
     latency_ms: NotNegative = 0.0
@@ -138,14 +135,6 @@ class Faults(BaseModel):
     """Paged data in order of time, or with the seconds of the whole result in any order, the same on every page."""
     data_page_maximum: Annotated[int, Field(ge=1, le=25_000)] = 25_000
     """Most rows of a page of data; `over_limit` says what happens to a larger `limit`."""
-
-    # --- uploads -----------------------------------------------------------------------------------------------------
-    upload_limit_bytes: Annotated[int, Field(ge=1)] = 33_554_432
-    """Largest accepted .asi file, bytes after base64; more is answered with 413."""
-    job_delay_s: NotNegative = 3.0
-    """Time from upload to the end of its job, seconds; pending for the first half, then started."""
-    job_failure_fraction: Fraction = 0.0
-    """Fraction of jobs that end in FAILURE."""
 
     # --- Bluetooth configuration -------------------------------------------------------------------------------------
     bluetooth_patch: Literal["merge", "replace"] = "merge"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from gateway.cloud.endpoints import Base, Endpoint, EndpointTable
-from gateway.simulator import oauth, rest_accounts, rest_data, rest_devices, rest_setup
+from gateway.simulator import oauth, rest_accounts, rest_data, rest_devices, rest_setup, uploads
 from gateway.simulator.accounts import Manager
 from gateway.simulator.api import Call, Handler, Reply
 from gateway.simulator.bodies import NO_PAGE, send
@@ -25,6 +25,7 @@ _HANDLERS: Mapping[str, Handler] = {
     **rest_devices.HANDLERS,
     **rest_data.HANDLERS,
     **rest_setup.HANDLERS,
+    **uploads.HANDLERS,
 }
 _WITHOUT_ACCOUNT = {"create_manager"}
 _STRANGER = Manager(0, "", "", "", "")
@@ -36,7 +37,7 @@ def add_routes(app: web.Application, cloud: SimulatedCloud, endpoints: EndpointT
     for operation, endpoint in endpoints.items():
         if endpoint.base is not Base.WEBSOCKET:
             is_change = endpoint.base is Base.API and endpoint.method != "GET"
-            work = _token(cloud) if endpoint.base is Base.TOKEN else _operation(cloud, operation, is_change=is_change)
+            work = _work(cloud, operation, endpoint, is_change=is_change)
             served = _served(cloud, operation, work, is_change=is_change)
             app.router.add_route(endpoint.method, path(endpoint), served)
     app.middlewares.append(_strict_slash(cloud, endpoints))
@@ -63,21 +64,37 @@ def _served(
     return serve
 
 
+def _work(cloud: SimulatedCloud, operation: str, endpoint: Endpoint, *, is_change: bool) -> _Work:
+    if endpoint.base is Base.TOKEN:
+        return _token(cloud)
+    return _upload(cloud) if operation == "load_asi" else _operation(cloud, operation, is_change=is_change)
+
+
+def _upload(cloud: SimulatedCloud) -> _Work:
+    async def work(request: web.Request) -> Reply:
+        call = Call(_manager(cloud, request), request.match_info, request.query, None)
+        return await uploads.load_asi(cloud, call, request)
+
+    return work
+
+
 def _operation(cloud: SimulatedCloud, operation: str, *, is_change: bool) -> _Work:
     handler = _HANDLERS[operation]
 
     async def work(request: web.Request) -> Reply:
-        manager = _STRANGER
-        if operation not in _WITHOUT_ACCOUNT:
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            bearer = token if scheme.lower() == "bearer" else None
-            manager = cloud.accounts.authorise(bearer, cloud.now_ms(), cloud.faults).manager
+        manager = _STRANGER if operation in _WITHOUT_ACCOUNT else _manager(cloud, request)
         call = Call(manager, request.match_info, request.query, await _json(request))
         if is_change and cloud.faults.change_latency_ms:
             await asyncio.sleep(cloud.faults.change_latency_ms / 1000)
         return handler(cloud, call)
 
     return work
+
+
+def _manager(cloud: SimulatedCloud, request: web.Request) -> Manager:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    bearer = token if scheme.lower() == "bearer" else None
+    return cloud.accounts.authorise(bearer, cloud.now_ms(), cloud.faults).manager
 
 
 def _token(cloud: SimulatedCloud) -> _Work:
