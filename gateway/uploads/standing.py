@@ -1,0 +1,175 @@
+"""How a recording stands and what to do next, in words for a technician: one sentence and one clause for each case.
+
+Both are told over HTTP, in the terminal and on the page, so they name no command and no button of any one of them; the
+verbs are those of all three: assign, retry, discard.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from gateway.uploads.recording import Recording, State
+from gateway.uploads.transitions import MAX_TRIES, TransitionError, assigned, discarded, retried
+
+LONG_MS = 24 * 3_600_000
+"""The cloud's work on a recording, or its way there, should not take longer; if it does, a person has to know."""
+
+_BRING_IT_AGAIN = "bring the original in once more, or discard it if that is gone"
+_WAIT = "nothing has to be done; retry sends it at once, and the cloud may then have it twice"
+
+_ACTIONS: Mapping[State, str] = {
+    State.UNASSIGNED: "assign it to the tracker that it comes from",
+    State.QUESTIONED: "assign it to the tracker that it comes from; to the same one if that is right",
+    State.AMBIGUOUS: _WAIT,
+    State.FAILED: "ask the vendor about it, then retry or discard it",
+    State.QUARANTINED: "look whether it is the right file, ask the vendor about it, then retry or discard it",
+    State.CORRUPT: _BRING_IT_AGAIN,
+    State.MISSING: _BRING_IT_AGAIN,
+}
+"""What to do next where the state says it."""
+
+_LOST = "the cloud's answer was lost"
+
+
+class Standing(NamedTuple):
+    """How a recording stands.
+
+    Attributes:
+        text: One sentence without full stop.
+        action: What to do next, one clause; "" if nothing is to be done.
+    """
+
+    text: str
+    action: str
+
+
+def standing(recording: Recording, now_ms: int, *, hindrance: Standing | None = None) -> Standing:
+    """How a recording stands.
+
+    Args:
+        recording: Any.
+        now_ms: The wall clock, epoch ms.
+        hindrance: What keeps it from being sent, beside its turn, and what to do about that; None if nothing does.
+    """
+    text = _text(recording, now_ms)
+    if recording.state is State.QUEUED and hindrance is not None:
+        return Standing(f"{text}: {hindrance.text}", hindrance.action)
+    return Standing(text, _action(recording, now_ms))
+
+
+def is_overdue(recording: Recording, now_ms: int) -> bool:
+    """Whether a recording for which nobody has to do anything has been under way for too long."""
+    match recording.state:
+        case State.QUEUED | State.SENDING | State.CLOSING | State.AMBIGUOUS:
+            return now_ms - recording.taken_ms > LONG_MS
+        case State.ACCEPTED:
+            return now_ms - recording.changed_ms > LONG_MS
+        case _:
+            return False
+
+
+def deeds(recording: Recording) -> tuple[str, ...]:
+    """What a person may ask of it now."""
+    found: list[str] = []
+    with suppress(TransitionError):
+        assigned(recording, "", "", 0)
+        found.append("assign")
+    with suppress(TransitionError):
+        retried(recording, "", 0)
+        found.append("retry")
+    with suppress(TransitionError):
+        discarded(recording, "", 0)
+        found.append("discard")
+    return tuple(found)
+
+
+def is_only_copy(recording: Recording) -> bool:
+    """Whether the cloud has not said that it has it; a source that could not be removed may be there, unknown to us."""
+    return recording.state not in {State.DONE, State.PURGED, State.DISCARDED, State.MISSING}
+
+
+def deletes_ms(recording: Recording, keep_days: int) -> int | None:
+    """When its file is deleted by itself, epoch ms; None if that is not to happen."""
+    return recording.changed_ms + keep_days * LONG_MS if recording.state is State.DONE else None
+
+
+def _text(recording: Recording, now_ms: int) -> str:
+    why = recording.error
+    match recording.state:
+        case State.UNASSIGNED:
+            return f"Nobody has said which tracker it comes from{_perhaps(recording)}"
+        case State.QUESTIONED:
+            return f"Is it from tracker {recording.serial_number}? {_sentence(recording.question)}"
+        case State.QUEUED:
+            return _waiting(recording)
+        case State.SENDING:
+            return "It is on its way into the cloud"
+        case State.CLOSING:
+            return "All of it has been sent, and the cloud's answer is awaited"
+        case State.AMBIGUOUS:
+            return _sentence(
+                f"{_LOST}{_because(why)}; it may have it, which is found out or settled by sending it again"
+            )
+        case State.ACCEPTED:
+            return _working(recording, now_ms)
+        case State.DONE:
+            return f"The cloud has it{_twice(recording)} and has finished its work"
+        case State.PURGED:
+            return f"The cloud has it{_twice(recording)}; the copy here was deleted"
+        case State.FAILED:
+            return f"The cloud could not work with it: {why or 'it gave no reason'}"
+        case State.QUARANTINED if recording.may_be_in_cloud:
+            return _sentence(f"{_LOST} {MAX_TRIES} times{_because(why)}; it may have it")
+        case State.QUARANTINED:
+            return f"The cloud does not take it: {why or 'it gave no reason'}"
+        case State.CORRUPT:
+            return f"The file here is not what was taken over: {why or 'the card has damaged it'}"
+        case State.MISSING:
+            return "The file is not in the gateway any more, and nobody has deleted it here"
+        case State.DISCARDED:
+            return f"{recording.author or 'Somebody'} has deleted it here"
+
+
+def _action(recording: Recording, now_ms: int) -> str:
+    match recording.state:
+        case State.ACCEPTED if is_overdue(recording, now_ms):
+            return f"ask the vendor about job {recording.job_id}; retry sends it once more"
+        case State.DONE if recording.maybe_duplicate:
+            return "look in the cloud whether it is there twice, and delete one there"
+        case State.QUARANTINED if recording.may_be_in_cloud:
+            return "look in the cloud whether it is there: discard it if it is, retry if it is not"
+        case state:
+            return _ACTIONS.get(state, "")
+
+
+def _waiting(recording: Recording) -> str:
+    if recording.error:
+        again = "again" if recording.tries or recording.sent_ms is not None else "then"
+        return f"It is sent {again} later: {recording.error}"
+    if recording.may_be_in_cloud:
+        return "It waits to be sent again, though the cloud may have it"
+    return "It waits for its turn"
+
+
+def _working(recording: Recording, now_ms: int) -> str:
+    if is_overdue(recording, now_ms):
+        days = (now_ms - recording.changed_ms) // LONG_MS
+        since = "a day" if days == 1 else f"{days} days"
+        return f"The cloud has it{_twice(recording)}, and for {since} has not finished its work"
+    return f"The cloud has it{_twice(recording)} and works on it"
+
+
+def _twice(recording: Recording) -> str:
+    return ", maybe twice," if recording.maybe_duplicate else ""
+
+
+def _perhaps(recording: Recording) -> str:
+    return ", and the cloud may have it" if recording.may_be_in_cloud else ""
+
+
+def _because(error: str) -> str:
+    return f" ({error})" if error else ""
+
+
+def _sentence(clause: str) -> str:
+    return clause[:1].upper() + clause[1:]
