@@ -1,5 +1,6 @@
 """A gateway from the other side: its address, and what can be asked of it over HTTP."""
 
+from collections.abc import AsyncIterable, Mapping
 from urllib.parse import quote
 
 import aiohttp
@@ -12,7 +13,7 @@ from insiders_codecs.live import Message
 DEFAULT_PORT, DEFAULT_PATH = 8770, "/api/v1/stream"
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _HTTP_SCHEMES = {"ws": "http", "wss": "https"}
-_OK = 200
+_WELL = {200, 201}
 NOT_LOOPBACK = 421
 """HTTP status: the gateway was asked by a name that is not its own machine's."""
 
@@ -56,7 +57,7 @@ async def fetch_gaps(url: str) -> bytes:
     Raises:
         StreamError: If it cannot be had.
     """
-    return await _fetch(url, "gaps")
+    return await ask(url, "GET", "gaps")
 
 
 async def fetch_sensors(url: str) -> bytes:
@@ -68,7 +69,7 @@ async def fetch_sensors(url: str) -> bytes:
     Raises:
         StreamError: If it cannot be had.
     """
-    return await _fetch(url, "sensors")
+    return await ask(url, "GET", "sensors")
 
 
 async def inspect_sensor(url: str, sensor_id: str, *, take_link: bool) -> bytes:
@@ -84,7 +85,7 @@ async def inspect_sensor(url: str, sensor_id: str, *, take_link: bool) -> bytes:
         StreamError: If there is no answer.
     """
     path = f"sensors/{quote(sensor_id, safe='')}/inspect"
-    return await _request(url, "POST", path, {"take_link": take_link}, INSPECTION_TIMEOUT_S)
+    return await ask(url, "POST", path, json={"take_link": take_link}, timeout_s=INSPECTION_TIMEOUT_S)
 
 
 async def fetch_pairings(url: str, path: str = "") -> bytes:
@@ -98,7 +99,7 @@ async def fetch_pairings(url: str, path: str = "") -> bytes:
         RequestError: If the gateway refuses, with its words.
         StreamError: If there is no answer.
     """
-    return await _request(url, "GET", f"pairings/{path}".rstrip("/"))
+    return await ask(url, "GET", f"pairings/{path}".rstrip("/"))
 
 
 async def change_pairings(url: str, method: str, path: str, document: Message) -> bytes:
@@ -114,12 +115,42 @@ async def change_pairings(url: str, method: str, path: str, document: Message) -
         RequestError: If the gateway refuses, with its words.
         StreamError: If there is no answer; whether anything was changed is not known then.
     """
-    return await _request(url, method, f"pairings/{path}", document)
+    return await ask(url, method, f"pairings/{path}", json=document)
 
 
 def tracker_path(serial_number: str, action: str = "") -> str:
     """The path of one tracker's pairings, or of something to do with them: "adopt", "retry" and so on."""
     return f"trackers/{quote(serial_number, safe='')}/{action}".rstrip("/")
+
+
+async def fetch_recordings(url: str, path: str = "") -> bytes:
+    """What a gateway tells of the recordings: the JSON of one of the reports of `gateway.uploads.report`.
+
+    Args:
+        url: Of its live stream, as `stream_url` gives it.
+        path: What of it: "" what is kept, "?all=true" what was deleted too, or the SHA-256 of a recording.
+
+    Raises:
+        RequestError: If the gateway refuses, with its words.
+        StreamError: If there is no answer.
+    """
+    return await ask(url, "GET", f"recordings/{path}".replace("/?", "?").rstrip("/"))
+
+
+async def change_recordings(url: str, path: str, document: Message, timeout_s: float = ANSWER_TIMEOUT_S) -> bytes:
+    """Ask a gateway to do something with recordings: the JSON of one of the reports of `gateway.uploads.report`.
+
+    Args:
+        url: Of the gateway's live stream.
+        path: "rebuild", or the SHA-256 of a recording, "/", and "assign", "retry" or "discard".
+        document: One of the requests of `gateway.uploads.requests`.
+        timeout_s: How long it may take.
+
+    Raises:
+        RequestError: If the gateway refuses, with its words.
+        StreamError: If there is no answer; whether anything was done is not known then.
+    """
+    return await ask(url, "POST", f"recordings/{path}", json=document, timeout_s=timeout_s)
 
 
 class _Refusal(msgspec.Struct):
@@ -130,39 +161,60 @@ class _Refusal(msgspec.Struct):
 _UNTOLD = {"op", *_Refusal.__struct_fields__}
 
 
-async def _request(
-    url: str, method: str, path: str, document: Message | None = None, timeout_s: float = ANSWER_TIMEOUT_S
+async def ask(
+    url: str,
+    method: str,
+    path: str,
+    *,
+    json: Message | None = None,
+    data: AsyncIterable[bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float | None = ANSWER_TIMEOUT_S,
 ) -> bytes:
-    """What is answered to a request that may be refused; raises `RequestError` if it is."""
-    status, body = await _ask(url, method, path, document, timeout_s)
-    if status == _OK:
+    """What a gateway answers to a request that may be refused: JSON.
+
+    Args:
+        url: Of its live stream.
+        method: Of HTTP.
+        path: Below the folder of the live stream, encoded, with what stands behind a "?".
+        json: The body, as a document.
+        data: The body, as it is.
+        headers: Besides those that go without saying.
+        timeout_s: For all of it; None where the caller watches over it.
+
+    Raises:
+        RequestError: If the gateway refuses, with its words.
+        StreamError: If there is no answer, or another one than a gateway of this version gives.
+    """
+    status, body = await _ask(url, method, path, json=json, data=data, headers=headers, timeout_s=timeout_s)
+    if status in _WELL:
         return body
     try:
         refusal = msgspec.json.decode(body, type=_Refusal)
     except msgspec.DecodeError:
-        raise _other_version(url, path.partition("/")[0], status) from None
+        raise _other_version(url, path, status) from None
     facts = {name: fact for name, fact in msgspec.json.decode(body).items() if name not in _UNTOLD}
     raise RequestError(refusal.code, refusal.text, facts)
 
 
-async def _fetch(url: str, what: str) -> bytes:
-    status, body = await _ask(url, "GET", what)
-    if status != _OK:
-        raise _other_version(url, what, status)
-    return body
-
-
 async def _ask(
-    url: str, method: str, path: str, document: Message | None = None, timeout_s: float = ANSWER_TIMEOUT_S
+    url: str,
+    method: str,
+    path: str,
+    *,
+    json: Message | None = None,
+    data: AsyncIterable[bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float | None,
 ) -> tuple[int, bytes]:
     """Status and JSON of what a gateway answers; raises `StreamError` if it does not, or with something else."""
     stream = URL(url)
     asked = stream.with_scheme(_HTTP_SCHEMES[stream.scheme]).join(URL(path, encoded=True))
-    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=ANSWER_TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as http,
-            http.request(method, asked, json=document) as answer,
+            http.request(method, asked, json=json, data=data, headers=headers) as answer,
         ):
             status, form, body = answer.status, answer.content_type, await answer.read()
     except aiohttp.ClientConnectorError as error:
@@ -173,12 +225,12 @@ async def _ask(
     if status == NOT_LOOPBACK:
         raise tunnel(url)
     if form != "application/json":
-        raise _other_version(url, path.partition("/")[0], status)
+        raise _other_version(url, path, status)
     return status, body
 
 
-def _other_version(url: str, what: str, status: int) -> StreamError:
-    where = URL(url).authority
+def _other_version(url: str, path: str, status: int) -> StreamError:
+    where, what = URL(url).authority, URL(path, encoded=True).parts[0]
     return StreamError(f"{where} tells no {what} (HTTP {status}): give the address of a gateway of this version")
 
 
