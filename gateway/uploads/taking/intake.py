@@ -1,0 +1,266 @@
+"""Takes recordings over: copied, flushed, named, written down, and only then gone from where they came from.
+
+The row is the acknowledgement. Whatever happens before it leaves the source where it is; whatever happens after it
+finds file and row. The bytes go through a worker's thread block by block, so that a large file holds up nobody else.
+"""
+
+import errno
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.store import StoreError
+from gateway.uploads.keeping.spool import NoRoomError, Part, Spool
+from gateway.uploads.recording import MAX_NAME, Basis, Recording, Source, Span, Way
+from gateway.uploads.taking.sources import Kind, OpenSource, SourceChangedError
+from gateway.uploads.taking.untakeable import TakeError, Untakeable
+from gateway.uploads.transitions import taken, taken_again
+from gateway.worker import Worker
+from insiders_codecs.asi import HEAD_BYTES, check_header
+from insiders_codecs.errors import DecodeError
+
+__all__ = ["Intake", "TakeError", "Taken", "Untakeable"]
+
+_LOG = logging.getLogger(__name__)
+
+_MB = 1_000_000
+
+
+class Ledger(Protocol):
+    """What is written down of every recording."""
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why nothing can be written down; None if it can."""
+
+    async def taken(self, sha256: str, change: Callable[[Recording | None], Recording]) -> Recording:
+        """Write down that a recording has come in, be it for the first time or again; it is on the disk then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file that was taken over.
+
+    Attributes:
+        recording: What it is now.
+        is_source_gone: Whether it was removed from where it came from; not everything can be.
+    """
+
+    recording: Recording
+    is_source_gone: bool
+
+
+class Intake:
+    """The one way into the spool."""
+
+    def __init__(self, spool: Spool, ledger: Ledger, worker: Worker, max_bytes: int, utc_ms: Callable[[], int]) -> None:
+        """Touches nothing yet.
+
+        Args:
+            spool: Where to; opened.
+            ledger: Where it is written down; loaded.
+            worker: Reads and writes the bytes. A source that hangs holds it up, so it had better be nobody else's.
+            max_bytes: What one recording may have.
+            utc_ms: The wall clock, epoch ms.
+        """
+        self._spool = spool
+        self._ledger = ledger
+        self._worker = worker
+        self._max_bytes = max_bytes
+        self._utc_ms = utc_ms
+
+    async def take_file(self, source: OpenSource, *, name: str, serial_number: str | None, span: Span | None) -> Taken:
+        """Take a file over, and remove it from where it is.
+
+        Args:
+            source: The file; not opened yet.
+            name: What it is called, printable.
+            serial_number: Of the tracker that its path names; None if it names none.
+            span: When it was probably made; None if that is not known.
+
+        Raises:
+            TakeError: If it was not taken; then it is where it was.
+        """
+        run, size = self._worker.run, source.look.size
+        if source.look.kind is not Kind.FILE:
+            raise TakeError(Untakeable.NOT_A_FILE, "It is no file", "copy the recording itself")
+        self._check(size)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(run, lambda: _close(source))
+            await run(lambda: _open(source))
+            part = await self._part(stack, size)
+            blocks = source.blocks()
+            while block := await run(lambda: _next(blocks)):
+                await self._write(part, block)
+            has_v2 = _checked(part, is_all=True)
+            await run(lambda: _compare(source, part))
+            origin = Source(Way.INBOX, name[:MAX_NAME], self._utc_ms())
+            recording = await self._keep(
+                part,
+                lambda sha256: taken(
+                    sha256, size, origin, serial_number=serial_number, span=span, lacks_magic_v2=not has_v2
+                ),
+                lambda known: taken_again(known, origin, serial_number=serial_number),
+            )
+            # Its folder is not flushed: a source that is there again after a power cut is recognised by its hash.
+            return Taken(recording, is_source_gone=await run(source.unlink))
+
+    async def take_stream(
+        self,
+        blocks: AsyncIterator[bytes],
+        size: int | None,
+        name: str,
+        serial_number: str | None,
+        author: str,
+        sha256: str | None = None,
+    ) -> Recording:
+        """Take over what somebody sends; what `blocks` raises is raised.
+
+        Args:
+            blocks: The bytes, in blocks of any length.
+            size: How many were announced; None if that was not said.
+            name: What it is called, printable.
+            serial_number: Of its tracker, as the sender says; None if nothing was said.
+            author: Who sends it.
+            sha256: What the bytes shall have; None if that was not said.
+
+        Raises:
+            TakeError: If it was not taken.
+        """
+        self._check(size)
+        async with AsyncExitStack() as stack:
+            part = await self._part(stack, size)
+            async for block in blocks:
+                if size is not None and part.size + len(block) > size:
+                    raise _other()
+                self._check_size(part.size + len(block))
+                await self._write(part, block)
+            if (size is not None and part.size != size) or (sha256 is not None and part.sha256 != sha256.lower()):
+                raise _other()
+            has_v2 = _checked(part, is_all=True)
+            origin = Source(Way.UPLOAD, name[:MAX_NAME], self._utc_ms())
+            return await self._keep(
+                part,
+                lambda sha256: taken(
+                    sha256,
+                    part.size,
+                    origin,
+                    serial_number=serial_number,
+                    basis=Basis.PERSON,
+                    author=author,
+                    lacks_magic_v2=not has_v2,
+                ),
+                lambda known: taken_again(
+                    known, origin, serial_number=serial_number, basis=Basis.PERSON, author=author
+                ),
+            )
+
+    def _check(self, size: int | None) -> None:
+        if self._worker.is_overdue:
+            raise TakeError(Untakeable.DISK_FAILED, "A disk does not answer", "replace it if that stays so")
+        if (trouble := self._ledger.trouble) is not None:
+            raise TakeError(Untakeable.DISK_FAILED, trouble.text, trouble.action)
+        if size == 0:
+            raise _empty()
+        self._check_size(size or 0)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_bytes:
+            text = f"It has more than {self._max_bytes / _MB:.0f} MB"
+            raise TakeError(Untakeable.TOO_LARGE, text, "see whether it is a recording; if so, raise max_file_mb")
+
+    async def _part(self, stack: AsyncExitStack, size: int | None) -> Part:
+        part = self._spool.part(size)
+        stack.push_async_callback(self._worker.run, lambda: part.__exit__(None, None, None))
+        with _disk_errors():
+            return await self._worker.run(part.__enter__)
+
+    async def _write(self, part: Part, block: bytes) -> None:
+        with _disk_errors():
+            await self._worker.run(lambda: part.write(block))
+        _checked(part, is_all=False)
+
+    async def _keep(
+        self, part: Part, new: Callable[[str], Recording], again: Callable[[Recording], Recording]
+    ) -> Recording:
+        with _disk_errors():
+            sha256 = await self._worker.run(part.commit)
+            return await self._ledger.taken(sha256, lambda known: new(sha256) if known is None else again(known))
+
+
+def _open(source: OpenSource) -> None:
+    with _source_errors():
+        source.__enter__()
+        if source.is_written_to:
+            raise TakeError(Untakeable.BEING_WRITTEN, "Some program has it open and writes", "")
+
+
+def _next(blocks: Iterator[bytes]) -> bytes:
+    with _source_errors():
+        return next(blocks, b"")
+
+
+def _compare(source: OpenSource, part: Part) -> None:
+    with _source_errors():
+        if part.size != source.look.size or not source.is_unchanged():
+            raise _changed()
+
+
+def _close(source: OpenSource) -> None:
+    # The recording is taken, or not, whatever this says.
+    with suppress(OSError):
+        source.__exit__(None, None, None)
+
+
+def _checked(part: Part, *, is_all: bool) -> bool:
+    """Whether a recording has the second mark, as far as it is there; raises TakeError if it is none."""
+    if not is_all and part.size < HEAD_BYTES:
+        return False
+    if not part.size:
+        raise _empty()
+    try:
+        return check_header(part.head)
+    except DecodeError:
+        text = 'It does not begin with "ASI" as every recording does'
+        raise TakeError(Untakeable.NOT_ASI, text, "remove it, or copy it anew if it is a recording") from None
+
+
+@contextmanager
+def _source_errors() -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, SourceChangedError):
+        raise _changed() from None
+    except OSError:
+        text = "It cannot be read"
+        raise TakeError(Untakeable.UNREADABLE, text, "see to its rights, or to the disk on which it lies") from None
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except NoRoomError as error:
+        raise TakeError(Untakeable.NO_ROOM, error.text, error.action) from None
+    except StoreError as error:
+        raise TakeError(Untakeable.DISK_FAILED, error.text, error.action) from None
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise TakeError(Untakeable.NO_ROOM, "The disk is full", "delete what is not needed there") from None
+        _LOG.warning("A recording could not be written to the disk (%s)", errno.errorcode.get(error.errno or 0, "?"))
+        text = "The disk fails with a recording"
+        raise TakeError(Untakeable.DISK_FAILED, text, "check the card, and replace it if that stays so") from None
+
+
+def _empty() -> TakeError:
+    return TakeError(Untakeable.EMPTY, "It is empty", "copy it anew, or remove it")
+
+
+def _changed() -> TakeError:
+    return TakeError(Untakeable.CHANGED, "It was changed while it was copied", "")
+
+
+def _other() -> TakeError:
+    return TakeError(Untakeable.CUT_OFF, "What came is not what was announced", "send it again")
