@@ -1,11 +1,15 @@
 """The room that recordings have on a disk that is not theirs alone."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from gateway.store import StoreError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a disk says when it is full."""
 
 _RESERVE_INODES = 16
 _LIMIT_PERCENT = 80

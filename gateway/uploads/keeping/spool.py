@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.uploads.keeping.part import IS_PART, Part, file_name, part_name
-from gateway.uploads.keeping.room import NoRoomError, Room, Stock
+from gateway.uploads.keeping.room import FULL, NoRoomError, Room, Stock
 
-__all__ = ["FOLDER", "Found", "NoRoomError", "Part", "Room", "Spool"]
+__all__ = ["FOLDER", "FULL", "Found", "NoRoomError", "Part", "Room", "Spool"]
 
 FOLDER = "recordings"
 """In the state folder."""
@@ -68,28 +68,26 @@ class Spool:
         self._stock = Stock(folder, max_bytes, reserve_bytes)
 
     def open(self) -> Found:
-        """Make the folder and put it in order: half-taken files go, and what does not belong there is moved aside."""
+        """Make the folder and put it in order: half-taken files go, and what does not belong there is moved aside.
+
+        May be done again while it is in use.
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        files: dict[str, int] = {}
-        strays: list[str] = []
-        being_taken = {claim.name for claim in tuple(self._stock.claims)}
-        with os.scandir(self.folder) as entries:
-            for entry in entries:
-                is_file = entry.is_file(follow_symlinks=False)
-                if is_file and (match := _is_recording(entry.name)):
-                    files[match[1]] = entry.stat(follow_symlinks=False).st_size
-                elif is_file and IS_PART(entry.name):
-                    if entry.name not in being_taken:
-                        Path(entry).unlink()
-                elif entry.name not in _OTHERS and not entry.name.startswith(_JOURNAL):
-                    strays.append(entry.name)
-        self._stock.sizes.update(files)
+        with self._stock.lock:
+            files, strays = self._looked_through()
+            self._stock.sizes = files
+        try:
+            self.probe()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self.give_up_ballast()
+            self.probe()
         for name in strays:
             self._move_aside(name)
-        self.probe()
         self.restore_ballast()
-        return Found(files, len(strays))
+        return Found(dict(files), len(strays))
 
     def probe(self) -> None:
         """Try whether what is written stays."""
@@ -161,10 +159,26 @@ class Spool:
         try:
             os.posix_fallocate(file, 0, self._ballast_bytes)
         except OSError:
-            self._ballast.unlink()
+            self.give_up_ballast()
             raise
         finally:
             os.close(file)
+
+    def _looked_through(self) -> tuple[dict[str, int], list[str]]:
+        files: dict[str, int] = {}
+        strays: list[str] = []
+        being_taken = {claim.name for claim in tuple(self._stock.claims)}
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                is_file = entry.is_file(follow_symlinks=False)
+                if is_file and (match := _is_recording(entry.name)):
+                    files[match[1]] = entry.stat(follow_symlinks=False).st_size
+                elif is_file and IS_PART(entry.name):
+                    if entry.name not in being_taken:
+                        Path(entry).unlink()
+                elif entry.name not in _OTHERS and not entry.name.startswith(_JOURNAL):
+                    strays.append(entry.name)
+        return files, strays
 
     def _move_aside(self, name: str) -> None:
         strays = self.folder / _STRAYS

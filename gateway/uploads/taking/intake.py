@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.store import StoreError
-from gateway.uploads.keeping.spool import NoRoomError, Part, Spool
+from gateway.uploads.keeping.spool import FULL, NoRoomError, Part, Spool
 from gateway.uploads.recording import MAX_NAME, Basis, Recording, Source, Span, Way
 from gateway.uploads.taking.sources import Kind, OpenSource, SourceChangedError
 from gateway.uploads.taking.untakeable import TakeError, Untakeable
@@ -247,7 +247,7 @@ def _disk_errors() -> Iterator[None]:
     except StoreError as error:
         raise TakeError(Untakeable.DISK_FAILED, error.text, error.action) from None
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in FULL:
             raise TakeError(Untakeable.NO_ROOM, "The disk is full", "delete what is not needed there") from None
         _LOG.warning("A recording could not be written to the disk (%s)", errno.errorcode.get(error.errno or 0, "?"))
         text = "The disk fails with a recording"
