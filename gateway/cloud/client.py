@@ -5,7 +5,6 @@ live polls are not, because a late one is worthless, and a write is after a 429 
 A change of sensors is not even then: others may have changed them during the pause.
 """
 
-import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
@@ -16,12 +15,15 @@ from yarl import URL
 
 from gateway.cloud.auth import Authoriser, Login
 from gateway.cloud.endpoints import ENDPOINTS, EndpointTable
-from gateway.cloud.exchange import Exchange, Limits, Traffic, open_session
+from gateway.cloud.errors import BadAnswer, Fault
+from gateway.cloud.exchange import Exchange, Limits, Query, Traffic
 from gateway.cloud.managers import Managers
 from gateway.cloud.models import (
     BluetoothConfig,
     Device,
     Job,
+    JobState,
+    KnownAsi,
     Ownership,
     Page,
     PairingSet,
@@ -33,8 +35,10 @@ from gateway.cloud.models import (
 )
 from gateway.cloud.pacing import Pacer, Priority
 from gateway.cloud.paging import pages, windows
+from gateway.cloud.sessions import open_session, open_upload_session
 from gateway.cloud.stream import Streams, open_stream_session
 from gateway.cloud.transport import Transport
+from gateway.cloud.uploading import Stream
 from insiders_codecs.cloud import DecodedRows, RowsPage, decode_rows, decode_rows_page
 
 T = TypeVar("T")
@@ -51,9 +55,6 @@ LIST_LIMIT = 500
 
 ROWS_LIMIT = 10_000
 """Rows per page, the API's default: 2.5 MB, where its maximum of 25,000 would be held in memory at once."""
-
-SLOWEST_UPLOAD_BYTES_PER_S = 8 * 1024
-"""What a quarter of a 256 kbit/s line carries; an upload that is slower still is given up."""
 
 
 @asynccontextmanager
@@ -82,8 +83,12 @@ async def open_cloud(
         endpoints: Paths and methods.
         limits: Timeouts and the largest body; the defaults fit a bad mobile link.
     """
-    async with open_session() as session, open_stream_session() as stream_session:
-        exchange = Exchange(session, Pacer(), limits or Limits())
+    async with (
+        open_session() as session,
+        open_upload_session() as upload_session,
+        open_stream_session() as stream_session,
+    ):
+        exchange = Exchange(session, Pacer(), limits or Limits(), upload_session)
         path = endpoints["token"].path
         login = Login(username, password, client_id, client_secret)
         authoriser = Authoriser(exchange, URL(_with_slash(token_url) + path), path, login)
@@ -317,17 +322,55 @@ class CloudClient:
 
     # Recordings
 
-    async def load_asi(self, device_id: int, asi: bytes) -> Job:
-        """Upload one .asi file of a device we own now; four thirds of it are held in memory and sent."""
-        body = msgspec.json.encode({"asi_b64": base64.b64encode(asi).decode("ascii")})
+    async def load_asi(self, device_id: int, body: Stream) -> Job:
+        """Upload one .asi file of a device we own now; one attempt.
+
+        An upload lasts as long as somebody takes it: it is given up when no block was taken for 60 s, or no answer
+        came for 180 s after the last one. An answer that comes before is the answer, and nothing more is sent.
+
+        Args:
+            device_id: The device.
+            body: The whole JSON document, as `insiders_codecs.asi.AsiBody` makes it. It is begun a second time when
+                the access token was refused, even if all of it had been sent: what was refused was not taken.
+
+        Raises:
+            CloudError: The leaf that names the cause.
+            Exception: What ``body.blocks`` raised, as itself; the cloud has not got the document's end then, unless
+                that had left before.
+        """
         return await self._transport.send(
-            "load_asi",
-            _job,
-            priority=Priority.UPLOAD,
-            ids={"device": device_id},
-            body=body,
-            extra_s=len(body) / SLOWEST_UPLOAD_BYTES_PER_S,
+            "load_asi", _job, priority=Priority.UPLOAD, ids={"device": device_id}, body=body, attempts=1
         )
+
+    async def find_asi(self, device_id: int, sha256: str) -> Job | None:
+        """The cloud's work on a recording that it has; None if it surely does not have it.
+
+        The vendor documents no such operation. Where it has the recording twice, the work that went best counts.
+
+        Args:
+            device_id: The device it was uploaded for.
+            sha256: Of the bytes of the .asi file, hexadecimal.
+
+        Raises:
+            CloudError: The leaf that names the cause. That an answer could not be read whole is one: what could not
+                be read might have been the recording.
+        """
+
+        async def fetch(number: int) -> Page[KnownAsi]:
+            query: Query = {"sha256": sha256, "page": number, "limit": LIST_LIMIT}
+            ids = {"device": device_id}
+            return await self._transport.send(
+                "find_asi", _known_asi_page, priority=Priority.UPLOAD, ids=ids, query=query
+            )
+
+        found: list[KnownAsi] = []
+        async for page in pages("find_asi", fetch):
+            if page.rejected:
+                raise BadAnswer("find_asi", Fault.WRONG_SHAPE)
+            # The filter may not be known there, and everything be listed.
+            found += (known for known in page.items if known.sha256.lower() == sha256)
+        best_first = (JobState.DONE, JobState.RUNNING, JobState.FAILED)
+        return min(found, key=lambda known: best_first.index(known.meaning), default=None)
 
     async def job(self, job_id: str) -> Job:
         """How far an upload's job has come."""
@@ -381,3 +424,4 @@ _ownership_page = page_decoder(Ownership)
 _range_page = page_decoder(Range)
 _timestamp = decoder(TimestampAnswer)
 _job = decoder(Job)
+_known_asi_page = page_decoder(KnownAsi)

@@ -4,6 +4,8 @@ Paths are relative to one of three independent bases, because the vendor's hosts
 the legacy host serves ``/api/v1/`` and ``/ws/v1/`` where the current one serves ``/v1/`` and ``/v1/ws/``.
 Every path ends in a slash, and the slash is not optional.
 
+`find_asi` is no operation that the vendor documents; nobody asks it unless the configuration says that it exists.
+
 Source: Insiders API 1.22. The paths of `devices`, `preprocessed_ranges`, `preprocessed_data`, `token` and
 `live_data` are confirmed by working clients; the others are inferred or our default, so any of them can be replaced by
 ``[cloud.paths]`` in the configuration.
@@ -62,6 +64,7 @@ ENDPOINTS: EndpointTable = MappingProxyType(
         "set_custom_name": Endpoint("PUT", "devices/{device}/set-custom-name/"),
         "release_ownership": Endpoint("POST", "devices/{device}/release-ownership/"),
         "load_asi": Endpoint("POST", "devices/{device}/asi/"),
+        "find_asi": Endpoint("GET", "devices/{device}/asi/"),
         "bluetooth_config": Endpoint("GET", "devices/{device}/bluetooth-config/"),
         "set_bluetooth_config": Endpoint("PATCH", "devices/{device}/bluetooth-config/"),
         "device_ownerships": Endpoint("GET", "device-ownerships/"),

@@ -8,7 +8,7 @@ import math
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -30,6 +30,8 @@ from gateway.cloud.errors import (
 )
 from gateway.cloud.pacing import Pacer, Priority, Slot
 from gateway.cloud.reference import ReferenceClock
+from gateway.cloud.sessions import Connections
+from gateway.cloud.uploading import Stream, Upload
 
 Query = Mapping[str, int | str | Callable[[], int | str] | None]
 """Query parameters: None leaves one out, and a function is asked when the request goes out, after it has waited."""
@@ -39,8 +41,6 @@ MAX_BODY = 8 * 1024 * 1024
 
 _CHUNK = 64 * 1024
 
-USER_AGENT = "insiders-gateway"
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -49,7 +49,7 @@ class Limits:
     Attributes:
         connect_s: Until there is a connection.
         live_s: Until the end, of what the age of the picture depends on: a dead network must be noticed in time.
-        total_s: Until the end, of everything else.
+        total_s: Until the end, of everything else but uploads.
         max_body: The largest body.
     """
 
@@ -70,11 +70,10 @@ class Request:
         path: The path below its base URL, for error texts.
         query: Its parameters.
         headers: Beyond those every request has.
-        body: What to send.
+        body: What to send; a `Stream` has a connection of its own and lasts as long as it is taken.
         priority: What it is for.
         overdue_s: How long past its turn it is, seconds.
         is_live: Whether it may last `Limits.live_s` only.
-        extra_s: Seconds it may last longer than `Limits.total_s`.
         secrets: What it carries that no error may show.
     """
 
@@ -84,11 +83,10 @@ class Request:
     path: str
     query: Query = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | Stream | None = None
     priority: Priority = Priority.CONTROL
     overdue_s: float = 0.0
     is_live: bool = False
-    extra_s: float = 0.0
     secrets: Sequence[SecretStr] = ()
 
 
@@ -118,10 +116,24 @@ class Traffic:
 
 
 class Exchange:
-    """Sends requests through one session and one pacer."""
+    """Sends requests through one pacer.
 
-    def __init__(self, session: aiohttp.ClientSession, pacer: Pacer, limits: Limits) -> None:
+    Args:
+        session: For all but uploads.
+        pacer: The budget.
+        limits: How long an exchange may last.
+        upload_session: For bodies that are streams; left out, there are none.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        pacer: Pacer,
+        limits: Limits,
+        upload_session: aiohttp.ClientSession | None = None,
+    ) -> None:
         self._session = session
+        self._upload_session = upload_session or session
         self._pacer = pacer
         self._limits = limits
         self._now = asyncio.get_running_loop().time
@@ -218,26 +230,46 @@ class Exchange:
 
     async def _receive(self, request: Request, slot: Slot) -> tuple[Answer, float]:
         """The answer, and when its head had arrived."""
-        is_short = request.is_live or (slot.is_probe and not request.priority.is_background)
-        total_s = self._limits.live_s if is_short else self._limits.total_s + request.extra_s
-        # aiohttp would round long timeouts up to whole seconds.
-        timeout = aiohttp.ClientTimeout(total_s, self._limits.connect_s, ceil_threshold=math.inf)
         try:
-            async with self._session.request(
-                request.method,
-                _complete(request),
-                headers=request.headers,
-                data=request.body,
-                allow_redirects=False,
-                timeout=timeout,
-            ) as response:
+            if isinstance(request.body, Stream):
+                return await self._upload(request, Upload(request.body))
+            is_short = request.is_live or (slot.is_probe and not request.priority.is_background)
+            total_s = self._limits.live_s if is_short else self._limits.total_s
+            async with self._responding(self._session, request, request.body, total_s) as response:
                 received_s = self._now()
                 return Answer(response.status, response.headers, await self._read(request, response)), received_s
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            if isinstance(self._session.connector, _Connections):
+            if isinstance(self._session.connector, Connections) and not isinstance(request.body, Stream):
                 self._session.connector.start_afresh()
             # aiohttp's errors carry our headers.
             raise translated(request.operation, error, request.url.authority) from None
+
+    async def _upload(self, request: Request, upload: Upload) -> tuple[Answer, float]:
+        async with (
+            upload.supervised(),
+            self._responding(self._upload_session, request, upload, None) as response,
+        ):
+            received_s = self._now()
+            is_early = not upload.is_whole
+            upload.answered()
+            answer = Answer(response.status, response.headers, await self._read(request, response))
+        if is_early:
+            body_of(answer, request.operation, request.path, request.secrets)
+            raise BadAnswer(request.operation, Fault.WRONG_SHAPE, "it came before the end of the request")
+        return answer, received_s
+
+    def _responding(
+        self, session: aiohttp.ClientSession, request: Request, body: bytes | Upload | None, total_s: float | None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return session.request(
+            request.method,
+            _complete(request),
+            headers=request.headers,
+            data=body,
+            allow_redirects=False,
+            # aiohttp would round long timeouts up to whole seconds.
+            timeout=aiohttp.ClientTimeout(total_s, self._limits.connect_s, ceil_threshold=math.inf),
+        )
 
     async def _read(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
         # The stream is decompressed chunk by chunk, so that a bomb is noticed long before it is whole.
@@ -253,38 +285,6 @@ class Exchange:
 def _complete(request: Request) -> URL:
     values = {name: value() if callable(value) else value for name, value in request.query.items()}
     return request.url.with_query({name: value for name, value in values.items() if value is not None})
-
-
-class _Connections(aiohttp.TCPConnector):
-    """Keeps connections for the next request until one of them breaks."""
-
-    def __init__(self) -> None:
-        # The pacer bounds requests, and a second bound could keep a probe from going out.
-        super().__init__(limit=0)
-
-    def start_afresh(self) -> None:
-        """Trust no idle connection and no address any more.
-
-        Connections that a dead network has swallowed look well, and each would cost the next request its whole time.
-        """
-        for idle in self._conns.values():
-            for protocol, _since in idle:
-                protocol.abort()
-        self._conns.clear()
-        self.clear_dns_cache()
-
-
-def open_session() -> aiohttp.ClientSession:
-    """A session without cookies, proxies, .netrc and redirects; TLS is verified, and nothing can change that."""
-    session = aiohttp.ClientSession(
-        connector=_Connections(),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": USER_AGENT},
-    )
-    # aiohttp would send GET and PUT again by itself when a connection breaks: past the pacer, without a pause, and with
-    # a write among them. There is no public switch; a test notices if this one goes.
-    session._retry_connection = False  # noqa: SLF001
-    return session
 
 
 def translated(operation: str, error: Exception, authority: str = "") -> CloudError:

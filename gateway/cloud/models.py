@@ -179,6 +179,16 @@ _JOB_STATES = {
 }
 
 
+class KnownAsi(Job, frozen=True, kw_only=True):
+    """A recording that the cloud has, and its work on it.
+
+    Attributes:
+        sha256: Of the bytes of the .asi file, hexadecimal.
+    """
+
+    sha256: str
+
+
 class Page(Struct, Generic[T], frozen=True):
     """One page of a list.
 

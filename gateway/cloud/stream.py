@@ -24,9 +24,10 @@ from yarl import URL
 from gateway.cloud.answers import Answer, body_of, decode, server_text
 from gateway.cloud.auth import AccessToken, Authoriser
 from gateway.cloud.errors import BadAnswer, Broken, CloudError, Fault, Forbidden, Throttled, Unauthorized, Unreachable
-from gateway.cloud.exchange import USER_AGENT, Exchange, translated
+from gateway.cloud.exchange import Exchange, translated
 from gateway.cloud.pacing import Priority
 from gateway.cloud.replay import Replay
+from gateway.cloud.sessions import USER_AGENT
 from insiders_codecs.cloud import DecodedRows
 from insiders_codecs.cloud_updates import decode_update
 

@@ -18,6 +18,7 @@ from gateway.cloud.exchange import Exchange, Query, Request
 from gateway.cloud.pacing import Priority
 from gateway.cloud.replay import Replay
 from gateway.cloud.retry import RetryBudget, backoff_s
+from gateway.cloud.uploading import Stream
 
 T = TypeVar("T")
 
@@ -54,9 +55,8 @@ class Transport:
         priority: Priority,
         ids: Mapping[str, int | str] | None = None,
         query: Query | None = None,
-        body: bytes | None = None,
+        body: bytes | Stream | None = None,
         overdue_s: float = 0.0,
-        extra_s: float = 0.0,
         attempts: int = ATTEMPTS,
         secrets: Sequence[SecretStr] = (),
     ) -> T:
@@ -68,9 +68,8 @@ class Transport:
             priority: What it is for.
             ids: Path parameters.
             query: Query parameters.
-            body: JSON.
+            body: JSON; a `Stream` begins anew with each request.
             overdue_s: How long past its turn it is, seconds.
-            extra_s: Seconds it may last longer than other requests.
             attempts: How often it is tried. After the first time only a GET is tried again for any passing cause: a
                 write whose answer was lost may have been done. One that met a 429 was not done.
             secrets: What of the body no error may show.
@@ -93,7 +92,6 @@ class Transport:
             priority=priority,
             overdue_s=overdue_s,
             is_live=priority is Priority.LIVE,
-            extra_s=extra_s,
             secrets=secrets,
         )
         self._budget.earn()

@@ -12,8 +12,9 @@ from yarl import URL
 
 from gateway.cloud.auth import PAUSE_AFTER_REFUSALS_S, AccessToken, Authoriser, Login
 from gateway.cloud.errors import BadAnswer, CloudError, LoginRefused, NetworkLoginNeeded, ServerFailed
-from gateway.cloud.exchange import Exchange, Limits, open_session
+from gateway.cloud.exchange import Exchange, Limits
 from gateway.cloud.pacing import Pacer
+from gateway.cloud.sessions import open_session
 from tests.cloud.scripted import CLIENT_SECRET, PASSWORD, ScriptedCloud
 
 

@@ -24,8 +24,9 @@ from gateway.cloud.errors import (
     TlsFailed,
     Unreachable,
 )
-from gateway.cloud.exchange import Exchange, Limits, Request, open_session, translated
+from gateway.cloud.exchange import Exchange, Limits, Request, translated
 from gateway.cloud.pacing import FAILURES_TO_CLOSE, Pacer, Priority
+from gateway.cloud.sessions import open_session
 from tests.cloud.scripted import ScriptedCloud
 
 SHORT = Limits(connect_s=0.3, total_s=0.5, max_body=100_000)

@@ -1,6 +1,7 @@
 """Every operation against the simulated cloud, over HTTP with its OAuth2."""
 
 import asyncio
+import hashlib
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from gateway.cloud.errors import Forbidden, LoginRefused, NotFound, Rejected
 from gateway.cloud.models import JobState, ManagerDetails, Pairing, PairingSet
 from gateway.simulator.accounts import PASSWORD
 from gateway.simulator.faults import Faults
+from tests.cloud.asi import body_of
 from tests.cloud.simulated import START_MS, Simulated, simulated
 
 pytestmark = pytest.mark.looptime
@@ -28,7 +30,7 @@ async def times(cloud: Simulated, start_ms: int, stop_ms: int, limit: int = 10_0
 
 
 async def test_every_operation_of_the_table_is_performed() -> None:
-    async with simulated(trackers=4) as cloud:
+    async with simulated(trackers=4, faults=Faults(lookup_enabled=True)) as cloud:
         client, managers = cloud.client, cloud.client.managers
         account = await managers.account()
         assert account.role == "MANAGER"
@@ -71,10 +73,15 @@ async def test_every_operation_of_the_table_is_performed() -> None:
         cleared = await client.set_bluetooth_config(OURS, PairingSet(pairing_1=None))
         assert cleared.target.pairing_1 in {None, msgspec.UNSET}
 
-        job = await client.load_asi(OURS, b"ASI" + bytes(100_000))
+        asi = b"ASI" + bytes(100_000)
+        job = await client.load_asi(OURS, body_of(asi))
         assert job.meaning is JobState.RUNNING
         cloud.clock.now_ms += 3000
         assert (await client.job(job.job_id)).meaning is JobState.DONE
+        same = await client.find_asi(OURS, hashlib.sha256(asi).hexdigest())
+        assert same is not None
+        assert same.job_id == job.job_id
+        assert await client.find_asi(OURS, hashlib.sha256(b"").hexdigest()) is None
         performed = set(cloud.cloud.requests)
     assert performed == set(ENDPOINTS) - {"live_data"}
 
