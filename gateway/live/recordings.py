@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.live.gate import body_of, check_plain, json_answer
+from gateway.live.page import add_page
 from gateway.live.requests import ErrorCode, RequestError, parse_query
 from gateway.live.source import RecordingsView
 
@@ -41,6 +42,7 @@ class RecordingRoutes:
         router.add_get(f"{_ROOT}/{{id}}", self._show)
         for action in ACTIONS:
             router.add_post(f"{_ROOT}/{{id}}/{action}", partial(self._act, action))
+        add_page(router)
 
     async def _report(self, request: web.Request) -> web.Response:
         return json_answer(self._recordings.report(is_all=parse_query(request.query, _Listing).is_all))

@@ -1,0 +1,167 @@
+/* The recordings of a gateway: how each stands, and what a person decides about it. */
+
+import { button, bytes, day, drawCard, el, fill, lasting, say, sentence, show, tell } from "/web/cards.js";
+import { isSending, receiveFiles } from "/web/sending.js";
+
+const ROOT = "/api/v1/recordings";
+const PATIENCE_MS = 15_000, BUSY_MS = 1000, QUIET_MS = 3000;
+const WORDS = {
+  unassigned: "Which tracker?", questioned: "In doubt", queued: "Waiting", sending: "Sending", closing: "Sending",
+  ambiguous: "Answer lost", accepted: "In the cloud", done: "Done", purged: "Done, deleted here", failed: "Failed",
+  quarantined: "Not taken", corrupt: "Damaged", missing: "File gone", discarded: "Deleted",
+};
+const LOOKS = { sending: "busy", closing: "busy", accepted: "busy", done: "good", purged: "good" };
+const ENDED = new Set(["done", "purged", "discarded"]);
+const MAYBE_THERE = new Set(["ambiguous", "accepted"]);
+
+let report = null, timer = 0, round = 0;
+
+async function ask(method, path, body) {
+  const answer = await fetch(ROOT + path, {
+    method, body: body && JSON.stringify(body), headers: body && { "Content-Type": "application/json" },
+    cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  const told = await answer.json();
+  if (!answer.ok) throw Object.assign(new Error(told.text), { isRefusal: true });
+  return told;
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  const mine = ++round;
+  try {
+    const told = await ask("GET", el("all").checked ? "?all=true" : "");
+    if (mine !== round) return;
+    report = told;
+    tell(el("offline"), "");
+    draw();
+  } catch {
+    if (mine !== round) return;
+    tell(el("offline"), "The gateway does not answer, so this is not the present: look whether it runs, and the tunnel.");
+  }
+  const isBusy = isSending() || report?.recordings.some((it) => LOOKS[it.state] === "busy");
+  timer = setTimeout(refresh, isBusy ? BUSY_MS : QUIET_MS);
+}
+
+function draw() {
+  const yours = report.recordings.filter((it) => it.needs_person);
+  const moving = report.recordings.filter((it) => !it.needs_person && it.progress);
+  const rest = report.recordings.filter((it) => !it.needs_person && !it.progress);
+  const open = [...moving, ...rest].filter((it) => !ENDED.has(it.state)).length;
+  const done = report.counts.find((it) => it.state === "done")?.recordings ?? 0;
+  say(el("summary"), `${yours.length} need you · ${open} on the way · ${done} done`);
+  document.title = yours.length ? `(${yours.length}) Recordings` : "Recordings";
+  fill(el("yours"), yours, (it) => it.sha256, drawRecording);
+  fill(el("others"), [...moving, ...rest], (it) => it.sha256, drawRecording);
+  fill(el("inbox"), report.inbox, (it) => it.name, drawLeft);
+  say(el("folder"), `In the folder ${report.inbox_folder} of the gateway:`);
+  const room = report.spool;
+  tell(el("storage"), room.text && `${room.text}: ${room.action}.`);
+  const free = room.free_bytes === null ? "" : `; ${bytes(room.free_bytes)} are free on the disk`;
+  say(el("room"), `${bytes(room.used_bytes)} of ${bytes(room.limit_bytes)} are used for recordings${free}.`);
+  offer(el("tracker"), "As their folder or name says", "");
+}
+
+function drawRecording(card, it) {
+  const tracker = it.serial_number && called({ number: null, name: it.athlete, serial_number: it.serial_number });
+  const badge = `${it.needs_person ? "! " : ""}${WORDS[it.state] ?? it.state}${it.maybe_duplicate ? ", maybe twice" : ""}`;
+  const facts = [
+    tracker, bytes(it.size), `taken over ${day(it.taken_ms)}`, it.made_ms !== null && `recorded ${day(it.made_ms)}`,
+    it.deletes_ms !== null && `kept until ${day(it.deletes_ms)}`, it.id,
+  ];
+  drawCard(card, it.needs_person ? "bad" : LOOKS[it.state] ?? "", it.name, badge, facts, told(it), it.action);
+  const bar = card.querySelector("progress");
+  show(bar, it.progress !== null);
+  bar.setAttribute("aria-label", `How much of ${it.name} has been sent`);
+  if (it.progress) bar.value = it.size ? it.progress.sent_bytes / it.size : 0;
+  card.recording = it;
+  drawControls(card, it);
+}
+
+function told(it) {
+  const later = it.next_s !== null && it.next_s >= 1 ? ` Next look in ${lasting(it.next_s)}.` : "";
+  if (!it.progress) return sentence(it.text) + later;
+  const { sent_bytes, bytes_per_s, left_s } = it.progress;
+  const rate = bytes_per_s ? `, ${bytes(bytes_per_s)}/s` : "", left = left_s === null ? "" : `, ${lasting(left_s)} left`;
+  return `${sentence(it.text)} ${bytes(sent_bytes)} of ${bytes(it.size)} sent${rate}${left}.`;
+}
+
+function drawLeft(card, it) {
+  const facts = [it.size !== null && bytes(it.size), `since ${day(it.since_ms)}`];
+  drawCard(card, it.action ? "bad" : "", it.name, it.action ? "! Left there" : "Not yet", facts, sentence(it.text), it.action);
+}
+
+function drawControls(card, it) {
+  const controls = card.querySelector(".controls");
+  if (!controls.children.length) makeControls(card, controls);
+  const [choice, assign, retry, discard] = controls.children;
+  for (const [node, deed, word] of [
+    [choice, "assign", "Tracker of"], [assign, "assign", "Assign"], [retry, "retry", "Retry"], [discard, "discard", "Discard"],
+  ]) {
+    show(node, it.deeds.includes(deed));
+    node.setAttribute("aria-label", `${word} ${it.name}`);
+  }
+  assign.classList.toggle("main", it.state === "unassigned" || it.state === "questioned");
+  offer(choice, "Choose its tracker", it.serial_number ?? "");
+  assign.disabled = !choice.value;
+}
+
+function makeControls(card, controls) {
+  const act = async (deed, more) => {
+    const error = card.querySelector(".error");
+    try {
+      await ask("POST", `/${card.recording.sha256}/${deed}`, { author: el("author").value, ...more });
+      tell(error, "");
+    } catch (failure) {
+      tell(error, failure.isRefusal ? failure.message : "The gateway did not answer: look at the list, then try again.");
+    }
+    await refresh();
+    if (!card.isConnected) el("summary").focus();  // it has moved to another section, and with it what had the focus
+  };
+  const retry = async () => {
+    const { name, state } = card.recording;
+    const doubt = `The cloud may have ${name} already, and if it is sent again now, it may have it twice.`;
+    if (!MAYBE_THERE.has(state) || await agreed(doubt, "Send it again")) act("retry");
+  };
+  const discard = async () => {
+    const { name, is_only_copy } = card.recording;
+    const copy = is_only_copy ? "The cloud has not said that it has it: this may be the only copy." : "The cloud has it.";
+    if (await agreed(`Delete ${name} from the gateway? ${copy}`, "Delete it")) act("discard");
+  };
+  const choice = document.createElement("select");
+  const assign = button("Assign", () => act("assign", { tracker: choice.value }));
+  choice.addEventListener("change", () => { assign.disabled = !choice.value; });
+  controls.append(choice, assign, button("Retry", retry), button("Discard", discard, "bad"));
+}
+
+/* The trackers to choose from; what a person has chosen stays chosen. */
+function offer(select, nothing, preset) {
+  const wanted = JSON.stringify([preset, report.trackers]);
+  if (select.dataset.offered === wanted) return;
+  const chosen = select.dataset.preset === preset ? select.value : preset;
+  Object.assign(select.dataset, { offered: wanted, preset });
+  select.replaceChildren(new Option(nothing, ""), ...report.trackers.map((it) => new Option(called(it), it.serial_number)));
+  select.value = report.trackers.some((it) => it.serial_number === chosen) ? chosen : "";
+}
+
+function called({ number, name, serial_number }) {
+  return [number ?? "", name ?? "", name ? `(${serial_number})` : serial_number].filter((part) => part !== "").join(" ");
+}
+
+function agreed(question, yes) {
+  const dialog = el("ask");
+  say(el("question"), question);
+  say(el("yes"), yes);
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+receiveFiles(ROOT, () => report?.max_file_bytes ?? Infinity, refresh);
+el("all").addEventListener("change", refresh);
+el("author").value = localStorage.getItem("author") ?? "";
+el("author").addEventListener("change", ({ target }) => localStorage.setItem("author", target.value));
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+refresh();
