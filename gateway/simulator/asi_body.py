@@ -12,10 +12,10 @@ from gateway.simulator.errors import Refusal, invalid
 FIELD = "asi_b64"
 HEAD_BYTES = 16
 
-_WHITE = rb"[ \t\r\n]*"
+_WHITE = rb"[ \t\r\n]{0,100}"
 _BEFORE = re.compile(rb'%b\{%b"%b"%b:%b"' % (_WHITE, _WHITE, FIELD.encode(), _WHITE, _WHITE))
 _AFTER = re.compile(rb"%b\}%b" % (_WHITE, _WHITE))
-_AROUND_BYTES = 4096
+_AROUND_BYTES = 1024  # more than the white space that is allowed around the text
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from aiohttp import web
 from gateway.simulator.errors import FaultsError, Refusal
 
 T = TypeVar("T", bound=str)
-Answer = Callable[[web.Request], Awaitable[web.Response]]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def checked(handler: Answer) -> Answer:
     """A handler whose refusals are answers."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except Refusal as refusal:

@@ -56,7 +56,10 @@ def _served(
             await admit(cloud, operation)
             reply = await work(request)
         except Refusal as refusal:
-            return await send(cloud, request, refusal.status, refusal.body, refusal.headers)
+            answer = await send(cloud, request, refusal.status, refusal.body, refusal.headers)
+            if operation == "load_asi" and cloud.faults.upload_unread == "cut":
+                await uploads.hang_up(request, answer)
+            return answer
         if is_change and cloud.dice.random() < cloud.faults.lost_answer_fraction:
             raise AnswerLost
         return await send(cloud, request, reply.status, reply.body, {})

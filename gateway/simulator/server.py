@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.cloud.endpoints import ENDPOINTS, Base, EndpointTable
-from gateway.simulator import control, control_pairings, rest
+from gateway.simulator import control, control_pairings, control_uploads, rest
 from gateway.simulator.accounts import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME
 from gateway.simulator.clock import steady_epoch_ms
 from gateway.simulator.cloud import SimulatedCloud
@@ -73,6 +73,7 @@ def create_app(cloud: SimulatedCloud, endpoints: EndpointTable, look_s: float = 
     app.on_shutdown.extend((outages.close, streams.close))
     control.add_routes(app, cloud)
     control_pairings.add_routes(app, cloud)
+    control_uploads.add_routes(app, cloud)
     return app
 
 

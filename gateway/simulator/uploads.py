@@ -16,6 +16,7 @@ from gateway.simulator.outage import AnswerLost, Outage, reset
 ASI_MAGIC = b"ASI"
 
 _JSON_BYTES = 64  # of a body, beside its base64; generous
+_BLOCK = 64 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,6 +54,15 @@ async def load_asi(cloud: SimulatedCloud, call: Call, request: web.Request) -> R
         return Reply(PROXY_ERROR)
     told = job.as_json(cloud.now_ms(), faults)
     return Reply({**told, "state": "SUCCESS", "details": {}} if faults.job_immediate else told)
+
+
+async def hang_up(request: web.Request, answer: web.StreamResponse) -> None:
+    """Close the connection after an answer to a body that was not read, which is then not read either."""
+    if request.content.at_eof() or request.transport is None:
+        return
+    await answer.prepare(request)
+    await answer.write_eof()
+    request.transport.close()
 
 
 def find_asi(cloud: SimulatedCloud, call: Call) -> Reply:
@@ -110,7 +120,7 @@ async def _received(cloud: SimulatedCloud, request: web.Request) -> AsiFile:
             cloud.jobs.fates["cut"] += 1
             reset(request)
             raise ConnectionResetError
-        block = await request.content.readany()
+        block = await request.content.read(_BLOCK)
         if cloud.is_out:
             raise Outage
         if not block:

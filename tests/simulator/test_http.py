@@ -14,7 +14,7 @@ from tests.simulator.bench import Bench, bench
 async def test_every_operation_is_served_at_the_path_of_the_table() -> None:
     """Moving all paths moves all of them."""
     moved = table({name: f"moved/{name}/{e.path}" for name, e in ENDPOINTS.items() if e.base is Base.API})
-    async with bench(endpoints=moved) as sim:
+    async with bench(endpoints=moved, lookup_enabled=True) as sim:
         for name, endpoint in moved.items():
             if endpoint.base is not Base.API:
                 continue
