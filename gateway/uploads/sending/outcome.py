@@ -1,0 +1,223 @@
+"""What the end of an attempt means for the recording that was sent, and for those that wait. Pure.
+
+Two things decide: what has come back, and whether the end of the body may have left. A body without its end is no JSON,
+so without it nothing was uploaded, whatever came back.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from gateway.cloud.errors import (
+    CloudError,
+    Forbidden,
+    LoginRefused,
+    NetworkLoginNeeded,
+    NotFound,
+    Rejected,
+    ServerFailed,
+    Throttled,
+    TlsFailed,
+    Unauthorized,
+    Unreachable,
+)
+from gateway.uploads.recording import Recording
+from gateway.uploads.transitions import postponed, refused, unanswered
+
+OPERATION = "load_asi"
+
+HOUR_S = 3600.0
+
+MAX_REASON = 200
+"""Characters of the cloud's own words that are kept."""
+
+_DECLINED: Mapping[int, str] = {
+    400: "it cannot read it",
+    413: "it is too large for it",
+    415: "it does not take this kind of file",
+    422: "it finds something wrong with it",
+}
+"""Statuses that the same file will get again, and what each says."""
+
+_BAD_GATEWAY = {502, 504}
+"""Somebody in between has lost the cloud."""
+
+
+class Verdict(Enum):
+    """What has become of the recording."""
+
+    POSTPONED = auto()
+    """It was certainly not taken, and that says nothing about the file."""
+
+    DOUBTED = auto()
+    """It was declined, and may be taken another time."""
+
+    DECLINED = auto()
+    """It was declined, and always will be."""
+
+    UNANSWERED = auto()
+    """It may have been taken."""
+
+
+class Wait(Enum):
+    """Until when the recording is not sent again."""
+
+    NOTHING = auto()
+    """It has its turn as soon as anybody has."""
+
+    AGAIN = auto()
+    """Growing with every time that it does not get through."""
+
+    REFUSAL = auto()
+    """Growing with its tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt has ended that brought no job.
+
+    Attributes:
+        verdict: For the recording.
+        code: Why, for programs.
+        text: Why, as a clause for people.
+        action: What a person may do about it; "" if it is only a matter of time.
+        wait: For the recording.
+        is_for_all: Whether the others would meet the same.
+        pause_s: How long nobody is to try then; None if that only grows with every time.
+        is_ours_in_doubt: Whether the tracker may be another account's.
+    """
+
+    verdict: Verdict
+    code: str
+    text: str
+    action: str = ""
+    wait: Wait = Wait.AGAIN
+    is_for_all: bool = False
+    pause_s: float | None = None
+    is_ours_in_doubt: bool = False
+
+    def applied(self, known: Recording, at_ms: int) -> Recording:
+        """The recording that was under way, after it."""
+        match self.verdict:
+            case Verdict.POSTPONED:
+                return postponed(known, self.code, self.text, at_ms)
+            case Verdict.UNANSWERED:
+                return unanswered(known, self.code, self.text, at_ms)
+            case verdict:
+                return refused(known, self.code, self.text, at_ms, is_final=verdict is Verdict.DECLINED)
+
+
+def outcome_of(error: CloudError, *, has_ended: bool, is_lookup: bool) -> Outcome:
+    """How an upload has ended.
+
+    Args:
+        error: What came back instead of a job.
+        has_ended: Whether the end of the body may have left.
+        is_lookup: Whether the cloud can be asked which recordings it has.
+    """
+    if error.operation != OPERATION:  # no token: nothing was sent
+        return _for_all(error)
+    match error:
+        case Throttled():
+            return _for_all(error, pause_s=error.retry_after_s)
+        case Unauthorized() | LoginRefused() | NetworkLoginNeeded() | TlsFailed():
+            return _for_all(error)
+        case NotFound() if error.is_path_unknown:
+            return _for_all(error, pause_s=HOUR_S)
+        case Rejected(status=405):
+            text = "the cloud takes no uploads where they are sent to (status 405)"
+            action = f"correct {OPERATION} in [cloud.paths]"
+            return Outcome(Verdict.POSTPONED, error.code, text, action, Wait.NOTHING, is_for_all=True, pause_s=HOUR_S)
+        case Forbidden() | NotFound():
+            text = f"the cloud says that its tracker is not ours{said(error)}"
+            action = "check that this account owns the tracker"
+            return Outcome(Verdict.POSTPONED, error.code, text, action, is_ours_in_doubt=True)
+        case Rejected(status=409) if has_ended and is_lookup:  # most likely because it has it; it can say so
+            return Outcome(Verdict.UNANSWERED, error.code, f"it conflicts with something there{said(error)}")
+        case Rejected():
+            return _declined(error)
+        case _ if has_ended and not (isinstance(error, ServerFailed) and error.status == 503):
+            return Outcome(Verdict.UNANSWERED, error.code, reason_of(error))
+        case ServerFailed() if error.status != 503 and error.status not in _BAD_GATEWAY:
+            return Outcome(Verdict.DOUBTED, error.code, reason_of(error), wait=Wait.REFUSAL, is_for_all=True)
+        case _:
+            return Outcome(Verdict.POSTPONED, error.code, reason_of(error), error.action, is_for_all=True)
+
+
+def is_about_all(error: CloudError) -> bool:
+    """Whether an error that came back to a question would have come to any other as well."""
+    kinds = (Unreachable, TlsFailed, NetworkLoginNeeded, LoginRefused, Unauthorized, Throttled)
+    return isinstance(error, kinds) or error.operation == "token"
+
+
+def reason_of(error: CloudError) -> str:
+    """Why, as a clause."""
+    match error:
+        case Unreachable():
+            return error.reason.value
+        case ServerFailed():
+            return f"the cloud failed with status {error.status}{said(error)}"
+        case _:
+            return clause(error.text) + said(error)
+
+
+def clause(sentence: str) -> str:
+    """A sentence as a part of another one."""
+    return sentence[:1].lower() + sentence[1:]
+
+
+def said(error: CloudError) -> str:
+    """The cloud's own words, in brackets; "" if it has none."""
+    return f' (it says "{error.server_text}")' if error.server_text else ""
+
+
+def words_of(details: object) -> str:
+    """What the cloud says about work that has failed: whatever form it has, bounded and printable."""
+    words: list[str] = []
+    left = MAX_REASON
+    for text in _texts(details, 0):
+        if left <= 0:
+            break
+        clean = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_REASON]).split())
+        if clean:
+            words.append(clean)
+            left -= len(clean) + 2
+    found = "; ".join(words)
+    return found if len(found) <= MAX_REASON else found[: MAX_REASON - 1] + "…"
+
+
+_MAX_DEPTH = 8
+_MAX_ITEMS = 50
+
+
+def _texts(details: object, depth: int) -> Iterator[str]:
+    if depth > _MAX_DEPTH or details is None:
+        return
+    if isinstance(details, dict):
+        for value in list(details.values())[:_MAX_ITEMS]:
+            yield from _texts(value, depth + 1)
+    elif isinstance(details, list):
+        for item in details[:_MAX_ITEMS]:
+            yield from _texts(item, depth + 1)
+    else:
+        yield str(details)[: 8 * MAX_REASON]
+
+
+def _for_all(error: CloudError, pause_s: float | None = None) -> Outcome:
+    return Outcome(
+        Verdict.POSTPONED,
+        error.code,
+        clause(error.text),
+        error.action,
+        Wait.NOTHING,
+        is_for_all=True,
+        pause_s=pause_s,
+    )
+
+
+def _declined(error: Rejected) -> Outcome:
+    words = _DECLINED.get(error.status, "it declines it")
+    text = f"{words}, status {error.status}{said(error)}"
+    if error.status in _DECLINED:
+        return Outcome(Verdict.DECLINED, error.code, text)
+    return Outcome(Verdict.DOUBTED, error.code, text, wait=Wait.REFUSAL)
