@@ -1,4 +1,4 @@
-"""Folders that others write into: looked through and read without being led astray, or held up, by what lies there.
+"""Files in folders that others write into: looked at and read without being led astray or held up by what lies there.
 
 Everything here waits for the disk and belongs into a worker's thread.
 """
@@ -8,25 +8,20 @@ import fcntl
 import os
 import signal
 import stat
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from operator import itemgetter
 from pathlib import Path
 from typing import Self
-
-MAX_DEPTH = 8
-"""Folders below each other that are looked into."""
-
-MAX_ENTRIES = 10_000
-"""Things that are looked at; of more than that, the rest is when these are gone."""
 
 BLOCK_BYTES = 1 << 20
 
 _TO_LIST = os.O_RDONLY | os.O_DIRECTORY
 _TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+_LED_ASTRAY = frozenset({errno.ELOOP, errno.ENOTDIR})
+"""A link where there was none, at the end of a path or on its way."""
 
 
 class Kind(StrEnum):
@@ -67,54 +62,29 @@ class Look:
     device: int
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What was seen in a folder and below it.
-
-    Attributes:
-        looks: Everything but folders that could be looked into, and hidden ones.
-        is_whole: Whether that is all there is.
-    """
-
-    looks: tuple[Look, ...]
-    is_whole: bool
-
-
 class SourceChangedError(OSError):
     """What was opened is not, or not any more, what was looked at."""
 
 
-def survey(folder: Path, max_entries: int = MAX_ENTRIES) -> Survey:
-    """Look through a folder, what is near its top first. No link is followed.
+_KINDS: tuple[tuple[Callable[[int], bool], Kind], ...] = (
+    (stat.S_ISREG, Kind.FILE),
+    (stat.S_ISLNK, Kind.LINK),
+    (stat.S_ISFIFO, Kind.PIPE),
+    (stat.S_ISSOCK, Kind.SOCKET),
+)
+
+
+def look_of(path: str, status: os.stat_result, kind: Kind | None = None) -> Look:
+    """A look, of what the kernel says.
 
     Args:
-        folder: Where; this itself may be a link.
-        max_entries: Things that are looked at.
-
-    Raises:
-        OSError: If the folder cannot be looked into.
+        path: From the folder.
+        status: Of what is there.
+        kind: What it is, where `status` does not say all of that.
     """
-    looks: list[Look] = []
-    with _folder(folder) as top:
-        seen, is_whole = _listed(top, "", max_entries)
-        found = deque(seen)
-        room = max_entries - len(found)
-        while found:
-            path, status = found.popleft()
-            if not stat.S_ISDIR(status.st_mode):
-                looks.append(_look(path, status))
-            elif path.count("/") + 1 >= MAX_DEPTH:
-                looks.append(_look(path, status, Kind.DEEP))
-            elif not path.rpartition("/")[2].startswith("."):
-                try:
-                    below, is_all = _listed(top, path, room)
-                except OSError:
-                    looks.append(_look(path, status, Kind.CLOSED))
-                    continue
-                found += below
-                room -= len(below)
-                is_whole = is_whole and is_all
-    return Survey(tuple(looks), is_whole)
+    if kind is None:
+        kind = next((kind for is_one, kind in _KINDS if is_one(status.st_mode)), Kind.DEVICE)
+    return Look(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
 def look_at(folder: Path, path: str) -> Look:
@@ -123,8 +93,33 @@ def look_at(folder: Path, path: str) -> Look:
     Raises:
         OSError: If there is none.
     """
-    with _folder(folder) as top, _below(top, path) as (above, name):
-        return _look(path, os.stat(name, dir_fd=above, follow_symlinks=False))
+    with opened(folder) as top, below(top, path) as (above, name):
+        return look_of(path, os.stat(name, dir_fd=above, follow_symlinks=False))
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    """The descriptor of a folder, which itself may be a link."""
+    top = os.open(folder, _TO_LIST)
+    try:
+        yield top
+    finally:
+        os.close(top)
+
+
+@contextmanager
+def below(top: int, path: str) -> Iterator[tuple[int, str]]:
+    """The folder in which a path ends, opened step by step so that none of them is a link, and the name in it."""
+    *folders, name = path.split("/")
+    above = os.dup(top)
+    try:
+        for folder in folders:
+            into = os.open(folder, _TO_LIST | os.O_NOFOLLOW, dir_fd=above)
+            os.close(above)
+            above = into
+        yield above, name
+    finally:
+        os.close(above)
 
 
 class OpenSource:
@@ -155,22 +150,20 @@ class OpenSource:
             SourceChangedError: If that is not a file, or not the one that was looked at.
             OSError: If it cannot be opened.
         """
-        with ExitStack() as stack:
-            top = stack.enter_context(_folder(self._folder))
-            self._above, self._name = stack.enter_context(_below(top, self.look.path))
-            # To open a device already does something.
-            if self._seen() != self.look or self.look.kind is not Kind.FILE:
-                raise SourceChangedError(errno.ESTALE, "it was changed")
-            try:
+        try:
+            with ExitStack() as stack:
+                with opened(self._folder) as top:
+                    self._above, self._name = stack.enter_context(below(top, self.look.path))
+                # Before it is opened: to open a device already does something.
+                self._expect(self._seen())
                 self._file = os.open(self._name, _TO_READ, dir_fd=self._above)
-            except OSError as error:
-                if error.errno == errno.ELOOP:
-                    raise SourceChangedError(errno.ESTALE, "it was changed") from None
-                raise
-            stack.callback(os.close, self._file)
-            if not self.is_unchanged():
-                raise SourceChangedError(errno.ESTALE, "it was changed")
-            self._held = stack.pop_all()
+                stack.callback(os.close, self._file)
+                self._expect(look_of(self.look.path, os.fstat(self._file)))
+                self._held = stack.pop_all()
+        except OSError as error:
+            if error.errno in _LED_ASTRAY:
+                raise _changed() from None
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -180,7 +173,8 @@ class OpenSource:
     def is_written_to(self) -> bool | None:
         """Whether another program has it open for writing; None if the kernel does not tell us.
 
-        It tells about files that are ours (or to a privileged process), and nobody writes where all is read-only.
+        It tells about files that are ours, and a process with the capability to lease about all. Nobody writes where
+        a whole file system is read-only.
         """
         try:
             # Should somebody open it just now, the kernel sends a signal; the usual one would end the gateway.
@@ -190,13 +184,13 @@ class OpenSource:
             return True
         except OSError:
             return False if _is_read_only(self._file) else None
-        with suppress(OSError):
-            fcntl.fcntl(self._file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        # Given back at once: whoever opens a leased file is held up.
+        fcntl.fcntl(self._file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         return False
 
     def is_unchanged(self) -> bool:
         """Whether the open file is still what was looked at."""
-        return _look(self.look.path, os.fstat(self._file)) == self.look
+        return look_of(self.look.path, os.fstat(self._file)) == self.look
 
     def blocks(self) -> Iterator[bytes]:
         """Its bytes from the start, a MiB at a time; never more than were looked at, so that nothing is endless.
@@ -215,7 +209,7 @@ class OpenSource:
     def unlink(self) -> bool:
         """Remove it from the folder, unless it was changed, is written to, or its name leads to something else.
 
-        Not synced: should it come back after a power cut, it is known.
+        Not flushed: should it come back after a power cut, its bytes are known.
 
         Returns:
             Whether it is gone.
@@ -226,67 +220,25 @@ class OpenSource:
                 return True
         return False
 
+    def _expect(self, look: Look) -> None:
+        if look != self.look or look.kind is not Kind.FILE:
+            raise _changed()
+
     def _seen(self) -> Look:
-        return _look(self.look.path, os.stat(self._name, dir_fd=self._above, follow_symlinks=False))
+        return look_of(self.look.path, os.stat(self._name, dir_fd=self._above, follow_symlinks=False))
 
 
-@contextmanager
-def _folder(folder: Path) -> Iterator[int]:
-    opened = os.open(folder, _TO_LIST)
-    try:
-        yield opened
-    finally:
-        os.close(opened)
-
-
-@contextmanager
-def _below(top: int, path: str) -> Iterator[tuple[int, str]]:
-    """The folder in which a path ends, opened step by step so that none of them is a link, and the name in it."""
-    *folders, name = path.split("/")
-    above = os.dup(top)
-    try:
-        for folder in folders:
-            below = os.open(folder, _TO_LIST | os.O_NOFOLLOW, dir_fd=above)
-            os.close(above)
-            above = below
-        yield above, name
-    finally:
-        os.close(above)
-
-
-def _listed(top: int, path: str, room: int) -> tuple[list[tuple[str, os.stat_result]], bool]:
-    """What is in a folder, sorted; and whether there was room for all of it."""
-    found: list[tuple[str, os.stat_result]] = []
-    with _below(top, f"{path}/." if path else ".") as (above, _), os.scandir(above) as entries:
-        for entry in entries:
-            if len(found) >= room:
-                return sorted(found, key=itemgetter(0)), False
-            with suppress(FileNotFoundError):
-                found.append((f"{path}/{entry.name}" if path else entry.name, entry.stat(follow_symlinks=False)))
-    return sorted(found, key=itemgetter(0)), True
-
-
-_KINDS: tuple[tuple[Callable[[int], bool], Kind], ...] = (
-    (stat.S_ISREG, Kind.FILE),
-    (stat.S_ISLNK, Kind.LINK),
-    (stat.S_ISFIFO, Kind.PIPE),
-    (stat.S_ISSOCK, Kind.SOCKET),
-)
-
-
-def _look(path: str, status: os.stat_result, kind: Kind | None = None) -> Look:
-    if kind is None:
-        kind = next((kind for is_one, kind in _KINDS if is_one(status.st_mode)), Kind.DEVICE)
-    return Look(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+def _changed() -> SourceChangedError:
+    return SourceChangedError(errno.ESTALE, "it is not what was looked at")
 
 
 def _is_read_only(file: int) -> bool:
     """Whether a whole file system is; that we may not write, as in a sandbox, says nothing about others."""
     with suppress(OSError, StopIteration, ValueError):
         lines = Path(f"/proc/self/fdinfo/{file}").read_text(encoding="ascii").splitlines()
-        mount = next(line.split()[1] for line in lines if line.startswith("mnt_id:"))
+        mount = next(line.split()[1] for line in lines if line.startswith("mnt_id:")).encode()
         for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
             fields = line.split(b" ")
-            if fields[0] == mount.encode():
+            if fields[0] == mount:
                 return b"ro" in fields[-1].split(b",")
     return False
