@@ -115,6 +115,9 @@ class Intake:
         serial_number: str | None,
         author: str,
         sha256: str | None = None,
+        *,
+        basis: Basis = Basis.PERSON,
+        span: Span | None = None,
     ) -> Recording:
         """Take over what somebody sends; what `blocks` raises is raised.
 
@@ -122,9 +125,11 @@ class Intake:
             blocks: The bytes, in blocks of any length.
             size: How many were announced; None if that was not said.
             name: What it is called, printable.
-            serial_number: Of its tracker, as the sender says; None if nothing was said.
+            serial_number: Of its tracker; None if nothing says which that is.
             author: Who sends it.
             sha256: What the bytes shall have; None if that was not said.
+            basis: Who says which tracker it comes from.
+            span: When it was probably made; None if that is not known.
 
         Raises:
             TakeError: If it was not taken.
@@ -148,13 +153,12 @@ class Intake:
                     part.size,
                     origin,
                     serial_number=serial_number,
-                    basis=Basis.PERSON,
+                    basis=basis,
                     author=author,
+                    span=span,
                     lacks_magic_v2=not has_v2,
                 ),
-                lambda known: taken_again(
-                    known, origin, serial_number=serial_number, basis=Basis.PERSON, author=author
-                ),
+                lambda known: taken_again(known, origin, serial_number=serial_number, basis=basis, author=author),
             )
 
     def _check(self, size: int | None) -> None:
