@@ -11,7 +11,7 @@ from gateway.pair.grouping import Group, Rank, grouped, warning
 from gateway.pair.words import SensorNames, command, is_stopped, sensors_of, state_of, training
 from gateway.pairing.documents import Sensor, Wish
 from gateway.pairing.report import PairingReport, PairingsReport, SlotReport
-from gateway.terminal.layout import NOT_KNOWN, columns, counted, plain, shortened, wrapped
+from gateway.terminal.layout import NOT_KNOWN, columns, counted, fitted, plain, shortened, wrapped
 from gateway.terminal.wearers import athlete
 
 _NUMBER, _ATHLETE, _TRACKER, _STRAP, _METER, _STATE = "#", "Athlete", "Tracker", "Strap", "Power meter", "State"
@@ -57,25 +57,15 @@ def table(report: PairingsReport, url: str, now: datetime, width: int, height: i
     below = wrapped(legend, width, "dim") if legend else []
     head = [_line({name: name for name in widths}, widths, width, "bold")] if groups else []
     room = height - len(above) - len(head) - len(below)
-    rows: list[Text] = []
-    shown = 0
+    blocks: list[list[Text]] = []
     for group in groups:
         of_title, of_trackers = _STYLES.get(group.rank, _CALM)
         title = wrapped(group.title, width, of_title)
-        for place, tracker in enumerate(group.trackers):
-            lines = title if place == 0 else []
-            lines = [*lines, _line(cells[tracker.serial_number], widths, width, of_trackers)]
-            is_last = shown == len(report.trackers) - 1
-            if len(rows) + len(lines) > room - (0 if is_last else 1):
-                left_out = wrapped(_left_out(groups, len(report.trackers) - shown), width, "dim")
-                return _joined(above, head, rows, left_out, below)
-            rows += lines
-            shown += 1
-    return _joined(above, head, rows, below)
-
-
-def _joined(*parts: Sequence[Text]) -> Text:
-    return Text("\n").join(line for part in parts for line in part)
+        for tracker in group.trackers:
+            blocks.append([*title, _line(cells[tracker.serial_number], widths, width, of_trackers)])
+            title = []
+    rows = fitted(blocks, room, lambda hidden: wrapped(_left_out(groups, hidden), width, "dim"))
+    return Text("\n").join([*above, *head, *rows, *below])
 
 
 def _above(report: PairingsReport, groups: Sequence[Group], url: str, now: datetime, width: int) -> list[Text]:

@@ -1,6 +1,6 @@
 """Lines of a terminal: how wide, what goes into a table, and what of a stranger's words may be shown."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -34,6 +34,29 @@ def columns(cells: Iterable[str], widths: Iterable[int], are_numbers: Iterable[b
     return line
 
 
+def fitted(blocks: Sequence[Sequence[Text]], room: int, left_out: Callable[[int], Sequence[Text]]) -> list[Text]:
+    """The lines of as many blocks as there is room for.
+
+    Args:
+        blocks: Lines that stand or fall together.
+        room: Lines there are.
+        left_out: Says in one line how many blocks have no room.
+    """
+    rows: list[Text] = []
+    for place, lines in enumerate(blocks):
+        is_last = place == len(blocks) - 1
+        if len(rows) + len(lines) > room - (0 if is_last else 1):
+            return [*rows, *left_out(len(blocks) - place)]
+        rows += lines
+    return rows
+
+
+def bar(part: float, whole: float, width: int) -> str:
+    """How much of something, as a bar that is full only if it is all."""
+    filled = int(width * min(1.0, part / whole)) if whole else width
+    return "━" * filled + "╌" * (width - filled)
+
+
 def wrapped(sentence: str, width: int, style: str = "", lead: str = "") -> list[Text]:
     """A sentence in as many lines as it takes.
 
@@ -65,7 +88,7 @@ def plain(text: str) -> str:
 
 
 def shortened(name: str, width: int) -> str:
-    """A sensor's name that is too long, cut in its middle: the number that is printed on the sensor ends it."""
+    """A name that is too long, cut in its middle: it ends with what tells it from others, a number for example."""
     if len(name) <= width:
         return name
     return f"{name[: max(1, width - _KEPT_ENDING - 1)]}…{name[-_KEPT_ENDING:]}"

@@ -1,0 +1,115 @@
+"""What a person decides about recordings: whose they are, that they are sent again, that they go."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from gateway.recordings.choosing import find_recordings
+from gateway.recordings.following import tell
+from gateway.recordings.source import Source
+from gateway.recordings.words import STATES, Names
+from gateway.terminal.errors import CommandError, RefusedError
+from gateway.terminal.layout import counted, plain, sentences
+from gateway.terminal.talk import LEFT, Talk
+from gateway.terminal.wearers import find_tracker
+from gateway.uploads.report import RecordingReport
+
+_Deed = Callable[[str], Awaitable[RecordingReport]]
+
+
+async def assign(url: str, talk: Talk, ids: Sequence[str], tracker: str) -> int:
+    """Say which tracker recordings come from.
+
+    Args:
+        url: Of the gateway's live stream.
+        talk: Where to.
+        ids: The beginning of the id of each.
+        tracker: Serial number, athlete or number, or a part that only it has.
+
+    Returns:
+        The exit status: 1 if the gateway has refused any.
+
+    Raises:
+        CommandError: If there is no such recording, or no such tracker.
+        StreamError: If nobody answers.
+    """
+    source = Source(url)
+    report = await source.recordings(is_all=True)
+    serial_number = find_tracker(report.trackers, tracker).serial_number
+    recordings = find_recordings(report.recordings, ids)
+    return await _each(source, talk, recordings, lambda sha256: source.assign(sha256, serial_number))
+
+
+async def retry(url: str, talk: Talk, ids: Sequence[str]) -> int:
+    """Let recordings be sent, whatever has been; arguments, result and errors as those of `assign`."""
+    source = Source(url)
+    report = await source.recordings(is_all=True)
+    return await _each(source, talk, find_recordings(report.recordings, ids), source.retry)
+
+
+async def discard(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = False) -> int:
+    """Delete recordings, after a question that says of each whether it may be the only copy.
+
+    Args:
+        url: Of the gateway's live stream.
+        talk: Where to print and ask.
+        ids: The beginning of the id of each.
+        is_sure: Do not ask.
+
+    Returns:
+        The exit status: 1 if the gateway has refused any.
+
+    Raises:
+        CommandError: If there is no such recording, one cannot be deleted now, or nobody agrees.
+        StreamError: If nobody answers.
+    """
+    source = Source(url)
+    report = await source.recordings(is_all=True)
+    recordings, names = find_recordings(report.recordings, ids), Names(report.trackers)
+    for recording in recordings:
+        if "discard" not in recording.deeds:
+            how = STATES.get(recording.state, plain(recording.state))
+            raise CommandError(f"{recording.id} cannot be discarded now ({how}). {plain(recording.text)}.")
+    for recording in recordings:
+        talk.say(f"{names.titled(recording)}.", "bold")
+        talk.say(sentences(recording.text, ""), lead="  ")
+        if recording.is_only_copy:
+            talk.say("As far as the gateway knows, this is the only copy.", "bold yellow", "  ")
+        else:
+            talk.say("The copy here is not the only one.", lead="  ")
+    if not is_sure:
+        many = "it" if len(recordings) == 1 else f"all {len(recordings)} of them"
+        await talk.agree(f"Delete {many} for good?", f"{LEFT} To delete {many} unasked, add --yes.")
+    return await _each(source, talk, recordings, source.discard)
+
+
+async def rebuild(url: str, talk: Talk) -> None:
+    """Let the gateway read all files that it keeps, and tell its queue again from them.
+
+    Args:
+        url: Of the gateway's live stream.
+        talk: Where to.
+
+    Raises:
+        CommandError: If the gateway cannot.
+        StreamError: If nobody answers.
+    """
+    talk.say("The gateway reads every file that it keeps. With many of them that takes minutes.")
+    with talk.said_if_stopped("Stopped: nothing is lost by that, and it can be begun again."):
+        report = await Source(url).rebuild()
+    is_well = not (report.missing or report.corrupt or report.strays)
+    talk.say(f"{plain(report.text)}.", "" if is_well else "yellow")
+
+
+async def _each(source: Source, talk: Talk, recordings: Sequence[RecordingReport], deed: _Deed) -> int:
+    """Do something with one after another: what is refused of one holds up no other."""
+    refused = 0
+    for recording in recordings:
+        try:
+            tell(talk, await deed(recording.sha256), source.url)
+        except RefusedError as error:
+            if len(recordings) == 1:
+                raise
+            talk.say(f"{recording.id}: {error}", "yellow")
+            refused += 1
+    if refused:
+        talk.say(f"{counted(refused, 'recording')} of {len(recordings)} left as before.")
+    return 1 if refused else 0

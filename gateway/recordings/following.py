@@ -1,0 +1,89 @@
+"""What becomes of recordings, until each is in the cloud or needs somebody."""
+
+import asyncio
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from gateway.live.client import StreamError
+from gateway.recordings.bars import bars, under_way
+from gateway.recordings.grouping import commands_for, is_waited_for
+from gateway.recordings.source import Source
+from gateway.recordings.words import Names, named
+from gateway.terminal.addressing import command
+from gateway.terminal.errors import CommandError
+from gateway.terminal.layout import sentences, wrapped
+from gateway.terminal.talk import Talk
+from gateway.uploads.report import RecordingReport
+
+ASKED_EVERY_S = 1.0
+
+PATIENCE_S = 60.0
+"""A gateway that is restarted answers again within so long."""
+
+
+def tell(talk: Talk, recording: RecordingReport, url: str) -> None:
+    """Say how a recording stands, and what to type if it needs somebody.
+
+    Args:
+        talk: Where to.
+        recording: Which.
+        url: Of the gateway's live stream.
+    """
+    style = "yellow" if recording.needs_person else ""
+    talk.say(f"{recording.id} {named(recording)}: {sentences(recording.text, recording.action)}", style)
+    if recording.needs_person:
+        talk.show(Text(f"  → {typed}") for typed in commands_for([recording], url))
+
+
+async def follow(
+    source: Source, talk: Talk, recordings: Sequence[RecordingReport], names: Names
+) -> list[RecordingReport]:
+    """Show how recordings get on, and say of each when it has come to an end, be that the cloud or somebody's desk.
+
+    Args:
+        source: The gateway.
+        talk: Where to.
+        recordings: Which, as they stood when they were seen last.
+        names: Of the trackers.
+
+    Returns:
+        How they stand then.
+
+    Raises:
+        CommandError: If the gateway says nothing for a minute.
+        CancelledError: If Ctrl-C ends it; it is said before that the gateway goes on.
+    """
+    now_s = asyncio.get_running_loop().time
+    shown = f"`{command('recordings list', source.url)}` shows how far it is."
+    known = {recording.sha256: recording for recording in recordings}
+    told: dict[str, str] = {}
+    heard_s, trouble = now_s(), ""
+    with talk.said_if_stopped(f"The gateway goes on by itself: {shown}"), bars(talk) as screen:
+        while True:
+            for recording in known.values():
+                # A pipe has no bars that tell what becomes of it meanwhile.
+                is_told = not is_waited_for(recording) or not talk.console.is_terminal
+                if is_told and told.get(recording.sha256) != recording.text:
+                    told[recording.sha256] = recording.text
+                    tell(talk, recording, source.url)
+            pending = [recording for recording in known.values() if is_waited_for(recording)]
+            if not pending:
+                return list(known.values())
+            lines = under_way(pending, names, talk.width, talk.console.height)
+            screen.show([*wrapped(trouble, talk.width, "bold red"), *lines] if trouble else lines)
+            await asyncio.sleep(ASKED_EVERY_S)
+            try:
+                known |= await _look(source, pending)
+                heard_s, trouble = now_s(), ""
+            except StreamError as error:
+                trouble = f"{error}."
+                if now_s() - heard_s >= PATIENCE_S:
+                    raise CommandError(f"The gateway has them, but tells nothing any more. {error}. {shown}") from None
+
+
+async def _look(source: Source, pending: Sequence[RecordingReport]) -> dict[str, RecordingReport]:
+    """How those stand now that get on."""
+    kept = {recording.sha256: recording for recording in (await source.recordings()).recordings}
+    # What has been deleted meanwhile, after it was done, is not in the list any more.
+    return {one.sha256: kept.get(one.sha256) or await source.recording(one.sha256) for one in pending}
