@@ -94,16 +94,8 @@ class Intake:
             blocks = source.blocks()
             while block := await run(lambda: _next(blocks)):
                 await self._write(part, block)
-            has_v2 = _checked(part, is_all=True)
             await run(lambda: _compare(source, part))
-            origin = Source(Way.INBOX, name[:MAX_NAME], self._utc_ms())
-            recording = await self._keep(
-                part,
-                lambda sha256: taken(
-                    sha256, size, origin, serial_number=serial_number, span=span, lacks_magic_v2=not has_v2
-                ),
-                lambda known: taken_again(known, origin, serial_number=serial_number),
-            )
+            recording = await self._keep(part, Way.INBOX, name, serial_number, Basis.PATH, "", span)
             # Its folder is not flushed: a source that is there again after a power cut is recognised by its hash.
             return Taken(recording, is_source_gone=await run(source.unlink))
 
@@ -144,22 +136,7 @@ class Intake:
                 await self._write(part, block)
             if (size is not None and part.size != size) or (sha256 is not None and part.sha256 != sha256.lower()):
                 raise _other()
-            has_v2 = _checked(part, is_all=True)
-            origin = Source(Way.UPLOAD, name[:MAX_NAME], self._utc_ms())
-            return await self._keep(
-                part,
-                lambda sha256: taken(
-                    sha256,
-                    part.size,
-                    origin,
-                    serial_number=serial_number,
-                    basis=basis,
-                    author=author,
-                    span=span,
-                    lacks_magic_v2=not has_v2,
-                ),
-                lambda known: taken_again(known, origin, serial_number=serial_number, basis=basis, author=author),
-            )
+            return await self._keep(part, Way.UPLOAD, name, serial_number, basis, author, span)
 
     def _check(self, size: int | None) -> None:
         if self._worker.is_overdue:
@@ -187,11 +164,34 @@ class Intake:
         _checked(part, is_all=False)
 
     async def _keep(
-        self, part: Part, new: Callable[[str], Recording], again: Callable[[Recording], Recording]
+        self,
+        part: Part,
+        way: Way,
+        name: str,
+        serial_number: str | None,
+        basis: Basis,
+        author: str,
+        span: Span | None,
     ) -> Recording:
+        has_v2 = _checked(part, is_all=True)
+        source = Source(way, name[:MAX_NAME], self._utc_ms())
+
+        def change(known: Recording | None) -> Recording:
+            if known is not None:
+                return taken_again(known, source, serial_number=serial_number, basis=basis, author=author)
+            return taken(
+                part.sha256,
+                part.size,
+                source,
+                serial_number=serial_number,
+                basis=basis,
+                author=author,
+                span=span,
+                lacks_magic_v2=not has_v2,
+            )
+
         with _disk_errors():
-            sha256 = await self._worker.run(part.commit)
-            return await self._ledger.taken(sha256, lambda known: new(sha256) if known is None else again(known))
+            return await self._ledger.taken(await self._worker.run(part.commit), change)
 
 
 def _open(source: OpenSource) -> None:

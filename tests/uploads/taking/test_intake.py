@@ -1,0 +1,395 @@
+"""The intake: a file is in the spool and written down before it goes; else it stays where it was, with a reason."""
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.store import StoreError
+from gateway.uploads.keeping.spool import Spool
+from gateway.uploads.recording import Basis, Clue, Recording, Span, State, Way
+from gateway.uploads.taking.intake import Intake, TakeError, Untakeable
+from gateway.uploads.taking.sources import BLOCK_BYTES, OpenSource, look_at
+from gateway.uploads.transitions import discarded
+from gateway.worker import Worker
+from tests.endurance.disks import small_disk, why_no_mount
+
+MB = 1 << 20
+MAX_BYTES = 8 * MB
+NOW_MS = 1_700_000_000_000
+CONTENT = b"ASI\x00\x01\x02\x03\x04\x05ASI V2\x00" + bytes(range(256)) * 5000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+WITHOUT_MOUNT = why_no_mount()
+
+
+class Rows:
+    """What is written down, and what is to happen at that moment."""
+
+    def __init__(self) -> None:
+        self.recordings: dict[str, Recording] = {}
+        self.trouble: StoreError | None = None
+        self.before: Callable[[], None] = lambda: None
+
+    async def taken(self, sha256: str, change: Callable[[Recording | None], Recording]) -> Recording:
+        self.before()
+        self.recordings[sha256] = change(self.recordings.get(sha256))
+        return self.recordings[sha256]
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path / "recordings", 1 << 60, 4096, 0)
+    spool.open()
+    return spool
+
+
+@pytest.fixture
+def rows() -> Rows:
+    return Rows()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker("intake")
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def intake(spool: Spool, rows: Rows, worker: Worker) -> Intake:
+    return Intake(spool, rows, worker, MAX_BYTES, lambda: NOW_MS)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    return inbox
+
+
+def put(inbox: Path, content: bytes = CONTENT, name: str = "monday.asi") -> OpenSource:
+    (inbox / name).write_bytes(content)
+    return OpenSource(inbox, look_at(inbox, name))
+
+
+def left(spool: Spool) -> set[str]:
+    return {path.name for path in spool.folder.iterdir()} - {"ballast"}
+
+
+async def stream(*blocks: bytes) -> AsyncIterator[bytes]:
+    for block in blocks:
+        yield block
+
+
+async def refused(intake: Intake, source: OpenSource, code: Untakeable) -> TakeError:
+    with pytest.raises(TakeError) as told:
+        await intake.take_file(source, name="monday.asi", serial_number=None, span=None)
+    assert told.value.code is code
+    return told.value
+
+
+async def test_a_file_is_taken_over_whole_and_goes(intake: Intake, spool: Spool, rows: Rows, inbox: Path) -> None:
+    span = Span(1, 2, Clue.NAME)
+    taken = await intake.take_file(put(inbox), name="monday.asi", serial_number="012345", span=span)
+    assert taken.is_source_gone
+    assert list(inbox.iterdir()) == []
+    recording = taken.recording
+    assert rows.recordings == {SHA256: recording}
+    assert spool.path(SHA256).read_bytes() == CONTENT
+    assert left(spool) == {f"{SHA256}.asi"}
+    assert (recording.state, recording.size, recording.span) == (State.QUEUED, len(CONTENT), span)
+    assert (recording.serial_number, recording.basis) == ("012345", Basis.PATH)
+    assert (recording.sources[0].way, recording.name, recording.taken_ms) == (Way.INBOX, "monday.asi", NOW_MS)
+    assert not recording.lacks_magic_v2
+
+
+async def test_a_file_goes_only_when_it_is_in_the_spool_and_written_down(
+    intake: Intake, spool: Spool, rows: Rows, inbox: Path
+) -> None:
+    seen: list[tuple[bool, str | None]] = []
+    rows.before = lambda: seen.append(((inbox / "monday.asi").exists(), spool.digest(SHA256)))
+    await intake.take_file(put(inbox), name="monday.asi", serial_number=None, span=None)
+    assert seen == [(True, SHA256)]
+
+
+async def test_without_a_tracker_it_is_safe_and_waits_for_a_person(intake: Intake, inbox: Path) -> None:
+    taken = await intake.take_file(put(inbox), name="monday.asi", serial_number=None, span=None)
+    assert (taken.recording.state, taken.recording.basis) == (State.UNASSIGNED, None)
+
+
+async def test_without_the_second_mark_it_is_taken_and_marked(intake: Intake, inbox: Path) -> None:
+    taken = await intake.take_file(put(inbox, b"ASI short"), name="monday.asi", serial_number=None, span=None)
+    assert taken.recording.lacks_magic_v2
+
+
+async def test_the_same_bytes_twice_are_one_recording_with_two_sources(intake: Intake, rows: Rows, inbox: Path) -> None:
+    await intake.take_file(put(inbox), name="monday.asi", serial_number=None, span=None)
+    again = await intake.take_file(put(inbox, name="copy.asi"), name="copy.asi", serial_number="012345", span=None)
+    assert again.is_source_gone
+    assert len(rows.recordings) == 1
+    assert [source.name for source in again.recording.sources] == ["monday.asi", "copy.asi"]
+    assert (again.recording.state, again.recording.serial_number) == (State.QUEUED, "012345")
+
+
+async def test_what_is_being_deleted_while_it_comes_in_again_stays(
+    intake: Intake, spool: Spool, rows: Rows, inbox: Path
+) -> None:
+    """The one who deletes has written down that, and removes the file between our copy and our row."""
+    first = await intake.take_file(put(inbox), name="monday.asi", serial_number="012345", span=None)
+    rows.recordings[SHA256] = discarded(first.recording, "Ada", NOW_MS)
+    rows.before = lambda: spool.remove(SHA256)
+    again = await intake.take_file(put(inbox), name="monday.asi", serial_number=None, span=None)
+    assert again.recording.state is State.QUEUED
+    assert spool.digest(SHA256) == SHA256
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", Untakeable.EMPTY),
+        (b"AS", Untakeable.NOT_ASI),
+        (b"RIFF" * 10, Untakeable.NOT_ASI),
+        (b"ASI" + bytes(MAX_BYTES), Untakeable.TOO_LARGE),
+    ],
+)
+async def test_what_is_no_recording_stays_and_nothing_is_left_of_it(
+    intake: Intake, spool: Spool, rows: Rows, inbox: Path, content: bytes, code: Untakeable
+) -> None:
+    told = await refused(intake, put(inbox, content), code)
+    assert told.text
+    assert told.action
+    assert (inbox / "monday.asi").read_bytes() == content
+    assert left(spool) == set()
+    assert not rows.recordings
+
+
+async def test_pipes_and_links_are_no_files(intake: Intake, inbox: Path) -> None:
+    os.mkfifo(inbox / "pipe")
+    (inbox / "link").symlink_to("/etc/passwd")
+    for name in ("pipe", "link"):
+        await refused(intake, OpenSource(inbox, look_at(inbox, name)), Untakeable.NOT_A_FILE)
+
+
+async def test_a_file_that_is_open_for_writing_stays(intake: Intake, inbox: Path) -> None:
+    source = put(inbox)
+    with (inbox / "monday.asi").open("ab"):
+        if why_unknown(source):
+            pytest.skip("the kernel does not tell who writes")
+        await refused(intake, source, Untakeable.BEING_WRITTEN)
+    await intake.take_file(source, name="monday.asi", serial_number=None, span=None)
+
+
+def why_unknown(source: OpenSource) -> bool:
+    with source:
+        return source.is_written_to is None
+
+
+@pytest.mark.parametrize("step", ["before", "copying", "row"])
+async def test_a_file_that_is_written_to_meanwhile_stays(
+    intake: Intake, spool: Spool, rows: Rows, inbox: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """What was taken by then is no loss: it is a recording of its own if it was written down, else nothing."""
+    source, path = put(inbox), inbox / "monday.asi"
+
+    def write() -> None:
+        with path.open("ab") as file:
+            file.write(b"more")
+
+    def written(source: OpenSource) -> Iterator[bytes]:
+        yield from reading(source)
+        write()
+
+    reading = OpenSource.blocks
+    if step == "row":
+        rows.before = write
+        taken = await intake.take_file(source, name="monday.asi", serial_number=None, span=None)
+        assert not taken.is_source_gone
+        assert left(spool) == {f"{SHA256}.asi"}
+    else:
+        if step == "before":
+            write()
+        else:
+            monkeypatch.setattr(OpenSource, "blocks", written)
+        await refused(intake, source, Untakeable.CHANGED)
+        assert left(spool) == set()
+    assert path.read_bytes() == CONTENT + b"more"
+
+
+@pytest.mark.parametrize("seen", ["gone", "other"])
+async def test_what_was_replaced_meanwhile_is_left_alone(intake: Intake, rows: Rows, inbox: Path, seen: str) -> None:
+    source, path = put(inbox), inbox / "monday.asi"
+    other = put(inbox, b"ASI other", "other.asi").look.path
+
+    def replace() -> None:
+        path.unlink()
+        if seen == "other":
+            (inbox / other).rename(path)
+
+    rows.before = replace
+    taken = await intake.take_file(source, name="monday.asi", serial_number=None, span=None)
+    assert not taken.is_source_gone
+    assert {path.read_bytes() for path in inbox.iterdir()} == {b"ASI other"}
+
+
+async def test_a_source_that_breaks_in_the_middle_is_unreadable(
+    intake: Intake, spool: Spool, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a stick that is pulled out."""
+
+    def broken(_: OpenSource) -> Iterator[bytes]:
+        yield CONTENT[:MB]
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(OpenSource, "blocks", broken)
+    await refused(intake, put(inbox), Untakeable.UNREADABLE)
+    assert left(spool) == set()
+
+
+async def test_what_cannot_be_written_down_stays(intake: Intake, rows: Rows, inbox: Path) -> None:
+    def fail() -> None:
+        raise StoreError("The disk fails", "replace the card")
+
+    rows.before = fail
+    told = await refused(intake, put(inbox), Untakeable.DISK_FAILED)
+    assert (told.text, told.action) == ("The disk fails", "replace the card")
+    assert (inbox / "monday.asi").read_bytes() == CONTENT
+
+
+async def test_while_nothing_can_be_written_down_nothing_is_copied(
+    intake: Intake, spool: Spool, rows: Rows, inbox: Path
+) -> None:
+    rows.trouble = StoreError("The disk fails", "replace the card")
+    await refused(intake, put(inbox), Untakeable.DISK_FAILED)
+    with pytest.raises(TakeError, match="replace the card"):
+        await intake.take_stream(stream(CONTENT), None, "monday.asi", None, "")
+    assert left(spool) == set()
+
+
+async def test_a_stream_is_taken_over(intake: Intake, spool: Spool) -> None:
+    blocks = [CONTENT[start : start + 1000] for start in range(0, len(CONTENT), 1000)]
+    for size, sha256 in ((len(CONTENT), SHA256.upper()), (None, None)):
+        recording = await intake.take_stream(stream(b"", *blocks), size, "a.asi", "012345", "Ada", sha256)
+        assert spool.path(SHA256).read_bytes() == CONTENT
+    assert (recording.serial_number, recording.basis, recording.author) == ("012345", Basis.PERSON, "Ada")
+    assert [source.way for source in recording.sources] == [Way.UPLOAD, Way.UPLOAD]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "size", "sha256", "code"),
+    [
+        ([CONTENT[:-1]], len(CONTENT), None, Untakeable.CUT_OFF),
+        ([CONTENT, b"x"], len(CONTENT), None, Untakeable.CUT_OFF),
+        ([CONTENT], len(CONTENT), "0" * 64, Untakeable.CUT_OFF),
+        ([], 5, None, Untakeable.CUT_OFF),
+        ([], None, None, Untakeable.EMPTY),
+        ([CONTENT], 0, None, Untakeable.EMPTY),
+        ([b"AS"], None, None, Untakeable.NOT_ASI),
+        ([b"RIFF" * 4, *[bytes(MB)] * 100], None, None, Untakeable.NOT_ASI),
+        ([b"ASI", *[bytes(MB)] * 9], None, None, Untakeable.TOO_LARGE),
+        ([CONTENT], MAX_BYTES + 1, None, Untakeable.TOO_LARGE),
+    ],
+)
+async def test_a_stream_that_is_not_what_it_should_be_leaves_nothing(
+    intake: Intake,
+    spool: Spool,
+    rows: Rows,
+    blocks: list[bytes],
+    size: int | None,
+    sha256: str | None,
+    code: Untakeable,
+) -> None:
+    with pytest.raises(TakeError) as told:
+        await intake.take_stream(stream(*blocks), size, "a.asi", None, "", sha256)
+    assert told.value.code is code
+    assert left(spool) == set()
+    assert not rows.recordings
+
+
+async def test_a_stream_that_breaks_says_so_itself_and_leaves_nothing(intake: Intake, spool: Spool) -> None:
+    async def cut() -> AsyncIterator[bytes]:
+        yield CONTENT
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await intake.take_stream(cut(), None, "a.asi", None, "")
+    assert left(spool) == set()
+
+
+async def test_who_is_cancelled_leaves_nothing_half_taken(intake: Intake, spool: Spool, worker: Worker) -> None:
+    waits = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield CONTENT
+        waits.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(intake.take_stream(endless(), None, "a.asi", None, ""))
+        await waits.wait()
+        assert len(left(spool)) == 1
+        task.cancel()
+    assert left(spool) == set()
+
+    held = threading.Event()
+    async with asyncio.TaskGroup() as tasks:
+        blocked = tasks.create_task(worker.run(held.wait))
+        task = tasks.create_task(intake.take_stream(endless(), None, "a.asi", None, ""))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        held.set()
+        await blocked
+    assert left(spool) == set()
+
+
+async def test_others_get_the_worker_between_the_blocks_of_a_large_file(
+    intake: Intake, inbox: Path, worker: Worker
+) -> None:
+    """Nobody waits for a whole recording, and no more than a block of it is in memory."""
+    source = put(inbox, b"ASI" + bytes(7 * MB))
+    is_done = False
+    turns = 0
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(intake.take_file(source, name="a.asi", serial_number=None, span=None))
+        while not is_done:
+            await worker.run(lambda: None)
+            is_done = task.done()
+            turns += not is_done
+    assert turns > 7 * MB // BLOCK_BYTES
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    if WITHOUT_MOUNT:
+        pytest.skip(WITHOUT_MOUNT)
+    with small_disk(tmp_path / "disk", "4m", 40) as disk:
+        yield disk
+
+
+async def test_without_room_a_file_stays(disk: Path, rows: Rows, worker: Worker, inbox: Path) -> None:
+    spool = Spool(disk / "recordings", 1 << 60, 4096, 3 * MB)
+    spool.open()
+    intake = Intake(spool, rows, worker, MAX_BYTES, lambda: NOW_MS)
+    told = await refused(intake, put(inbox), Untakeable.NO_ROOM)
+    assert "There is no room for 1.3 MB" in told.text
+    assert (inbox / "monday.asi").read_bytes() == CONTENT
+
+
+async def test_a_disk_that_fills_up_meanwhile_says_so(disk: Path, rows: Rows, worker: Worker) -> None:
+    spool = Spool(disk / "recordings", 1 << 60, 4096, 0)
+    spool.open()
+    intake = Intake(spool, rows, worker, MAX_BYTES, lambda: NOW_MS)
+
+    async def filling() -> AsyncIterator[bytes]:
+        yield CONTENT
+        os.posix_fallocate(filler.fileno(), 0, os.statvfs(disk).f_bavail * 4096)
+        yield CONTENT
+
+    with (disk / "filler").open("wb") as filler, pytest.raises(TakeError) as told:
+        await intake.take_stream(filling(), 2 * len(CONTENT), "a.asi", None, "")
+    assert told.value.code is Untakeable.NO_ROOM
+    assert left(spool) == set()
