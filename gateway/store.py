@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 DATABASE = "store.sqlite"
 """In the state folder."""
 
-_FORM = 1
+_FORM = 2
 """Counts up when there is a table more, or one is different; kept as SQLite's user_version."""
 
 _LOG_FILE, _MARKER = f"{DATABASE}-wal", f"{DATABASE}.exists"
@@ -76,6 +76,11 @@ class Store:
         if self._worker.is_overdue:
             return StoreError(f"The disk with {self._folder} does not answer", "replace the card if that stays so")
         return self._database.failure
+
+    @property
+    def openings(self) -> int:
+        """How often the database was opened: where that has grown, it may lack what was written before."""
+        return self._database.openings
 
     @property
     def damage(self) -> str:
@@ -160,11 +165,12 @@ class _DamagedError(Exception):
 
 
 class _Database:
-    """The side that touches the disk, in the store's thread; `failure` and `damage` are looked at from outside."""
+    """The side that touches the disk, in the store's thread; what has no underscore is looked at from outside."""
 
     def __init__(self, folder: Path, schemas: Iterable[str]) -> None:
         self.failure: StoreError | None = _NOT_OPENED
         self.damage = ""
+        self.openings = 0
         self._folder = folder
         self._path = folder / DATABASE
         self._statements = [statement for schema in schemas for statement in schema.split(";") if statement.strip()]
@@ -186,6 +192,7 @@ class _Database:
 
     def open(self) -> None:
         self._close_connection()
+        self.openings += 1
         try:
             self._connection = self._opened()
             self.failure = None

@@ -73,7 +73,10 @@ FOR_A_PERSON = frozenset(
 )
 """States that only a person ends."""
 
-WITHOUT_FILE = frozenset({State.PURGED, State.DISCARDED, State.MISSING})
+DELETED = frozenset({State.PURGED, State.DISCARDED})
+"""States in which the file is to be deleted."""
+
+WITHOUT_FILE = DELETED | {State.MISSING}
 """States in which nothing is in the spool."""
 
 

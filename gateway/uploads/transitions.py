@@ -31,6 +31,12 @@ RETRIABLE = frozenset({State.QUEUED, State.AMBIGUOUS, State.FAILED, State.QUARAN
 
 UNDER_WAY = frozenset({State.SENDING, State.CLOSING})
 
+IN_CLOUD = frozenset({State.ACCEPTED, State.DONE, State.PURGED})
+"""States in which the cloud has it."""
+
+WITH_FILE = frozenset(State) - WITHOUT_FILE - IN_CLOUD
+"""States in which the file is all there is: without it, or with another, nothing good can come."""
+
 
 class TransitionError(ValueError):
     """A recording in this state cannot become that."""
@@ -86,7 +92,7 @@ def taken_again(
     if serial_number is None or serial_number == known.serial_number:
         return noted
     if known.serial_number is None:
-        noted = replace(noted, serial_number=serial_number, basis=basis, author=author, question="")
+        noted = replace(noted, serial_number=serial_number, basis=basis, author=author)
         return _moved(noted, _waiting(noted), source.at_ms) if known.state in UNSENT else noted
     if known.state in UNSENT:
         return questioned(
@@ -104,7 +110,6 @@ def assigned(known: Recording, serial_number: str, author: str, at_ms: int) -> R
         basis=Basis.PERSON,
         author=author,
         is_checked=True,
-        question="",
         tries=0,
         error_code="",
         error="",
@@ -204,15 +209,37 @@ def failed(known: Recording, error: str, at_ms: int) -> Recording:
 
 def found_corrupt(known: Recording, error: str, at_ms: int) -> Recording:
     """The bytes in the spool are not those that were taken over."""
-    if known.state in WITHOUT_FILE:
-        raise TransitionError(f"{known.state} has no file")
-    return _moved(replace(known, error_code="corrupt", error=error), State.CORRUPT, at_ms)
+    _only(known, WITH_FILE)
+    told = replace(known, error_code="corrupt", error=error, may_be_in_cloud=_may_be_in_cloud(known))
+    return _moved(told, State.CORRUPT, at_ms)
 
 
 def found_missing(known: Recording, at_ms: int) -> Recording:
     """The file is not in the spool."""
+    _only(known, WITH_FILE)
     error = "its file is not in the spool any more"
-    return _moved(replace(known, error_code="missing", error=error), State.MISSING, at_ms)
+    told = replace(known, error_code="missing", error=error, may_be_in_cloud=_may_be_in_cloud(known))
+    return _moved(told, State.MISSING, at_ms)
+
+
+def found_again(known: Recording, at_ms: int) -> Recording:
+    """Its file, as it was taken over, is in the spool though it was not to be."""
+    _only(known, {*WITHOUT_FILE, State.CORRUPT})
+    if known.state is State.PURGED:
+        return _moved(known, State.DONE, at_ms)
+    again = replace(known, tries=0, error_code="", error="", job_id=None)
+    if known.state is State.DISCARDED and known.serial_number is not None:
+        question = "it was discarded, and its file is here all the same"
+        return _moved(replace(again, question=question), State.QUESTIONED, at_ms)
+    return _moved(again, _waiting(again), at_ms)
+
+
+def doubted(known: Recording, at_ms: int) -> Recording:
+    """What was written of it last is lost; this is something older."""
+    if known.state in IN_CLOUD:
+        return known
+    doubtful = replace(known, may_be_in_cloud=True)
+    return _moved(doubtful, _waiting(doubtful) if known.state in {State.QUEUED, *UNDER_WAY} else known.state, at_ms)
 
 
 def retried(known: Recording, author: str, at_ms: int) -> Recording:
@@ -220,10 +247,8 @@ def retried(known: Recording, author: str, at_ms: int) -> Recording:
     _only(known, RETRIABLE)
     if known.serial_number is None:
         raise TransitionError("nobody has said which tracker it comes from")
-    may_be = known.may_be_in_cloud or known.state is State.ACCEPTED
-    again = replace(
-        known, author=author, tries=0, error_code="", error="", job_id=None, question="", may_be_in_cloud=may_be
-    )
+    may_be = _may_be_in_cloud(known)
+    again = replace(known, author=author, tries=0, error_code="", error="", job_id=None, may_be_in_cloud=may_be)
     return _moved(again, State.QUEUED, at_ms)
 
 
@@ -237,7 +262,9 @@ def discarded(known: Recording, author: str, at_ms: int) -> Recording:
     """A person lets its file go, wherever it is."""
     if known.state in UNDER_WAY or known.state in {State.PURGED, State.DISCARDED}:
         raise TransitionError(f"{known.state} cannot be discarded")
-    return _moved(replace(known, author=author, question=""), State.DISCARDED, at_ms)
+    # Should the same bytes come in again, the cloud is not to get them twice without a mark.
+    let_go = replace(known, author=author, may_be_in_cloud=_may_be_in_cloud(known))
+    return _moved(let_go, State.DISCARDED, at_ms)
 
 
 def recovered(known: Recording, at_ms: int) -> Recording:
@@ -259,6 +286,11 @@ def waits_for_a_person(recording: Recording) -> bool:
     return recording.state in FOR_A_PERSON
 
 
+def _may_be_in_cloud(known: Recording) -> bool:
+    """Whether what is sent from now on may be there twice."""
+    return known.may_be_in_cloud or known.state is State.CLOSING or known.state in IN_CLOUD
+
+
 def _waiting(recording: Recording) -> State:
     """Where a recording belongs of which nothing is under way."""
     if recording.serial_number is None:
@@ -269,6 +301,8 @@ def _waiting(recording: Recording) -> State:
 def _moved(recording: Recording, state: State, at_ms: int) -> Recording:
     if state is recording.state:
         return replace(recording, version=recording.version + 1)
+    if state is not State.QUESTIONED:
+        recording = replace(recording, question="")
     trail = (*recording.trail, Step(state, at_ms))[-MAX_TRAIL:]
     return replace(recording, state=state, changed_ms=at_ms, trail=trail, version=recording.version + 1)
 

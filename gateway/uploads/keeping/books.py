@@ -1,0 +1,146 @@
+"""How a recording is written down: a line of the journal, then its row. All of it happens in the store's thread.
+
+So whatever is asked happens one after another, each with what is newest then, and each whole or not at all: a line
+without its row is taken for what was meant, should the gateway end there.
+"""
+
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from gateway.store import Connection, StoreError
+from gateway.uploads.keeping import rows
+from gateway.uploads.keeping.journal import NAME, Journal, Read
+from gateway.uploads.keeping.room import FULL
+from gateway.uploads.keeping.spool import Spool
+from gateway.uploads.recording import DELETED, WITHOUT_FILE, Recording, State
+
+_SYNCED = frozenset({State.CLOSING, State.ACCEPTED, State.DONE, State.DISCARDED})
+"""What the journal alone must not have forgotten: what is perhaps in the cloud, and what is not to go there again."""
+
+_AGAIN = "it is tried again every minute"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was found.
+
+    Attributes:
+        rows: By SHA-256, those that are unharmed.
+        damaged: What stands for the SHA-256 in the others.
+        journal: What it says.
+    """
+
+    rows: Mapping[str, Recording]
+    damaged: frozenset[str]
+    journal: Read
+
+
+class Books:
+    """The rows and the journal.
+
+    Attributes:
+        failure: Why the journal cannot be written or the spool cannot be used; None if nothing is known to be wrong.
+    """
+
+    def __init__(self, spool: Spool, known: Mapping[str, Recording]) -> None:
+        """Touches nothing yet.
+
+        Args:
+            spool: Where the files and the journal are.
+            known: The recordings in memory; what has happened to one last may not have come there yet.
+        """
+        self.failure: StoreError | None = None
+        self._spool = spool
+        self._known = known
+        self._journal = Journal(spool.folder / NAME)
+
+    def fail(self, error: OSError) -> StoreError:
+        """Remember why it does not work, and say it again."""
+        self.failure = _told(error, str(self._spool.folder))
+        return StoreError(self.failure.text, self.failure.action)
+
+    def read(self, connection: Connection) -> Written:
+        """All that is written."""
+        stored, damaged = rows.read(connection)
+        return Written(stored, damaged, self._journal.read())
+
+    def write(self, connection: Connection, sha256: str, change: Callable[[Recording | None], Recording]) -> Recording:
+        """Change the newest of a recording.
+
+        Returns:
+            What it is now.
+
+        Raises:
+            StoreError: If the journal could not be written. And what `change` raises.
+        """
+        if self.failure is not None:
+            raise StoreError(self.failure.text, self.failure.action)
+        known = self._newest(connection, sha256)
+        recording = change(known)
+        if recording != known:
+            # Of what was deleted and is here again, the journal must not go on saying that it is to be deleted.
+            is_back = known is not None and known.state in WITHOUT_FILE
+            try:
+                self._journal.append(recording, is_synced=is_back or recording.state in _SYNCED)
+            except OSError as error:
+                raise self.fail(error) from None
+            rows.put(connection, [recording])
+        return recording
+
+    def settle(self, connection: Connection, recordings: Iterable[Recording]) -> None:
+        """Write these down besides what is there.
+
+        Raises:
+            OSError: If they could not be written. As for those that follow.
+        """
+        for recording in recordings:
+            self._journal.append(recording, is_synced=False)
+            rows.put(connection, [recording])
+
+    def begin_anew(self, connection: Connection, recordings: Iterable[Recording]) -> None:
+        """Let there be these and nothing else."""
+        everything = tuple(recordings)
+        try:
+            self._journal.rewrite(everything)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._spool.give_up_ballast()
+            self._journal.rewrite(everything)
+        rows.clear(connection)
+        rows.put(connection, everything)
+
+    def compact(self, connection: Connection) -> None:
+        """Where the journal has become long, leave only the last line of each recording."""
+        if self._journal.is_long:
+            stored, _ = rows.read(connection)
+            newest = (_later(stored.get(sha256), self._known.get(sha256)) for sha256 in {*stored, *self._known})
+            self._journal.rewrite([recording for recording in newest if recording is not None])
+
+    def delete_file(self, connection: Connection, sha256: str) -> None:
+        """Delete a file, unless the same recording was taken again meanwhile."""
+        known = self._newest(connection, sha256)
+        if known is not None and known.state in DELETED:
+            self._spool.remove(sha256)
+
+    def _newest(self, connection: Connection, sha256: str) -> Recording | None:
+        return _later(rows.get(connection, sha256), self._known.get(sha256))
+
+
+def _later(row: Recording | None, known: Recording | None) -> Recording | None:
+    if row is None or (known is not None and known.version >= row.version):
+        return known
+    return row
+
+
+def _told(error: OSError, folder: str) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    if error.errno in FULL:
+        return StoreError(f"The disk with {folder} is full", f"free some space; {_AGAIN}")
+    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return StoreError(f"{folder} cannot be written", f"check the card and the rights of this folder; {_AGAIN}")
+    if error.errno == errno.EIO:
+        return StoreError(f"The disk fails with {folder}", "replace the card")
+    return StoreError(f"{folder} cannot be used ({error.strerror})", f"put it right; {_AGAIN}")

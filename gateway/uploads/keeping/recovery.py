@@ -1,0 +1,149 @@
+"""What the recordings are after a start: told from the rows of the store, the journal and the files, whatever is left.
+
+Never more is believed than is written somewhere unharmed. Where that leaves open whether the cloud has a recording, it
+may have it; and a file is deleted only if its own row says so.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.uploads import transitions
+from gateway.uploads.keeping.journal import Read
+from gateway.uploads.recording import DELETED, SHORT_ID, Recording, Source, State, Way
+from gateway.uploads.transitions import UNDER_WAY, WITH_FILE
+
+
+class Finding(StrEnum):
+    """What an orderly stop does not leave of a recording; its value is a clause about several."""
+
+    BEHIND = "told again from the journal"
+    UNKNOWN = "not in the queue"
+    BACK = "there again though they should not"
+    DAMAGED = "damaged in the queue"
+    MISSING = "without their file"
+    CORRUPT = "not as long as they were"
+
+
+_BY_DAMAGE = frozenset({Finding.DAMAGED, Finding.MISSING, Finding.CORRUPT})
+"""What a crash never leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How it goes on.
+
+    Attributes:
+        recordings: All of them.
+        to_write: Those whose row is to be written.
+        to_remove: Those whose file is to be deleted after that.
+        findings: How many of what was found.
+        is_damage: Whether that is more than a crash can leave.
+    """
+
+    recordings: Mapping[str, Recording]
+    to_write: tuple[Recording, ...]
+    to_remove: tuple[str, ...]
+    findings: Mapping[Finding, int]
+    is_damage: bool
+
+
+def recover(
+    rows: Mapping[str, Recording], damaged: AbstractSet[str], journal: Read, files: Mapping[str, int], now_ms: int
+) -> Recovery:
+    """Tell what there is.
+
+    Args:
+        rows: Of the store, by SHA-256, as far as their checksum is right.
+        damaged: What stands for the SHA-256 in the other rows.
+        journal: What it says.
+        files: SHA-256 that a file in the spool is named by -> bytes.
+        now_ms: Epoch ms.
+    """
+    findings: Counter[Finding] = Counter({Finding.DAMAGED: len(damaged)} if damaged else {})
+    recordings: dict[str, Recording] = {}
+    lag = 0
+    for sha256 in sorted({*rows, *journal.recordings, *files}):
+        row, line = rows.get(sha256), journal.recordings.get(sha256)
+        if row is not None and (line is None or line.version <= row.version):
+            known = row
+        elif line is not None:
+            known = line if journal.is_whole else transitions.doubted(line, now_ms)
+            findings[Finding.BEHIND] += sha256 not in damaged
+            lag += line.version - (0 if row is None else row.version)
+        else:
+            known = _unknown(sha256, files[sha256], now_ms)
+            findings[Finding.UNKNOWN] += sha256 not in damaged
+            # A whole journal has a line of all that was ever sent.
+            if sha256 in damaged or not journal.is_whole:
+                known = transitions.doubted(known, now_ms)
+        known = transitions.recovered(known, now_ms)
+        recordings[sha256], finding = _compared(known, files.get(sha256), now_ms, is_row=known is row)
+        if finding is not None:
+            findings[finding] += 1
+    findings = +findings
+    return Recovery(
+        recordings,
+        to_write=tuple(recording for sha256, recording in recordings.items() if rows.get(sha256) != recording),
+        to_remove=tuple(sha256 for sha256 in files if recordings[sha256].state in DELETED),
+        findings=findings,
+        # A crash comes between a line and its row, or between a file and its line.
+        is_damage=lag > 1 or not _BY_DAMAGE.isdisjoint(findings) or bool(recordings and not journal.is_whole),
+    )
+
+
+def inspected(
+    known: Recording | None, sha256: str, size: int | None, now_ms: int, *, is_right: bool
+) -> tuple[Recording, Finding | None]:
+    """A recording after its file was read.
+
+    Args:
+        known: What it was thought to be; None if there is only the file.
+        sha256: By which the file is named.
+        size: Of the file, bytes; None if there is none.
+        now_ms: Epoch ms.
+        is_right: Whether it has the bytes by which it is named.
+
+    Returns:
+        What it is, and what was found.
+    """
+    if known is not None and (known.state in UNDER_WAY or known.state in DELETED):
+        return known, None
+    finding = None
+    if known is None:
+        known, finding = _unknown(sha256, size or 0, now_ms), Finding.UNKNOWN
+    if size is not None and not is_right and known.state in WITH_FILE and known.state is not State.CORRUPT:
+        error = "the bytes of its file are not those that were taken over"
+        return transitions.found_corrupt(known, error, now_ms), Finding.CORRUPT
+    if is_right and known.state is State.CORRUPT:
+        return transitions.found_again(known, now_ms), Finding.BACK
+    compared, found = _compared(known, size, now_ms, is_row=True)
+    return compared, found or finding
+
+
+def sentence(findings: Mapping[Finding, int]) -> str:
+    """What was found, as a clause; "" if nothing was."""
+    return ", ".join(f"{findings[finding]} {finding}" for finding in Finding if findings.get(finding))
+
+
+def _unknown(sha256: str, size: int, now_ms: int) -> Recording:
+    return transitions.taken(sha256, size, Source(Way.SPOOL, f"{sha256[:SHORT_ID]}.asi", now_ms))
+
+
+def _compared(known: Recording, size: int | None, now_ms: int, *, is_row: bool) -> tuple[Recording, Finding | None]:
+    """A recording after a look whether its file is there."""
+    if size is None:
+        if known.state is State.DONE:
+            return transitions.purged(known, now_ms), None
+        if known.state in WITH_FILE:
+            return transitions.found_missing(known, now_ms), Finding.MISSING
+        return known, None
+    finding = None
+    if known.state is State.MISSING or (known.state in DELETED and not is_row):
+        known, finding = transitions.found_again(known, now_ms), Finding.BACK
+    if known.state in WITH_FILE and known.state is not State.CORRUPT and known.size != size:
+        error = f"its file has {size} bytes and had {known.size}"
+        return transitions.found_corrupt(known, error, now_ms), Finding.CORRUPT
+    return known, finding
