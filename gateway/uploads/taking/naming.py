@@ -59,14 +59,14 @@ def trackers_in(path: str, known: Iterable[Known], pattern: str | None = None) -
     return frozenset(it.serial_number for it in known if said.translate(_LOWER) in _names(it))
 
 
-def span_of(name: str, mtime_ms: int, found_ms: int, zone: tzinfo) -> Span | None:
+def span_of(name: str, mtime_ms: int, found_ms: int, zone: tzinfo | None) -> Span | None:
     """When a file was probably recorded; None if nothing says that.
 
     Args:
         name: Of the file. One date in it is believed, with its time if there is one; several are not.
         mtime_ms: When it was written last, epoch ms: the end of the recording, unless it is a copy.
         found_ms: When it was found, epoch ms.
-        zone: Of times in names that do not end in "Z".
+        zone: Of times in names that do not end in "Z"; None is that of this machine.
     """
     named = {span for span, _ in _moments(name, zone)}
     if len(named) == 1:
@@ -118,12 +118,12 @@ def _is_edge(char: str) -> bool:
     return not char or unicodedata.category(char)[0] in "PSZ"
 
 
-def _moments(name: str, zone: tzinfo) -> Sequence[tuple[Span, tuple[int, int]]]:
+def _moments(name: str, zone: tzinfo | None) -> Sequence[tuple[Span, tuple[int, int]]]:
     """The dates in a name, and where in it they are."""
     return [(span, match.span()) for match in _MOMENT.finditer(name) if (span := _span(match, zone)) is not None]
 
 
-def _span(match: re.Match[str], zone: tzinfo) -> Span | None:
+def _span(match: re.Match[str], zone: tzinfo | None) -> Span | None:
     year, month, day = (int(match[part]) for part in ("year", "month", "day"))
     if year < _MIN_YEAR:
         return None

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.uploads.taking.sources import Kind, Look, below, look_of, opened
 
@@ -26,13 +27,13 @@ class Survey:
 
     Attributes:
         looks: Everything but folders that could be looked into, and hidden ones.
-        folders: Those that were looked into, from the top; "" is the top itself.
+        folders: Path, device and inode of those that were looked into; the path of the top is "".
         read_only: The devices among theirs on which nothing can be removed.
         is_whole: Whether that is all there is.
     """
 
     looks: tuple[Look, ...]
-    folders: tuple[str, ...]
+    folders: tuple[tuple[str, int, int], ...]
     read_only: frozenset[int]
     is_whole: bool
 
@@ -48,7 +49,7 @@ def survey(folder: Path, max_entries: int = MAX_ENTRIES) -> Survey:
         OSError: If the folder cannot be looked into.
     """
     looks: list[Look] = []
-    listed: list[str] = []
+    listed: list[tuple[str, int, int]] = []
     read_only: set[int] = set()
     is_whole = True
     folders: deque[tuple[str, os.stat_result | None]] = deque([("", None)])
@@ -56,16 +57,18 @@ def survey(folder: Path, max_entries: int = MAX_ENTRIES) -> Survey:
         while folders:
             path, status = folders.popleft()
             try:
-                found, is_all = _listed(top, path, max_entries, read_only)
+                found = _listed(top, path, max_entries)
             except OSError:
                 if status is None:
                     raise
                 looks.append(look_of(path, status, Kind.CLOSED))
                 continue
-            max_entries -= len(found)
-            is_whole = is_whole and is_all
-            listed.append(path)
-            for name, seen in found:
+            listed.append((path, found.device, found.inode))
+            max_entries -= len(found.entries)
+            is_whole = is_whole and found.is_all
+            if found.is_read_only:
+                read_only.add(found.device)
+            for name, seen in found.entries:
                 if not stat.S_ISDIR(seen.st_mode):
                     looks.append(look_of(name, seen))
                 elif name.count("/") + 1 >= MAX_DEPTH:
@@ -75,19 +78,26 @@ def survey(folder: Path, max_entries: int = MAX_ENTRIES) -> Survey:
     return Survey(tuple(looks), tuple(listed), frozenset(read_only), is_whole)
 
 
-def _listed(
-    top: int, path: str, max_entries: int, read_only: set[int]
-) -> tuple[list[tuple[str, os.stat_result]], bool]:
-    """What is in a folder, sorted; and whether that is all."""
-    found: list[tuple[str, os.stat_result]] = []
+class _Listed(NamedTuple):
+    """What is in one folder, sorted."""
+
+    entries: list[tuple[str, os.stat_result]]
+    is_all: bool
+    device: int
+    inode: int
+    is_read_only: bool
+
+
+def _listed(top: int, path: str, max_entries: int) -> _Listed:
+    entries: list[tuple[str, os.stat_result]] = []
     is_all = True
-    with below(top, f"{path}/." if path else ".") as (above, _), os.scandir(above) as entries:
-        if os.fstatvfs(above).f_flag & os.ST_RDONLY:
-            read_only.add(os.fstat(above).st_dev)
-        for entry in entries:
-            if len(found) >= max_entries:
+    with below(top, f"{path}/." if path else ".") as (above, _), os.scandir(above) as found:
+        for entry in found:
+            if len(entries) >= max_entries:
                 is_all = False
                 break
             with suppress(FileNotFoundError):
-                found.append((f"{path}/{entry.name}" if path else entry.name, entry.stat(follow_symlinks=False)))
-    return sorted(found, key=itemgetter(0)), is_all
+                entries.append((f"{path}/{entry.name}" if path else entry.name, entry.stat(follow_symlinks=False)))
+        status = os.fstat(above)
+        is_read_only = bool(os.fstatvfs(above).f_flag & os.ST_RDONLY)
+    return _Listed(sorted(entries, key=itemgetter(0)), is_all, status.st_dev, status.st_ino, is_read_only)
