@@ -1,11 +1,14 @@
 """Tells whoever follows the gateway how each recording stands, whenever that changes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from heapq import nlargest
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
-from gateway.uploads.recording import State
+from gateway.uploads.recording import SHORT_ID, Recording, State
 from gateway.uploads.report import RecordingReport
 
 MAX_TOLD = 500
@@ -17,7 +20,9 @@ TOLD_DONE_MS = 24 * 3_600_000
 GONE_FOR_S = 8.0
 """How long the last word on a recording is kept for who missed it; nothing is said of it after that."""
 
-_DELETED = frozenset({State.PURGED, State.DISCARDED})
+DELETED = frozenset({State.PURGED, State.DISCARDED})
+"""States of which nobody hears without asking."""
+
 _UNTOLD = ("state", "next_s", "sources", "trail", "sha256")
 
 
@@ -39,36 +44,47 @@ class Publisher:
 
     def __init__(self, board: StateBoard) -> None:
         self._board = board
-        self._told: dict[str, RecordingReport] = {}
+        self._told: Mapping[str, RecordingReport] = {}
         self._drop_at_s: dict[str, float] = {}
 
-    def publish(self, recordings: Iterable[RecordingReport], utc_ms: int, now_s: float) -> None:
+    def publish(
+        self,
+        recordings: Mapping[str, Recording],
+        report: Callable[[Recording], RecordingReport],
+        utc_ms: int,
+        now_s: float,
+    ) -> None:
         """Tell what has changed about the recordings.
 
         Args:
-            recordings: All of them, the newest first.
+            recordings: All of them, by SHA-256.
+            report: What is to be told of one.
             utc_ms: The wall clock, epoch ms.
             now_s: A monotonic clock.
         """
-        known = {_key(it): msgspec.structs.replace(it, next_s=None) for it in recordings}
-        present = dict([item for item in known.items() if _is_told(item[1], utc_ms)][:MAX_TOLD])
-        for key, report in present.items():
-            if self._told.get(key) != report:
-                self._board.state_changed(key, report.state, **_details(report))
-                self._drop_at_s.pop(key, None)
-        for key in self._told.keys() - present.keys():
-            self._board.forget_state(key, known[key].state if key in known else "gone")
-            self._drop_at_s[key] = now_s + GONE_FOR_S
+        # What is due when changes all the time by itself.
+        present = {it.sha256: replace(report(it), next_s=None) for it in _told(recordings.values(), utc_ms)}
+        for sha256, told in present.items():
+            if self._told.get(sha256) != told:
+                self._board.state_changed(_key(sha256), told.state, **_details(told))
+                self._drop_at_s.pop(sha256, None)
+        for sha256 in self._told.keys() - present.keys():
+            last = recordings[sha256].state if sha256 in recordings else "gone"
+            self._board.forget_state(_key(sha256), last)
+            self._drop_at_s[sha256] = now_s + GONE_FOR_S
         self._told = present
-        for key in [due for due, at_s in self._drop_at_s.items() if at_s <= now_s]:
-            self._board.drop_state(key)
-            del self._drop_at_s[key]
+        for sha256 in [due for due, at_s in self._drop_at_s.items() if at_s <= now_s]:
+            self._board.drop_state(_key(sha256))
+            del self._drop_at_s[sha256]
 
 
-def _is_told(report: RecordingReport, utc_ms: int) -> bool:
-    if report.state == State.DONE:
-        return utc_ms - report.since_ms < TOLD_DONE_MS
-    return report.state not in _DELETED
+def _told(recordings: Iterable[Recording], utc_ms: int) -> list[Recording]:
+    kept = [it for it in recordings if it.state not in DELETED and not _is_old(it, utc_ms)]
+    return nlargest(MAX_TOLD, kept, key=attrgetter("taken_ms"))
+
+
+def _is_old(recording: Recording, utc_ms: int) -> bool:
+    return recording.state is State.DONE and utc_ms - recording.changed_ms >= TOLD_DONE_MS
 
 
 def _details(report: RecordingReport) -> dict[str, Any]:
@@ -78,5 +94,5 @@ def _details(report: RecordingReport) -> dict[str, Any]:
     return details
 
 
-def _key(report: RecordingReport) -> str:
-    return f"recording/{report.id}"
+def _key(sha256: str) -> str:
+    return f"recording/{sha256[:SHORT_ID]}"

@@ -49,12 +49,19 @@ def standing(recording: Recording, now_ms: int, *, hindrance: Standing | None = 
     Args:
         recording: Any.
         now_ms: The wall clock, epoch ms.
-        hindrance: What keeps it from being sent, beside its turn, and what to do about that; None if nothing does.
+        hindrance: Clauses that say what keeps it from being sent, looked up or followed, beside its turn, and what to
+            do about that; None if nothing does.
     """
-    text = _text(recording, now_ms)
-    if recording.state is State.QUEUED and hindrance is not None:
-        return Standing(f"{text}: {hindrance.text}", hindrance.action)
-    return Standing(text, _action(recording, now_ms))
+    told = Standing(_text(recording, now_ms), _action(recording, now_ms))
+    if hindrance is None:
+        return told
+    match recording.state:
+        case State.QUEUED:
+            return Standing(f"It waits: {hindrance.text}", hindrance.action)
+        case State.AMBIGUOUS | State.ACCEPTED:
+            return Standing(f"{told.text}; {hindrance.text}", hindrance.action or told.action)
+        case _:
+            return told
 
 
 def is_overdue(recording: Recording, now_ms: int) -> bool:

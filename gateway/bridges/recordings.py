@@ -1,0 +1,54 @@
+"""The recordings, as the live server sees them."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+
+from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
+from gateway.uploads.desk import Desk
+from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
+from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest, RecordingRefused
+
+
+class ServedRecordings:
+    """The recordings, as the live server sees them: `gateway.live.source.RecordingsView`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def report(self, *, is_all: bool) -> RecordingsReport:
+        """All that are kept; with `is_all` also those that were deleted."""
+        return self._desk.report(is_all=is_all)
+
+    def show(self, recording_id: str) -> RecordingReport:
+        """How one of them stands; raises `RequestError`, as all that follow."""
+        with _refusing():
+            return self._desk.show(recording_id)
+
+    async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> RecordingReport:
+        """Take a file over."""
+        with _refusing():
+            return await self._desk.add(blocks, size, parse_query(query, AddRequest))
+
+    async def act(self, action: str, recording_id: str, body: bytes) -> RecordingReport:
+        """Assign, retry or discard one of them."""
+        with _refusing():
+            match action:
+                case "assign":
+                    return await self._desk.assign(recording_id, parse_body(body, AssignRequest))
+                case "retry":
+                    return await self._desk.retry(recording_id, parse_body(body, PersonRequest))
+                case _:
+                    return await self._desk.discard(recording_id, parse_body(body, PersonRequest))
+
+    async def rebuild(self) -> RebuiltReport:
+        """Read all files of the spool, and tell the queue again from them."""
+        with _refusing():
+            return await self._desk.rebuild()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except RecordingRefused as refused:
+        raise RequestError(ErrorCode(refused.code), str(refused), refused.facts) from None

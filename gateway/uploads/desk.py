@@ -1,0 +1,259 @@
+"""The desk: what people see of the recordings and decide about them, in one place.
+
+Every face of the gateway comes here, so all of them are refused by the same rules in the same words.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from heapq import nlargest
+from operator import attrgetter
+
+from gateway.store import StoreError
+from gateway.uploads.keeping.room import Room
+from gateway.uploads.publisher import DELETED, Publisher, StateBoard
+from gateway.uploads.recording import Basis, Recording
+from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
+from gateway.uploads.reporting import Wearer, counted, report_one, report_spool, report_tracker, scarcity
+from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest, RecordingRefused, Refusal
+from gateway.uploads.standing import deeds, standing
+from gateway.uploads.surroundings import Inbox, Intake, Ledger, Options, Spool, Uploader
+from gateway.uploads.taking.naming import printable, span_of, trackers_in
+from gateway.uploads.taking.untakeable import TakeError, Untakeable
+from gateway.uploads.transitions import TransitionError, assigned, discarded, retried
+from gateway.uploads.trouble import Problems, Trouble
+from gateway.worker import Worker
+
+_LOG = logging.getLogger(__name__)
+
+MAX_DELETED = 200
+"""Deleted recordings that are told of to who asks for them, the latest ones; of more there are numbers only."""
+
+_TURN_S = 1.0
+_ROOM_S = 5.0
+
+_NAMELESS = "recording.asi"
+
+
+class Desk:
+    """What people can see and do. Everything that changes something raises `RecordingRefused` where it cannot."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        intake: Intake,
+        inbox: Inbox | None,
+        uploader: Uploader,
+        spool: Spool,
+        worker: Worker,
+        wearers: Sequence[Wearer],
+        problems: Problems,
+        board: StateBoard,
+        options: Options,
+        utc_ms: Callable[[], int],
+    ) -> None:
+        """Put it together.
+
+        Args:
+            ledger: What is known of the recordings; loaded.
+            intake: Takes over what is sent.
+            inbox: Takes over what is dropped; None if there is none.
+            uploader: Is told what people decide, and asked how far it is.
+            spool: Is asked how much room there is.
+            worker: In whose thread that is.
+            wearers: Of all trackers of the roster, in its order.
+            problems: Is told what needs a person.
+            board: Is told how each recording stands.
+            options: Settings.
+            utc_ms: The wall clock, epoch ms.
+        """
+        self._ledger = ledger
+        self._intake = intake
+        self._inbox = inbox
+        self._uploader = uploader
+        self._spool = spool
+        self._worker = worker
+        self._wearers = {wearer.serial_number: wearer for wearer in wearers}
+        self._options = options
+        self._utc_ms = utc_ms
+        self._publisher = Publisher(board)
+        self._trouble = Trouble(problems)
+        self._room: Room | None = None
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Tell what changes, once a second, until cancelled; `beat` is called with each turn."""
+        is_failing = False
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look(), name="room for recordings")
+            while True:
+                try:
+                    self._tell()
+                    is_failing = False
+                except Exception:  # noqa: BLE001 - the edge of a task: what cannot be told must not end the session
+                    if not is_failing:
+                        _LOG.exception("Unexpected failure while recordings were told, it goes on")
+                    is_failing = True
+                beat()
+                await asyncio.sleep(_TURN_S)
+
+    def report(self, *, is_all: bool = False) -> RecordingsReport:
+        """All that are kept, newest first; with `is_all` the latest of those that were deleted as well."""
+        every = self._ledger.recordings.values()
+        told = [it for it in every if it.state not in DELETED]
+        if is_all:
+            told += nlargest(MAX_DELETED, (it for it in every if it.state in DELETED), key=attrgetter("changed_ms"))
+        return RecordingsReport(
+            recordings=tuple(map(self._report, sorted(told, key=attrgetter("taken_ms"), reverse=True))),
+            counts=counted(every),
+            inbox=() if self._inbox is None else tuple(self._inbox.waiting),
+            inbox_folder=self._options.inbox_folder,
+            spool=report_spool(self._room, self._ledger.trouble),
+            trackers=tuple(map(report_tracker, self._wearers.values())),
+            max_file_bytes=self._options.max_file_bytes,
+            utc_ms=self._utc_ms(),
+        )
+
+    def show(self, recording_id: str) -> RecordingReport:
+        """One recording; raises `RecordingRefused` if there is none."""
+        return self._report(self._found(recording_id))
+
+    async def add(self, blocks: AsyncIterator[bytes], size: int | None, request: AddRequest) -> RecordingReport:
+        """Take over what somebody sends; what `blocks` raises is raised.
+
+        Args:
+            blocks: The bytes.
+            size: How many were announced; None if that was not said.
+            request: What is said beside them.
+        """
+        serial_number, basis = request.tracker or None, Basis.PERSON
+        if serial_number is not None:
+            self._check_tracker(serial_number)
+        else:
+            named = trackers_in(request.name, self._options.known, self._options.tracker_pattern)
+            serial_number, basis = (next(iter(named)) if len(named) == 1 else None), Basis.PATH
+        now_ms = self._utc_ms()
+        with _refusing():
+            recording = await self._intake.take_stream(
+                blocks,
+                size,
+                printable(request.name) or _NAMELESS,
+                serial_number,
+                request.author,
+                request.sha256 or None,
+                basis=basis,
+                # That it has come now says nothing about when it was made; its name may.
+                span=span_of(request.name.rpartition("/")[2], now_ms, now_ms, self._options.zone),
+            )
+        self._uploader.wake()
+        return self._report(recording)
+
+    async def assign(self, recording_id: str, request: AssignRequest) -> RecordingReport:
+        """Say which tracker one comes from."""
+        self._check_tracker(request.tracker)
+        changed = await self._change(
+            recording_id, "assigned", lambda known: assigned(known, request.tracker, request.author, self._utc_ms())
+        )
+        self._uploader.wake()
+        return self._report(changed)
+
+    async def retry(self, recording_id: str, request: PersonRequest) -> RecordingReport:
+        """Let one be sent again now, whatever has been."""
+        changed = await self._change(
+            recording_id, "retried", lambda known: retried(known, request.author, self._utc_ms())
+        )
+        self._uploader.retry(changed.sha256)
+        return self._report(changed)
+
+    async def discard(self, recording_id: str, request: PersonRequest) -> RecordingReport:
+        """Delete one here."""
+        changed = await self._change(
+            recording_id, "discarded", lambda known: discarded(known, request.author, self._utc_ms())
+        )
+        await self._ledger.drop_file(changed.sha256)
+        return self._report(changed)
+
+    async def rebuild(self) -> RebuiltReport:
+        """Read every file, and set right what is not as it was written down."""
+        with _refusing():
+            try:
+                rebuilt = await self._ledger.rebuild()
+            except StoreError:
+                raise
+            except OSError as error:
+                raise StoreError("The disk with the recordings fails", "check the card, or replace it") from error
+        self._uploader.wake()
+        return rebuilt
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                self._room = await self._worker.run(self._spool.room)
+            except OSError:
+                self._room = None  # what is wrong with the disk the ledger says
+            await asyncio.sleep(_ROOM_S)
+
+    def _tell(self) -> None:
+        recordings, inbox, now_ms = self._ledger.recordings, self._inbox, self._utc_ms()
+        self._publisher.publish(recordings, self._report, now_ms, asyncio.get_running_loop().time())
+        self._trouble.update(recordings.values(), () if inbox is None else inbox.waiting, now_ms)
+        self._trouble.check(
+            disk=self._ledger.trouble or scarcity(self._room),
+            damage=self._ledger.damage,
+            inbox=None if inbox is None else inbox.trouble,
+        )
+
+    def _report(self, recording: Recording) -> RecordingReport:
+        wearer = self._wearers.get(recording.serial_number or "")
+        athlete = None if wearer is None else wearer.athlete
+        return report_one(recording, self._uploader, athlete, self._utc_ms(), self._options.keep_days)
+
+    def _check_tracker(self, serial_number: str) -> None:
+        if serial_number not in self._wearers:
+            text = f"No tracker here has the serial number {printable(serial_number)}: choose one of the list."
+            raise RecordingRefused(Refusal.UNKNOWN_TRACKER, text)
+
+    def _found(self, recording_id: str) -> Recording:
+        begin = recording_id.lower()
+        found = [it for sha256, it in self._ledger.recordings.items() if sha256.startswith(begin)]
+        # Whoever types a few digits means one of those that can be seen.
+        found = [it for it in found if it.state not in DELETED] or found
+        if len(found) == 1:
+            return found[0]
+        shown = printable(recording_id)
+        if found:
+            text = f"{len(found)} recordings have an id that begins with {shown}: give more of its digits."
+        else:
+            text = f"No recording has an id that begins with {shown}: look it up in the list."
+        raise RecordingRefused(Refusal.UNKNOWN_RECORDING, text)
+
+    async def _change(self, recording_id: str, done: str, change: Callable[[Recording], Recording]) -> Recording:
+        sha256 = self._found(recording_id).sha256
+        try:
+            with _refusing():
+                return await self._ledger.change(sha256, change)
+        except TransitionError:
+            known = self._ledger.recordings[sha256]
+            possible = " or ".join(deeds(known)) or "wait"
+            text = f"It cannot be {done} now ({standing(known, self._utc_ms()).text}): {possible}."
+            raise RecordingRefused(Refusal.NOT_NOW, text, state=str(known.state)) from None
+
+
+_CODES = {
+    Untakeable.EMPTY: Refusal.EMPTY,
+    Untakeable.TOO_LARGE: Refusal.TOO_LARGE,
+    Untakeable.NOT_ASI: Refusal.NOT_ASI,
+    Untakeable.NO_ROOM: Refusal.NO_ROOM,
+    Untakeable.DISK_FAILED: Refusal.DISK_FAILED,
+}
+"""How what is sent can fail to be taken; what is missing here happens to files only, or is a body that was cut."""
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except TakeError as error:
+        raise RecordingRefused(_CODES.get(error.code, Refusal.CUT_OFF), f"{error}.") from None
+    except StoreError as error:
+        raise RecordingRefused(Refusal.DISK_FAILED, f"{error.text}, so nothing was done: {error.action}.") from None
