@@ -187,11 +187,14 @@ class Desk:
 
     async def _look(self) -> None:
         while True:
-            try:
-                self._room = await self._worker.run(self._spool.room)
-            except OSError:
-                self._room = None  # what is wrong with the disk the ledger says
+            self._room = await self._seen_room()
             await asyncio.sleep(_ROOM_S)
+
+    async def _seen_room(self) -> Room | None:
+        try:
+            return await self._worker.run(self._spool.room)
+        except OSError:
+            return None  # what is wrong with the disk the ledger says
 
     def _tell(self) -> None:
         recordings, inbox, now_ms = self._ledger.recordings, self._inbox, self._utc_ms()
