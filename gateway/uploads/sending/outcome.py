@@ -4,9 +4,11 @@ Two things decide: what has come back, and whether the end of the body may have 
 so without it nothing was uploaded, whatever came back.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
 from gateway.cloud.errors import (
     CloudError,
@@ -107,19 +109,31 @@ class Outcome:
                 return refused(known, self.code, self.text, at_ms, is_final=verdict is Verdict.DECLINED)
 
 
-def outcome_of(error: CloudError, *, has_ended: bool, is_lookup: bool) -> Outcome:
+def outcome_of(error: CloudError, *, has_begun: bool, has_ended: bool, is_lookup: bool) -> Outcome:
     """How an upload has ended.
 
     Args:
         error: What came back instead of a job.
-        has_ended: Whether the end of the body may have left.
+        has_begun: Whether anything of the body may have left.
+        has_ended: Whether its end may have left.
         is_lookup: Whether the cloud can be asked which recordings it has.
     """
     if error.operation != OPERATION:  # no token: nothing was sent
         return _for_all(error)
     match error:
+        case Unreachable() if not has_begun:
+            return _for_all(error)
         case Throttled():
             return _for_all(error, pause_s=error.retry_after_s)
+        case NetworkLoginNeeded() if has_ended and not error.host:  # a page: anybody's, or a proxy's of the cloud
+            return Outcome(
+                Verdict.UNANSWERED,
+                error.code,
+                "a web page came instead of an answer",
+                error.action,
+                Wait.REFUSAL,
+                is_for_all=True,
+            )
         case Unauthorized() | LoginRefused() | NetworkLoginNeeded() | TlsFailed():
             return _for_all(error)
         case NotFound() if error.is_path_unknown:
@@ -133,11 +147,14 @@ def outcome_of(error: CloudError, *, has_ended: bool, is_lookup: bool) -> Outcom
             action = "check that this account owns the tracker"
             return Outcome(Verdict.POSTPONED, error.code, text, action, is_ours_in_doubt=True)
         case Rejected(status=409) if has_ended and is_lookup:  # most likely because it has it; it can say so
-            return Outcome(Verdict.UNANSWERED, error.code, f"it conflicts with something there{said(error)}")
+            text = f"it conflicts with something there{said(error)}"
+            return Outcome(Verdict.UNANSWERED, error.code, text, wait=Wait.REFUSAL)
         case Rejected():
             return _declined(error)
         case _ if has_ended and not (isinstance(error, ServerFailed) and error.status == 503):
-            return Outcome(Verdict.UNANSWERED, error.code, reason_of(error))
+            return Outcome(
+                Verdict.UNANSWERED, error.code, reason_of(error), error.action, Wait.REFUSAL, is_for_all=True
+            )
         case ServerFailed() if error.status != 503 and error.status not in _BAD_GATEWAY:
             return Outcome(Verdict.DOUBTED, error.code, reason_of(error), wait=Wait.REFUSAL, is_for_all=True)
         case _:
@@ -173,34 +190,33 @@ def said(error: CloudError) -> str:
 
 def words_of(details: object) -> str:
     """What the cloud says about work that has failed: whatever form it has, bounded and printable."""
-    words: list[str] = []
-    left = MAX_REASON
-    for text in _texts(details, 0):
-        if left <= 0:
-            break
-        clean = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_REASON]).split())
-        if clean:
-            words.append(clean)
-            left -= len(clean) + 2
-    found = "; ".join(words)
+    found = "; ".join(filter(None, map(_cleaned, _texts(details))))
     return found if len(found) <= MAX_REASON else found[: MAX_REASON - 1] + "…"
 
 
-_MAX_DEPTH = 8
-_MAX_ITEMS = 50
+_MAX_TEXTS = 100
+"""Values that are looked at, of however many."""
 
 
-def _texts(details: object, depth: int) -> Iterator[str]:
-    if depth > _MAX_DEPTH or details is None:
-        return
-    if isinstance(details, dict):
-        for value in list(details.values())[:_MAX_ITEMS]:
-            yield from _texts(value, depth + 1)
-    elif isinstance(details, list):
-        for item in details[:_MAX_ITEMS]:
-            yield from _texts(item, depth + 1)
-    else:
-        yield str(details)[: 8 * MAX_REASON]
+def _texts(details: object) -> Iterator[str]:
+    """Every value, from the outside inwards."""
+    waiting = deque([details])
+    for _ in range(_MAX_TEXTS):
+        if not waiting:
+            return
+        match waiting.popleft():
+            case None:
+                pass
+            case dict() as document:
+                waiting.extend(islice(document.values(), _MAX_TEXTS))
+            case list() as items:
+                waiting.extend(islice(items, _MAX_TEXTS))
+            case value:
+                yield str(value)
+
+
+def _cleaned(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_REASON]).split())
 
 
 def _for_all(error: CloudError, pause_s: float | None = None) -> Outcome:

@@ -1,59 +1,48 @@
-"""Brings the recordings of the ledger into the cloud, one at a time."""
+"""Brings the recordings of the ledger into the cloud, one at a time.
+
+All that has happened to a recording is in the ledger before it matters: SENDING before anything of it leaves, CLOSING
+before its end does. What is only here are schedules; whoever is stopped at any moment is gone on from.
+"""
 
 import asyncio
+import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
-from pathlib import Path
+from functools import partial
 from typing import Protocol
 
-from gateway.cloud.models import Job, Ownership, Range
-from gateway.uploads.recording import Recording
+from gateway.cloud.errors import CloudError
+from gateway.store import StoreError
+from gateway.uploads.keeping.ledger import Ledger
+from gateway.uploads.keeping.spool import Spool
+from gateway.uploads.recording import Recording, Span, State
 from gateway.uploads.report import ProgressReport
+from gateway.uploads.sending.attempt import Attempt, Taking
+from gateway.uploads.sending.body import Body
+from gateway.uploads.sending.comparing import Knowing, question_about
+from gateway.uploads.sending.outcome import Outcome, Wait, clause, reason_of
+from gateway.uploads.sending.patience import Line, after_refusal_s, again_s
+from gateway.uploads.sending.settler import NOT_OURS, OPEN, Answering, Settler, Time, Trackers
+from gateway.uploads.sending.turn import next_of
 from gateway.uploads.standing import Standing
+from gateway.uploads.transitions import TransitionError, checked, questioned
 from gateway.worker import Worker
 
+__all__ = ["Cloud", "Options", "Trackers", "Uploader"]
 
-class Cloud(Protocol):
-    """What is asked of the cloud; every operation raises `CloudError`."""
+_LOG = logging.getLogger(__name__)
 
-    async def job(self, job_id: str) -> Job:
-        """How far the work on an upload has come."""
+TURN_S = 1.0
 
-    def ownerships(self, *, device_id: int | None = None) -> AsyncIterator[Ownership]:
-        """When a tracker was ours."""
-
-    def ranges(self, device_id: int, start_ms: int, stop_ms: int) -> AsyncIterator[Range]:
-        """When it was used."""
+_LIVE = OPEN | {State.QUEUED, State.SENDING, State.CLOSING}
 
 
-class Trackers(Protocol):
-    """Which trackers are ours."""
-
-    def device_id(self, serial_number: str) -> int | None:
-        """What the cloud calls one; None as long as it is not ours."""
-
-    def recheck(self) -> None:
-        """Look soon which are: the cloud has refused one."""
-
-
-class Ledger(Protocol):
-    """What is known of the recordings."""
-
-    @property
-    def recordings(self) -> Mapping[str, Recording]:
-        """All, by SHA-256, as they are on the disk."""
-
-    async def change(self, sha256: str, transition: Callable[[Recording], Recording]) -> Recording:
-        """Apply a transition to the newest, on the disk."""
-
-
-class Spool(Protocol):
-    """Where the files are."""
-
-    def path(self, sha256: str) -> Path:
-        """Of one."""
+class Cloud(Taking, Answering, Knowing, Protocol):
+    """What is asked of the cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +56,14 @@ class Options:
 
     max_bytes_per_s: float | None = None
     is_lookup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Backoff:
+    """One that did not get through: how often in a row, and when it is sent again."""
+
+    failures: int
+    next_s: float
 
 
 class Uploader:
@@ -107,37 +104,197 @@ class Uploader:
         self._options = options
         self._utc_ms = utc_ms
         self._zone = zone
-        self._is_clock_sure = is_clock_sure
         self._jitter = jitter
-        self._progress: dict[str, ProgressReport] = {}
-        self._next_s: dict[str, float] = {}
-        self._job_states: dict[str, str] = {}
-        self._hindrances: dict[str, Standing] = {}
+        self._now = asyncio.get_running_loop().time
+        time = Time(utc_ms, is_clock_sure)
+        self._settler = Settler(cloud, ledger, trackers, time, jitter, is_lookup=options.is_lookup)
+        self._line = Line()
+        self._backoffs: dict[str, _Backoff] = {}
+        self._turns = 0
+        self._attempt: Attempt | None = None
+        self._revision = -1
+        self._queue: list[Recording] = []
+        self._is_sending = self._is_settling = False
+        self._woken = asyncio.Event()
 
     async def run(self, beat: Callable[[], None]) -> None:
-        """Send until cancelled; `beat` is called with each turn."""
-        while True:
-            beat()
-            await asyncio.sleep(1)
+        """Send until cancelled; `beat` is called with each turn, and no turn waits for the cloud or the disk."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                beat()
+                self._woken.clear()
+                self._turn(tasks)
+                # Not wait_for, which in Python 3.11 forgets a stop that meets the call to wake.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TURN_S):
+                        await self._woken.wait()
 
     def wake(self) -> None:
         """Something else may be sent, or another tracker is ours: look at once."""
+        self._woken.set()
 
     def retry(self, sha256: str) -> None:
         """A person does not want to wait: what is due later for this recording is due now."""
+        self._backoffs.pop(sha256, None)
+        self._settler.hurry(sha256)
+        self._line = self._line.impatient(self._now())
+        self.wake()
 
     def progress(self, sha256: str) -> ProgressReport | None:
         """How far its body has left; None if it is not under way."""
-        return self._progress.get(sha256)
+        if self._attempt is None or self._attempt.sha256 != sha256:
+            return None
+        return self._attempt.progress()
 
     def next_s(self, sha256: str) -> float | None:
         """Seconds until something is tried next for it; None if that is not a matter of time."""
-        return self._next_s.get(sha256)
+        recording = self._ledger.recordings.get(sha256)
+        if recording is None or self._ledger.trouble is not None:
+            return None
+        if recording.state in OPEN:
+            wait_s = self._settler.next_s(sha256)
+            return None if wait_s is None else max(0.0, wait_s)
+        if recording.state is not State.QUEUED or self._device_id(recording) is None:
+            return None
+        return max(self._line.wait_s(self._now()), self._backoff_s(sha256)) or None
 
     def job_state(self, sha256: str) -> str | None:
         """The cloud's last word on its work on it, since the start; None if there was none."""
-        return self._job_states.get(sha256)
+        return self._settler.job_states.get(sha256)
 
     def hindrance(self, sha256: str) -> Standing | None:
         """What keeps it now from being sent, looked up or followed, as clauses; None if nothing is known to."""
-        return self._hindrances.get(sha256)
+        recording = self._ledger.recordings.get(sha256)
+        if recording is None or recording.state not in {*OPEN, State.QUEUED}:
+            return None
+        if (trouble := self._ledger.trouble) is not None:
+            return Standing(clause(trouble.text), trouble.action)
+        if recording.state in OPEN:
+            return self._settler.trouble(sha256)
+        if self._device_id(recording) is None:
+            return NOT_OURS
+        return self._line.trouble if self._line.wait_s(self._now()) > 0 else None
+
+    def _turn(self, tasks: asyncio.TaskGroup) -> None:
+        if self._ledger.revision != self._revision:
+            self._look()
+        # What cannot be written down must not happen.
+        if self._ledger.trouble is not None:
+            return
+        if not self._is_settling and (recording := self._settler.due()) is not None:
+            self._is_settling = True
+            tasks.create_task(self._guarded(self._settle(recording)), name="settling of a recording")
+        if not self._is_sending and self._line.wait_s(self._now()) <= 0:
+            ready = {
+                recording.sha256: device_id
+                for recording in self._queue
+                if self._backoff_s(recording.sha256) <= 0 and (device_id := self._device_id(recording)) is not None
+            }
+            recording = next_of((it for it in self._queue if it.sha256 in ready), self._turns)
+            if recording is not None:
+                self._is_sending = True
+                work = self._advance(recording, ready[recording.sha256])
+                tasks.create_task(self._guarded(work), name="sending of a recording")
+
+    def _look(self) -> None:
+        self._revision = self._ledger.revision
+        live = [recording for recording in self._ledger.recordings.values() if recording.state in _LIVE]
+        self._queue = [recording for recording in live if recording.state is State.QUEUED]
+        self._settler.update(recording for recording in live if recording.state in OPEN)
+        pending = {recording.sha256 for recording in live if recording.state is not State.ACCEPTED}
+        self._backoffs = {sha256: backoff for sha256, backoff in self._backoffs.items() if sha256 in pending}
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """The edge of a task: one recording's surprise must not keep the others."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001
+            # Where, and never what: the text of an error may hold a file's name.
+            places = "".join(traceback.format_tb(error.__traceback__))
+            _LOG.error("Unexpected %s among the recordings, it goes on\n%s", type(error).__name__, places)
+            self._fail_line(Standing("something unexpected has happened", "look into the log of the gateway"))
+        finally:
+            self.wake()
+
+    async def _settle(self, recording: Recording) -> None:
+        try:
+            await self._settler.settle(recording)
+        finally:
+            self._is_settling = False
+
+    async def _advance(self, recording: Recording, device_id: int) -> None:
+        """Compare it with its tracker, or send it."""
+        try:
+            if recording.span is not None and not recording.is_checked:
+                await self._compare(recording, recording.span, device_id)
+            else:
+                await self._send(recording, device_id)
+        finally:
+            self._attempt = None
+            self._is_sending = False
+
+    async def _compare(self, recording: Recording, span: Span, device_id: int) -> None:
+        try:
+            question = await question_about(self._cloud, span, device_id, self._zone)
+        except CloudError as error:
+            self._fail_line(Standing(reason_of(error), error.action))
+            self._postpone(recording.sha256)
+            return
+        at_ms = self._utc_ms()
+
+        def compared(known: Recording) -> Recording:
+            if (known.serial_number, known.span) != (recording.serial_number, recording.span):
+                raise TransitionError("something else is said of it by now")
+            return checked(known) if question is None else questioned(known, question, at_ms)
+
+        try:
+            await self._ledger.change(recording.sha256, compared)
+        except (TransitionError, KeyError):
+            pass  # somebody was quicker
+        except StoreError:
+            self._postpone(recording.sha256)
+
+    async def _send(self, recording: Recording, device_id: int) -> None:
+        path, size, sha256 = self._spool.path(recording.sha256), recording.size, recording.sha256
+        make_body = partial(Body, path, size, sha256, self._worker, max_bytes_per_s=self._options.max_bytes_per_s)
+        self._attempt = Attempt(recording, make_body, self._ledger, self._utc_ms, is_lookup=self._options.is_lookup)
+        end = await self._attempt.run(self._cloud, device_id)
+        if isinstance(end, Outcome):
+            self._wait_after(end, sha256)
+        else:
+            self._line = Line()
+            self._backoffs.pop(sha256, None)
+            self._turns += 1
+
+    def _wait_after(self, outcome: Outcome, sha256: str) -> None:
+        trouble = Standing(outcome.text, outcome.action)
+        if outcome.pause_s is not None:
+            self._line = self._line.held(trouble, self._now(), outcome.pause_s)
+        elif outcome.is_for_all:
+            self._fail_line(trouble)
+        else:
+            self._line = Line()
+        if outcome.wait is not Wait.NOTHING:
+            self._turns += 1
+            self._postpone(sha256, is_refused=outcome.wait is Wait.REFUSAL)
+        if outcome.is_ours_in_doubt:
+            self._trackers.recheck()
+
+    def _postpone(self, sha256: str, *, is_refused: bool = False) -> None:
+        before, known = self._backoffs.get(sha256), self._ledger.recordings.get(sha256)
+        failures = 1 if before is None else before.failures + 1
+        if is_refused:
+            pause_s = after_refusal_s(1 if known is None else max(known.tries, 1))
+        else:
+            pause_s = again_s(failures, self._jitter())
+        self._backoffs[sha256] = _Backoff(failures, self._now() + pause_s)
+
+    def _fail_line(self, trouble: Standing) -> None:
+        self._line = self._line.failed(trouble, self._now(), self._jitter())
+
+    def _backoff_s(self, sha256: str) -> float:
+        backoff = self._backoffs.get(sha256)
+        return 0.0 if backoff is None else max(0.0, backoff.next_s - self._now())
+
+    def _device_id(self, recording: Recording) -> int | None:
+        return None if recording.serial_number is None else self._trackers.device_id(recording.serial_number)
