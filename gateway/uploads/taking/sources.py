@@ -234,9 +234,9 @@ def _changed() -> SourceChangedError:
 
 def _is_read_only(file: int) -> bool:
     """Whether a whole file system is; that we may not write, as in a sandbox, says nothing about others."""
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path(f"/proc/self/fdinfo/{file}").read_text(encoding="ascii").splitlines()
-        mount = next(line.split()[1] for line in lines if line.startswith("mnt_id:")).encode()
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/self/fdinfo/{file}").read_bytes().splitlines()
+        mount = next(line.split()[1] for line in lines if line.startswith(b"mnt_id:"))
         for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
             fields = line.split(b" ")
             if fields[0] == mount:
