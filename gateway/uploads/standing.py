@@ -28,8 +28,6 @@ _ACTIONS: Mapping[State, str] = {
 }
 """What to do next where the state says it."""
 
-_LOST = "the cloud's answer was lost"
-
 
 class Standing(NamedTuple):
     """How a recording stands.
@@ -114,9 +112,8 @@ def _text(recording: Recording, now_ms: int) -> str:
         case State.CLOSING:
             return "All of it has been sent, and the cloud's answer is awaited"
         case State.AMBIGUOUS:
-            return _sentence(
-                f"{_LOST}{_because(why)}; it may have it, which is found out or settled by sending it again"
-            )
+            lost = f"The cloud's answer was lost{_because(why)}"
+            return f"{lost}; it may have it, so the gateway asks, or sends it again later"
         case State.ACCEPTED:
             return _working(recording, now_ms)
         case State.DONE:
@@ -125,14 +122,14 @@ def _text(recording: Recording, now_ms: int) -> str:
             return f"The cloud has it{_twice(recording)}; the copy here was deleted"
         case State.FAILED:
             return f"The cloud could not work with it: {why or 'it gave no reason'}"
-        case State.QUARANTINED if recording.may_be_in_cloud:
-            return _sentence(f"{_LOST} {MAX_TRIES} times{_because(why)}; it may have it")
+        case State.QUARANTINED if recording.tries >= MAX_TRIES:
+            return f"It was sent {recording.tries} times without a clear answer{_because(why)}{_perhaps(recording)}"
         case State.QUARANTINED:
-            return f"The cloud does not take it: {why or 'it gave no reason'}"
+            return f"The cloud does not take it: {why or 'it gave no reason'}{_perhaps(recording)}"
         case State.CORRUPT:
-            return f"The file here is not what was taken over: {why or 'the card has damaged it'}"
+            return f"The file here is not what was taken over{_because(why)}{_perhaps(recording)}"
         case State.MISSING:
-            return "The file is not in the gateway any more, and nobody has deleted it here"
+            return f"The file is not in the gateway any more, and nobody has deleted it here{_perhaps(recording)}"
         case State.DISCARDED:
             return f"{recording.author or 'Somebody'} has deleted it here"
 
@@ -151,11 +148,8 @@ def _action(recording: Recording, now_ms: int) -> str:
 
 def _waiting(recording: Recording) -> str:
     if recording.error:
-        again = "again" if recording.tries or recording.sent_ms is not None else "then"
-        return f"It is sent {again} later: {recording.error}"
-    if recording.may_be_in_cloud:
-        return "It waits to be sent again, though the cloud may have it"
-    return "It waits for its turn"
+        return f"It waits to be sent anew: {recording.error}{_perhaps(recording)}"
+    return f"It waits for its turn{_perhaps(recording)}"
 
 
 def _working(recording: Recording, now_ms: int) -> str:
@@ -171,7 +165,7 @@ def _twice(recording: Recording) -> str:
 
 
 def _perhaps(recording: Recording) -> str:
-    return ", and the cloud may have it" if recording.may_be_in_cloud else ""
+    return "; the cloud may have it" if recording.may_be_in_cloud else ""
 
 
 def _because(error: str) -> str:
