@@ -81,6 +81,10 @@ class Disk:
         return self._store.trouble
 
     @property
+    def openings(self) -> int:
+        return self._store.openings
+
+    @property
     def damage(self) -> str:
         return self._store.damage
 

@@ -81,8 +81,8 @@ class Records:
         self.events_lost = 0
         self._store = store
         self._is_loaded = False
-        # False as well while what is in memory is not known to be what is on the disk.
-        self._is_current = False
+        # The one of the store since which what is in memory is known to be on the disk; None while it is not.
+        self._opening: int | None = None
         self._documents: dict[str, dict[str, Any]] = {kind: {} for kind in _TYPES}
         self._configured: tuple[Mapping[str, Desired], Sequence[str]] | None = None
         self._events: deque[Event] = deque()
@@ -118,7 +118,7 @@ class Records:
     @property
     def is_working(self) -> bool:
         """Whether what is written down stays so."""
-        return self._is_current and self._store.trouble is None
+        return self._opening == self._store.openings and self._store.trouble is None
 
     @property
     def trouble(self) -> StoreError | None:
@@ -146,6 +146,7 @@ class Records:
 
     async def load(self) -> None:
         """Read the store; where that fails nothing is known, and `is_working` is false."""
+        opening = self._store.openings
         try:
             documents, self.rejected = await self._store.read(_load)
         except StoreError as error:
@@ -155,7 +156,7 @@ class Records:
             self._documents[kind].clear()
         self._apply(documents)
         self._is_loaded = True
-        self._is_current = self._store.trouble is None
+        self._opening = opening if self._store.trouble is None else None
         if self.rejected:
             _LOG.error("%d records of the pairings are damaged and count as never written", self.rejected)
 
@@ -174,7 +175,7 @@ class Records:
         try:
             await self.set_desired(desired, events)
         except StoreError:
-            self._is_current = False
+            self._opening = None
             self._apply({(_DESIRED, serial): wanted for serial, wanted in desired.items()})
 
     async def set_desired(self, desired: Mapping[str, Desired], events: Iterable[Event] = ()) -> None:
@@ -247,9 +248,7 @@ class Records:
 
     async def mend(self, now_ms: int) -> None:
         """Where something is wrong with the disk, try again, and make it the same as memory; now is epoch ms."""
-        if self._store.trouble is not None:
-            self._is_current = False
-        if not await self._store.mend() or self._is_current:
+        if not await self._store.mend() or self._opening == self._store.openings:
             return
         if not self._is_loaded:
             await self.load()
@@ -257,13 +256,14 @@ class Records:
                 await self.settle(*self._configured, now_ms)
             return
         # All of it: the database may be a new one, and what failed to be written may be there nevertheless.
+        opening = self._store.openings
         documents = {(kind, key): document for kind, of in self._documents.items() for key, document in of.items()}
         try:
             await self._store.write(lambda connection: _put(connection, documents))
         except StoreError as error:
             _LOG.warning("Pairings cannot be written: %s", error)
             return
-        self._is_current = True
+        self._opening = opening
 
     async def run(self, utc_ms: Callable[[], int], is_clock_sure: Callable[[], bool]) -> None:
         """Write down what waits, mend, and drop what is old, until cancelled. It waits for the disk: no watchdog."""

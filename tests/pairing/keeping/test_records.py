@@ -196,6 +196,23 @@ async def test_a_database_that_is_damaged_while_the_gateway_runs_loses_nothing_b
         assert records.memories == {"A": MEMORY}
 
 
+async def test_a_database_that_somebody_else_has_begun_anew_gets_all_of_it_again(tmp_path: Path) -> None:
+    """Several keep things in the store, and any of them may be the one that mends it."""
+    async with opened(tmp_path) as (records, store):
+        await records.set_desired({"A": WANTED})
+        change(tmp_path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        await break_disk(store)
+        with pytest.raises(StoreError):
+            await records.set_pause(None)
+        (tmp_path / DATABASE).write_bytes(b"nonsense" * 1000)
+        assert await store.mend()
+        assert not records.is_working
+        await records.mend(50)
+        assert trouble(records) is None
+    async with opened(tmp_path) as (records, _):
+        assert set(records.desired) == {"A"}
+
+
 async def test_a_database_that_was_lost_is_said_and_what_is_configured_comes_back(tmp_path: Path) -> None:
     async with opened(tmp_path) as (records, _):
         await records.set_desired({"A": WANTED})

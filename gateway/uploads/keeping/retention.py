@@ -1,0 +1,86 @@
+"""How long the file of a recording is kept that the cloud is done with. Of all others people decide."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from gateway.store import StoreError
+from gateway.uploads.keeping.ledger import Ledger
+from gateway.uploads.recording import Recording, State
+from gateway.uploads.transitions import TransitionError, purged
+
+_LOG = logging.getLogger(__name__)
+
+TURN_S = 1.0
+PURGE_S = 3600.0
+
+DAY_MS = 86_400_000
+
+
+def due(recordings: Iterable[Recording], now_ms: int, keep_days: float) -> list[str]:
+    """Whose file goes now.
+
+    Args:
+        recordings: All.
+        now_ms: By a wall clock that is right, epoch ms.
+        keep_days: After they were done.
+
+    Returns:
+        Their SHA-256.
+    """
+    # Done long after now is what was done while the clock was wrong.
+    return [
+        recording.sha256
+        for recording in recordings
+        if recording.state is State.DONE and abs(now_ms - recording.changed_ms) >= keep_days * DAY_MS
+    ]
+
+
+class Retention:
+    """Lets files go."""
+
+    def __init__(
+        self, ledger: Ledger, keep_days: float, utc_ms: Callable[[], int], is_clock_sure: Callable[[], bool]
+    ) -> None:
+        """Make it; nothing happens before `run`.
+
+        Args:
+            ledger: What there is.
+            keep_days: How long a file is kept after its recording is done.
+            utc_ms: The wall clock, epoch ms.
+            is_clock_sure: Whether that can be trusted; while it cannot, nothing goes.
+        """
+        self._ledger = ledger
+        self._keep_days = keep_days
+        self._utc_ms = utc_ms
+        self._is_clock_sure = is_clock_sure
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Let go what is due, at the start and every hour, until cancelled.
+
+        Args:
+            beat: Called with every turn; none waits for the disk.
+        """
+        now = asyncio.get_running_loop().time
+        purge_s = now()
+        async with asyncio.TaskGroup() as tasks:
+            purging = tasks.create_task(asyncio.sleep(0))
+            while True:
+                beat()
+                if purging.done() and now() >= purge_s and self._is_clock_sure():
+                    purging = tasks.create_task(self.purge())
+                    purge_s = now() + PURGE_S
+                await asyncio.sleep(TURN_S)
+
+    async def purge(self) -> None:
+        """Let go what is due now: first its row says so, then the file goes."""
+        now_ms = self._utc_ms()
+        try:
+            for sha256 in due(self._ledger.recordings.values(), now_ms, self._keep_days):
+                # It may have become something else while others were purged.
+                with suppress(TransitionError):
+                    await self._ledger.change(sha256, lambda known: purged(known, now_ms))
+                    await self._ledger.drop_file(sha256)
+        except StoreError as error:
+            _LOG.warning("Recordings that are done cannot be deleted: %s", error)
