@@ -19,8 +19,8 @@ _MIN_YEAR = 2015
 
 _MOMENT = re.compile(
     r"(?<![0-9])(?P<year>20[0-9]{2})(?P<dash>[-_.]?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
-    r"(?:[T _.-]?(?P<hour>[0-9]{2})(?P<colon>[-_.:]?)(?P<minute>[0-9]{2})(?P=colon)(?P<second>[0-9]{2})(?P<utc>Z)?)?"
-    r"(?![0-9])"
+    r"(?:[T _.-]?(?P<hour>[01][0-9]|2[0-3])(?P<colon>[-_.:]?)(?P<minute>[0-5][0-9])(?P=colon)(?P<second>[0-5][0-9])"
+    r"(?P<utc>Z)?)?(?![0-9])"
 )
 """The year first, as nothing else is clear; a time with seconds, because four digits are as often a number."""
 
