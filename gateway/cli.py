@@ -13,11 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from textwrap import fill
 
-from gateway import app, log, trackers
+from gateway import app, log, parts, trackers
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load
 from gateway.credentials import load_credentials
 from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
 from gateway.pair import arguments as pairing
+from gateway.recordings import arguments as recording
 from gateway.scan.closer import look_closer
 from gateway.scan.screen import scan, scan_json, scan_once
 from gateway.scan.sources import GatewaySource, Source
@@ -138,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     sensors.add_argument("--closer", metavar="ID", help="connect to one and read what it says of itself")
     sensors.add_argument("--json", action="store_true", help="print what is in the air, as JSON")
     pairing.add_verbs(command("pair", "Say which strap and power meter each tracker shall have."), DEFAULT_URL)
+    recording.add_verbs(command("recordings", "Take over .asi files, and show where each is."), DEFAULT_URL)
     tracker = command("trackers", "List, claim or release trackers in the cloud.")
     verbs = tracker.add_subparsers(dest="verb", required=True, metavar="VERB")
     readers = [run]
@@ -272,7 +274,7 @@ async def _pair(options: argparse.Namespace) -> int:
 
 async def _trackers(options: argparse.Namespace) -> int:
     settings = load(_config(options))
-    roster, console = app.roster(settings), Screen()
+    roster, console = parts.roster(settings), Screen()
     async with app.connected(settings, load_credentials(os.environ)) as cloud:
         match options.verb:
             case "list":
@@ -361,6 +363,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, in
     "gaps": _gaps,
     "scan": _scan,
     "pair": _pair,
+    "recordings": recording.recordings,
     "trackers": _trackers,
     "config": _check,
 }

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.app import _tell_problems
+from gateway.parts import _tell_problems
 from gateway.live.board import Board
 from gateway.problems import Problems
 

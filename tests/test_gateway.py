@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from gateway import app
+from gateway import app, parts
 from gateway.config import Settings
 from gateway.credentials import Credentials
 from gateway.live.following import LiveClient
@@ -406,7 +406,7 @@ def test_the_clock_is_known_to_be_right_only_where_systemd_says_so(
     timesync = tmp_path / "timesync"
     for name in made:
         (timesync / name).touch() if name else timesync.mkdir()
-    assert app.is_clock_synced(timesync) is synced
+    assert parts.is_clock_synced(timesync) is synced
 
 
 @asynccontextmanager

@@ -1,12 +1,29 @@
-"""The recordings, as the live server sees them."""
+"""The recordings: what their part needs of the trackers, and what the live server needs of it."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
+from gateway.fleet.claim import owned
+from gateway.fleet.ownership import Claims
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
 from gateway.uploads.desk import Desk
 from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
 from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest, RecordingRefused
+
+
+class OurTrackers:
+    """The trackers, as the uploader sees them: `gateway.uploads.sending.uploader.Trackers`."""
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+
+    def device_id(self, serial_number: str) -> int | None:
+        """What the cloud calls one; None as long as it is not ours."""
+        return owned(self._claims.current).get(serial_number)
+
+    def recheck(self) -> None:
+        """Look soon which are: the cloud has refused one."""
+        self._claims.recheck()
 
 
 class ServedRecordings:
