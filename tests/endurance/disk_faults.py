@@ -1,0 +1,210 @@
+"""Every call that a taking over makes of its disk fails once, or from then on, or is its last.
+
+    python -m tests.endurance.disk_faults
+
+For each thread that waits for the disk, and each kind of call, the n-th one fails, for every n until one life runs
+clean. After each of them, and a restart, the recording is in the inbox, or in the spool and written down; what was
+acknowledged is in the spool and written down; and with a disk that works the rest comes in. It prints what it did and
+what survived.
+"""
+
+import argparse
+import asyncio
+import logging
+import multiprocessing
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from tests.endurance.takeover import TAKEN, content, deliver, house, kept, live, take_rest, waiting
+
+THREADS = ("intake", "ledger", "store")
+KILLED = "killed"
+
+SIZE = 2_500_000
+"""Some blocks."""
+
+_LONGEST_S = 30.0
+_FLUSHES = ("fsync", "fdatasync")
+_WRITES = ("write", "pwrite64", "ftruncate", "fallocate")
+_NAMES = ("openat", "rename", "unlink", "unlinkat", "mkdir")
+_LOOKS = ("read", "pread64", "newfstatat", "statfs", "fstatfs", "getdents64", "fcntl")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to the n-th of the calls of one kind.
+
+    Attributes:
+        call: Which, as strace names it.
+        effect: What becomes of it, as strace names it: an error, or "KILL" of the whole process.
+        is_lasting: Whether all that follow have the same fate.
+    """
+
+    call: str
+    effect: str
+    is_lasting: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.effect}{' from then on' if self.is_lasting else ''}"
+
+
+FAULTS = (
+    *(Fault(call, "EIO") for call in (*_FLUSHES, *_WRITES, *_NAMES, *_LOOKS)),
+    *(Fault(call, "ENOSPC") for call in (*_WRITES, *_NAMES)),
+    *(Fault(call, "EIO", is_lasting=True) for call in (*_FLUSHES, *_WRITES, *_NAMES, *_LOOKS)),
+    *(Fault(call, "ENOSPC", is_lasting=True) for call in (*_WRITES, *_NAMES)),
+    *(Fault(call, "KILL") for call in (*_FLUSHES, *_WRITES, *_NAMES, "close")),
+)
+
+
+def why_not() -> str:
+    """Why this cannot be done here; "" if it can."""
+    strace = shutil.which("strace")
+    if (
+        strace is None
+        or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True, check=False).returncode
+    ):
+        return "needs strace, and the right to trace"
+    return ""
+
+
+class Trials:
+    """One life after the other, each with another fault.
+
+    Attributes:
+        met: How those ended to which something happened.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.met: Counter[str] = Counter()
+        self._folder = folder
+        self._draw = random.Random(seed)
+        self._earlier = ""
+        self._number = 0
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload(["tests.endurance.takeover"])
+
+    async def prepare(self) -> None:
+        """Let there be one recording already, as on most days."""
+        inbox = self._folder / "inbox"
+        inbox.mkdir()
+        async with house(self._folder / "state") as it:
+            await it.ledger.load()
+            self._earlier = deliver(inbox, content(self._draw, 1000))
+            await it.take(inbox, self._earlier)
+
+    async def try_all(self, fault: Fault, thread: str, most: int) -> int:
+        """Let the first call fail, then the second, as long as there are as many; how many there were."""
+        for number in range(1, most + 1):
+            if not await self._try(fault, thread, number):
+                return number - 1
+        return most
+
+    async def _try(self, fault: Fault, thread: str, number: int) -> bool:
+        """One life; whether anything happened to it."""
+        self._number += 1
+        folder = self._folder / str(self._number)
+        state, inbox = folder / "state", folder / "inbox"
+        inbox.mkdir(parents=True)
+        shutil.copytree(self._folder / "state", state)
+        sha256 = deliver(inbox, content(self._draw, SIZE))
+        said, is_hit = await asyncio.to_thread(self._life, fault, thread, number, folder)
+        where = f"{fault}, call {number} of {thread}: {said}"
+        left, there = waiting(inbox), await kept(state)
+        assert self._earlier in there, f"what was there before is gone: {where}"
+        assert sha256 in left | there, f"lost: {where}"
+        assert said not in TAKEN or sha256 in there, f"acknowledged and not there: {where}"
+        assert said in TAKEN or fault.is_lasting or said == KILLED, f"one fault is for ever: {where}"
+        await take_rest(state, inbox, {sha256, self._earlier})
+        shutil.rmtree(folder)
+        if is_hit:
+            place = "in both" if sha256 in left & there else "in the inbox" if sha256 in left else "in the spool"
+            self.met[f"{said}; after a restart it is {place}"] += 1
+        return is_hit
+
+    def _life(self, fault: Fault, thread: str, number: int, folder: Path) -> tuple[str, bool]:
+        here, there = self._processes.Pipe()
+        life = self._processes.Process(target=live, args=(folder, there))
+        life.start()
+        there.close()
+        log = folder / "strace"
+        try:
+            victim = here.recv()[thread]
+            with traced(fault, number, life.pid or 0, victim, log):
+                here.send(None)
+                said = _said(here)
+                life.kill()
+                life.join()
+        finally:
+            life.kill()
+            life.join()
+            here.close()
+        return said, said == KILLED or "(INJECTED)" in log.read_text(encoding="utf-8")
+
+
+def _said(up: Connection) -> str:
+    if not up.poll(_LONGEST_S):
+        return "nothing, it hangs"
+    try:
+        return str(up.recv())
+    except (EOFError, ConnectionResetError):
+        return KILLED
+
+
+@contextmanager
+def traced(fault: Fault, number: int, process: int, thread: int, log: Path) -> Iterator[None]:
+    """Let it happen to the calls of one thread; from here on they are counted, and written to `log`."""
+    effect = "signal=KILL" if fault.effect == "KILL" else f"error={fault.effect}"
+    what = f"inject={fault.call}:{effect}:when={number}{'+' if fault.is_lasting else ''}"
+    command = ["strace", "-qq", "-o", str(log), "-p", str(thread), "-e", f"trace={fault.call}", "-e", what]
+    status = Path(f"/proc/{process}/task/{thread}/status")
+    with subprocess.Popen(command) as strace:
+        try:
+            while "\nTracerPid:\t0\n" in status.read_text(encoding="ascii"):
+                assert strace.poll() is None, "strace has ended"
+                time.sleep(0.001)
+            yield
+            strace.wait(_LONGEST_S)
+        finally:
+            strace.terminate()
+
+
+async def tried(folder: Path, seed: int, faults: Iterable[Fault], most: int) -> Counter[str]:
+    """All of these, in every thread; how the lives ended, to which something happened."""
+    trials = Trials(folder, seed)
+    await trials.prepare()
+    for fault in faults:
+        for thread in THREADS:
+            lives = await trials.try_all(fault, thread, most)
+            if lives:
+                print(f"{lives:4d} lives: {fault} in the thread of the {thread}", flush=True)
+    return trials.met
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--most", type=int, default=1000, help="calls of each kind in each thread")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    if reason := why_not():
+        parser.exit(2, f"{reason}\n")
+    logging.disable()
+    with tempfile.TemporaryDirectory() as folder:
+        met = asyncio.run(tried(Path(folder), arguments.seed, FAULTS, arguments.most))
+    print()
+    for end, lives in met.most_common():
+        print(f"{lives:4d} {end}")
+    print(f"{met.total():4d} lives with a fault, 0 recordings lost")
+
+
+if __name__ == "__main__":
+    _main()

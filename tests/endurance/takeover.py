@@ -1,0 +1,143 @@
+"""What takes recordings over, without the rest of the gateway: lives that disks and kills are tried on."""
+
+import asyncio
+import hashlib
+import logging
+import random
+import threading
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from gateway.store import Store, open_store
+from gateway.uploads.keeping.ledger import SCHEMA, Ledger
+from gateway.uploads.keeping.spool import FOLDER, Spool
+from gateway.uploads.recording import State
+from gateway.uploads.taking.intake import Intake, TakeError, Taken
+from gateway.uploads.taking.sources import OpenSource, look_at
+from gateway.worker import Worker
+
+BALLAST_BYTES = 256 << 10
+TAKEN = ("taken", "taken at the second try")
+SAFE = frozenset({State.QUEUED, State.UNASSIGNED})
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The parts, each with its thread.
+
+    Attributes:
+        store: The rows; opened.
+        spool: The files.
+        ledger: What is known; not loaded yet.
+        intake: The way in.
+        ledger_worker: Looks at the spool.
+        intake_worker: Copies.
+    """
+
+    store: Store
+    spool: Spool
+    ledger: Ledger
+    intake: Intake
+    ledger_worker: Worker
+    intake_worker: Worker
+
+    async def take(self, inbox: Path, name: str) -> Taken:
+        """Take over one file of the inbox; raises `TakeError`."""
+        source = OpenSource(inbox, look_at(inbox, name))
+        return await self.intake.take_file(source, name=name, serial_number="012345", span=None)
+
+
+@asynccontextmanager
+async def house(state: Path) -> AsyncIterator[House]:
+    """One life in a state folder."""
+    ledger_worker, intake_worker = Worker("ledger"), Worker("intake")
+    async with open_store(state, [SCHEMA]) as store:
+        spool = Spool(state / FOLDER, 1 << 60, BALLAST_BYTES, 0)
+        ledger = Ledger(store, spool, ledger_worker, utc_ms)
+        intake = Intake(spool, ledger, intake_worker, 1 << 30, utc_ms)
+        try:
+            yield House(store, spool, ledger, intake, ledger_worker, intake_worker)
+        finally:
+            intake_worker.close()
+            ledger_worker.close()
+
+
+def content(draw: random.Random, size: int) -> bytes:
+    """A recording that is no other one."""
+    return b"ASI\x00\x00\x00\x00\x00\x00ASI V2\x00" + draw.randbytes(max(size - 16, 0))
+
+
+def deliver(inbox: Path, data: bytes) -> str:
+    """Put it into the inbox under its hash, which is returned."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    (inbox / sha256).write_bytes(data)
+    return sha256
+
+
+def waiting(inbox: Path) -> set[str]:
+    """The recordings that lie in the inbox, whole."""
+    return {path.name for path in inbox.iterdir() if hashlib.sha256(path.read_bytes()).hexdigest() == path.name}
+
+
+async def kept(state: Path) -> set[str]:
+    """The recordings that are there after a start: a file with every byte of it, and written down as yet to be sent."""
+    async with house(state) as it:
+        await it.ledger.load()
+        assert it.ledger.trouble is None, it.ledger.trouble
+        safe = {sha256 for sha256, recording in it.ledger.recordings.items() if recording.state in SAFE}
+        assert set(it.ledger.recordings) == safe, "something was written down that is not there as it was"
+        return {sha256 for sha256 in safe if it.spool.digest(sha256) == sha256}
+
+
+async def take_rest(state: Path, inbox: Path, expected: Collection[str]) -> None:
+    """With a disk that works, everything comes in, and nothing remains."""
+    async with house(state) as it:
+        await it.ledger.load()
+        for name in sorted(path.name for path in inbox.iterdir()):
+            assert (await it.take(inbox, name)).is_source_gone
+        # What the journal was to become, should that have failed, lies there until it is tried again.
+        files = {path.name for path in it.spool.folder.iterdir()} - {"journal.new"}
+        assert files == {f"{sha256}.asi" for sha256 in expected} | {"ballast", "journal"}, files
+    assert await kept(state) == set(expected)
+
+
+def live(folder: Path, up: Connection) -> None:
+    """One life: it tells its threads, waits for a word, takes what is in the inbox, and tells what became of it."""
+    logging.disable()
+    asyncio.run(_live(folder, up))
+
+
+async def _live(folder: Path, up: Connection) -> None:
+    inbox = folder / "inbox"
+    [name] = [path.name for path in inbox.iterdir()]
+    async with house(folder / "state") as it:
+        up.send(
+            {
+                "intake": await it.intake_worker.run(threading.get_native_id),
+                "ledger": await it.ledger_worker.run(threading.get_native_id),
+                "store": await it.store.read(lambda _: threading.get_native_id()),
+            }
+        )
+        await asyncio.to_thread(up.recv)
+        await it.ledger.load()
+        said = ""
+        for end in TAKEN:
+            try:
+                await it.take(inbox, name)
+            except TakeError as error:
+                said = f"refused ({error.code})"
+                await it.ledger.mend()
+            else:
+                said = end
+                break
+        up.send(said)
+        await asyncio.Event().wait()
+
+
+def utc_ms() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
