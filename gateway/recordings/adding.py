@@ -64,8 +64,7 @@ async def add(
         ended = await follow(source, talk, list(taken.values()), Names(report.trackers))
     else:
         ended = list(taken.values())
-        for recording in ended:
-            tell(talk, recording, url)
+        tell(talk, ended, url)
     return 1 if refused or any(recording.needs_person for recording in ended) else 0
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.text import Text
 
-from gateway.recordings.words import Names, in_short, lasting, sized
-from gateway.terminal.layout import bar, columns, shortened, wrapped
+from gateway.recordings.words import Names, lasting, outlook, sized
+from gateway.terminal.layout import bar, columns, plain, shortened, wrapped
 from gateway.terminal.talk import Talk
 from gateway.uploads.report import ProgressReport, RecordingReport
 
@@ -16,7 +16,6 @@ RATED_OVER_S = 5.0
 """Long enough to be steady, short enough to follow a link that gets worse."""
 
 _BAR, _FACTS = 12, 45
-_ID_WIDTH = 8
 _DRAWN_PER_S = 4
 _OTHER_LINES = 3
 """Of a window: what is above the bars, what is left out, and the cursor."""
@@ -128,14 +127,10 @@ def moving(talk: Talk, line: Callable[[], Text]) -> Iterator[None]:
 
 
 def _line(recording: RecordingReport, names: Names, width: int) -> Text:
-    label = f"{recording.id} {names.whose(recording)}"
-    progress = recording.progress
-    if progress is None:
-        room = width - _ID_WIDTH - 1
-        return columns((recording.id, _told(recording, names)), (_ID_WIDTH, room), (False, False), "dim")
-    return sending(label, progress, recording.size, width)
-
-
-def _told(recording: RecordingReport, names: Names) -> str:
-    whose = names.whose(recording)
-    return f"{whose}: {in_short(recording)}" if whose else in_short(recording)
+    label = f"{recording.id} {names.whose(recording)}".strip()
+    if recording.progress is not None:
+        return sending(label, recording.progress, recording.size, width)
+    told = ", ".join(filter(None, (plain(recording.text), outlook(recording))))
+    line = Text(f"{label}: {told}", "dim")
+    line.truncate(width, overflow="ellipsis")
+    return line

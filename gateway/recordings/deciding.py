@@ -104,7 +104,7 @@ async def _each(source: Source, talk: Talk, recordings: Sequence[RecordingReport
     refused = 0
     for recording in recordings:
         try:
-            tell(talk, await deed(recording.sha256), source.url)
+            tell(talk, [await deed(recording.sha256)], source.url)
         except RefusedError as error:
             if len(recordings) == 1:
                 raise

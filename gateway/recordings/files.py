@@ -97,8 +97,8 @@ def opened(path: Path, max_bytes: int) -> Iterator[OutgoingFile]:
 
 
 def told_name(path: Path) -> str:
-    """What a gateway is told of where a file lies: its name, and the folder it is in, as far as that was typed."""
-    return os.fsencode(Path(*path.parts[-2:])).decode(errors="replace").lstrip("/")
+    """What a gateway is told of where a file lies: its name and its folder, which may be called as a tracker is."""
+    return os.fsencode(Path(*path.absolute().parts[-2:])).decode(errors="replace").lstrip("/")
 
 
 def _check(path: Path, descriptor: int, max_bytes: int) -> None:

@@ -1,18 +1,19 @@
 """What becomes of recordings, until each is in the cloud or needs somebody."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 from rich.text import Text
 
 from gateway.live.client import StreamError
 from gateway.recordings.bars import bars, under_way
-from gateway.recordings.grouping import commands_for, is_waited_for
+from gateway.recordings.grouping import Rank, grouped_recordings, is_waited_for
 from gateway.recordings.source import Source
 from gateway.recordings.words import Names, named
 from gateway.terminal.addressing import command
-from gateway.terminal.errors import CommandError
-from gateway.terminal.layout import sentences, wrapped
+from gateway.terminal.errors import CommandError, RefusedError
+from gateway.terminal.layout import wrapped
 from gateway.terminal.talk import Talk
 from gateway.uploads.report import RecordingReport
 
@@ -22,18 +23,26 @@ PATIENCE_S = 60.0
 """A gateway that is restarted answers again within so long."""
 
 
-def tell(talk: Talk, recording: RecordingReport, url: str) -> None:
-    """Say how a recording stands, and what to type if it needs somebody.
+def tell(talk: Talk, recordings: Sequence[RecordingReport], url: str) -> None:
+    """Say how recordings stand, and what to type for those that need somebody, at once for all that need the same.
 
     Args:
         talk: Where to.
-        recording: Which.
+        recordings: Which.
         url: Of the gateway's live stream.
     """
-    style = "yellow" if recording.needs_person else ""
-    talk.say(f"{recording.id} {named(recording)}: {sentences(recording.text, recording.action)}", style)
-    if recording.needs_person:
-        talk.show(Text(f"  → {typed}") for typed in commands_for([recording], url))
+    for group in grouped_recordings(recordings, url, sys.maxsize):
+        needs_person = group.rank is Rank.NEEDS_YOU
+        style = "yellow" if needs_person else ""
+        if needs_person and len(group.recordings) > 1:
+            talk.say(f"{group.title.rstrip('.')}:", style)
+            for recording in group.recordings:
+                talk.say(f"{recording.id} {named(recording)}", lead="  ")
+        else:
+            for recording in group.recordings:
+                talk.say(f"{recording.id} {named(recording)}: {group.title}", style)
+        if needs_person:
+            talk.show(Text(f"  → {typed}") for typed in group.commands)
 
 
 async def follow(
@@ -61,12 +70,11 @@ async def follow(
     heard_s, trouble = now_s(), ""
     with talk.said_if_stopped(f"The gateway goes on by itself: {shown}"), bars(talk) as screen:
         while True:
-            for recording in known.values():
-                # A pipe has no bars that tell what becomes of it meanwhile.
-                is_told = not is_waited_for(recording) or not talk.console.is_terminal
-                if is_told and told.get(recording.sha256) != recording.text:
-                    told[recording.sha256] = recording.text
-                    tell(talk, recording, source.url)
+            news = [recording for recording in known.values() if told.get(recording.sha256) != recording.text]
+            # A pipe has no bars that tell what becomes of them meanwhile.
+            news = [one for one in news if not is_waited_for(one) or not talk.console.is_terminal]
+            tell(talk, news, source.url)
+            told |= {recording.sha256: recording.text for recording in news}
             pending = [recording for recording in known.values() if is_waited_for(recording)]
             if not pending:
                 return list(known.values())
@@ -76,10 +84,10 @@ async def follow(
             try:
                 known |= await _look(source, pending)
                 heard_s, trouble = now_s(), ""
-            except StreamError as error:
-                trouble = f"{error}."
+            except (StreamError, RefusedError) as error:
+                trouble = f"{str(error).rstrip('.')}."
                 if now_s() - heard_s >= PATIENCE_S:
-                    raise CommandError(f"The gateway has them, but tells nothing any more. {error}. {shown}") from None
+                    raise CommandError(f"The gateway has them, but tells nothing any more. {trouble} {shown}") from None
 
 
 async def _look(source: Source, pending: Sequence[RecordingReport]) -> dict[str, RecordingReport]:

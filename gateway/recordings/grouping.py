@@ -55,8 +55,11 @@ _RANKS: Mapping[str, Rank] = {
 _OPERANDS: Mapping[str, str] = {"assign": "{} TRACKER", "retry": "{}", "discard": "{}"}
 """What is typed after a verb."""
 
-_ANY = "ID"
-"""Stands in a command for any recording of a group."""
+_ANY = "ID…"
+"""Stands in a command for any recordings of a group."""
+
+_MOST_NAMED = 3
+"""So many are named in a command of a list: it has to stay on a line."""
 
 
 class _Heading(NamedTuple):
@@ -73,10 +76,7 @@ def grouped(report: RecordingsReport, url: str) -> list[Group]:
         report: What is told.
         url: Of the gateway's live stream, for what to type.
     """
-    found: dict[_Heading, list[RecordingReport]] = {}
-    for recording in report.recordings:
-        found.setdefault(_heading(recording), []).append(recording)
-    groups = [_group(heading, recordings, url) for heading, recordings in found.items()]
+    groups = grouped_recordings(report.recordings, url)
     files: dict[tuple[str, str], list[InboxReport]] = {}
     for file in report.inbox:
         files.setdefault((file.text, file.action), []).append(file)
@@ -89,16 +89,35 @@ def grouped(report: RecordingsReport, url: str) -> list[Group]:
     return sorted(groups, key=lambda group: group.rank)
 
 
-def commands_for(recordings: Sequence[RecordingReport], url: str) -> tuple[str, ...]:
+def grouped_recordings(recordings: Iterable[RecordingReport], url: str, most_named: int = _MOST_NAMED) -> list[Group]:
+    """Recordings by how they stand, what needs somebody first.
+
+    Args:
+        recordings: Which, newest first.
+        url: Of the gateway's live stream, for what to type.
+        most_named: How many of them a command names; else one stands there that has to be completed.
+    """
+    found: dict[_Heading, list[RecordingReport]] = {}
+    for recording in recordings:
+        found.setdefault(_heading(recording), []).append(recording)
+    groups = [_group(heading, recordings, url, most_named) for heading, recordings in found.items()]
+    return sorted(groups, key=lambda group: group.rank)
+
+
+def commands_for(recordings: Sequence[RecordingReport], url: str, most_named: int = _MOST_NAMED) -> tuple[str, ...]:
     """What to type for what is to be done with recordings that stand the same, as far as it is done by typing."""
-    first = recordings[0]
-    meant = first.id if len(recordings) == 1 else _ANY
-    return tuple(command(f"recordings {verb} {_OPERANDS[verb].format(meant)}", url) for verb in _verbs(first))
+    ids = " ".join(recording.id for recording in recordings) if len(recordings) <= most_named else _ANY
+    return tuple(command(f"recordings {verb} {_OPERANDS[verb].format(ids)}", url) for verb in _verbs(recordings[0]))
 
 
 def is_waited_for(recording: RecordingReport) -> bool:
     """Whether something becomes of it by itself."""
     return not recording.needs_person and _RANKS.get(recording.state, Rank.WAITS) < Rank.DONE
+
+
+def count(groups: Iterable[Group], *ranks: Rank) -> int:
+    """How many recordings and files are in groups of certain ranks; of all if none is named."""
+    return sum(len(group.recordings) + len(group.files) for group in groups if not ranks or group.rank in ranks)
 
 
 def _heading(recording: RecordingReport) -> _Heading:
@@ -110,9 +129,9 @@ def _heading(recording: RecordingReport) -> _Heading:
     return _Heading(rank, plain(recording.text), plain(recording.action), _verbs(recording))
 
 
-def _group(heading: _Heading, recordings: Sequence[RecordingReport], url: str) -> Group:
+def _group(heading: _Heading, recordings: Sequence[RecordingReport], url: str, most_named: int) -> Group:
     is_typed = heading.rank in {Rank.NEEDS_YOU, Rank.ADVISED}
-    commands = commands_for(recordings, url) if is_typed else ()
+    commands = commands_for(recordings, url, most_named) if is_typed else ()
     return Group(heading.rank, sentences(heading.text, heading.action), commands, recordings)
 
 
@@ -120,8 +139,3 @@ def _verbs(recording: RecordingReport) -> tuple[str, ...]:
     """What of that which the gateway would do is spoken of in what is to be done."""
     words = set(re.findall(r"[a-z]+", recording.action.lower()))
     return tuple(verb for verb in _OPERANDS if verb in words and verb in recording.deeds)
-
-
-def count(groups: Iterable[Group], *ranks: Rank) -> int:
-    """How many recordings and files are in groups of certain ranks; of all if none is named."""
-    return sum(len(group.recordings) + len(group.files) for group in groups if not ranks or group.rank in ranks)

@@ -4,14 +4,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.text import Text
 
+from gateway.recordings.bars import under_way
 from gateway.recordings.grouping import Group, Rank, count, grouped
-from gateway.recordings.words import Names, dated, in_short, named, progressed, sized
+from gateway.recordings.words import Names, dated, named, outlook, sized
 from gateway.terminal.layout import (
     NOT_KNOWN,
-    bar,
     columns,
     counted,
     fitted,
@@ -22,11 +23,11 @@ from gateway.terminal.layout import (
 )
 from gateway.uploads.report import InboxReport, RecordingReport, RecordingsReport
 
-_HEADS = ("Recording", "Athlete", "Size", "Made", "File, or how far")
+_HEADS = ("Recording", "Athlete", "Size", "Made", "File")
 _ARE_NUMBERS = (False, False, True, False, False)
 _ATHLETE = 1
-_WIDEST_ATHLETE, _NARROWEST_FILE = 20, 24
-_BAR = 12
+_WIDEST_ATHLETE, _NARROWEST_LAST = 20, 28
+_NARROWEST_FILE = 12
 
 _STYLES = {
     Rank.NEEDS_YOU: ("bold yellow", "bold"),
@@ -37,9 +38,6 @@ _STYLES = {
 }
 _CALM = ("dim", "")
 """How the title of a group and its recordings look."""
-
-_SAID_BY_TITLE = {"unassigned", "questioned", "failed", "quarantined", "corrupt", "missing", "done", "discarded"}
-"""States of which the title says all: the name of the file tells more."""
 
 
 def table(report: RecordingsReport, url: str, now: datetime, width: int, height: int = sys.maxsize) -> Text:
@@ -52,9 +50,11 @@ def table(report: RecordingsReport, url: str, now: datetime, width: int, height:
         width: Columns.
         height: Lines: recordings that have no room are counted, those that need nobody first.
     """
-    groups = grouped(report, url)
+    leaving = [recording for recording in report.recordings if recording.progress is not None]
+    others = [recording for recording in report.recordings if recording.progress is None]
+    groups = grouped(replace(report, recordings=tuple(others)), url)
     names = Names(report.trackers)
-    above = _above(report, groups, width)
+    above = [*_above(report, groups, width), *under_way(leaving, names, width, height), Text()]
     below = wrapped(_room(report), width, "dim")
     widths = _widths(groups, names, now, width)
     head = [columns(_HEADS, widths, _ARE_NUMBERS, "bold")] if groups else []
@@ -79,7 +79,7 @@ def _above(report: RecordingsReport, groups: Sequence[Group], width: int) -> lis
     lines = wrapped(f"{told}.", width)
     if report.spool.text:
         lines += wrapped(sentences(report.spool.text, report.spool.action), width, "bold red")
-    return [*lines, Text()]
+    return lines
 
 
 def _title(group: Group, width: int, style: str) -> list[Text]:
@@ -100,14 +100,12 @@ def _cells(recording: RecordingReport, names: Names, now: datetime, room: int) -
 
 
 def _how_far(recording: RecordingReport, room: int) -> str:
-    """A bar while it leaves; else what its title does not say, and its file's name where that has room."""
-    if recording.progress is not None:
-        return f"{bar(recording.progress.sent_bytes, recording.size, _BAR)} {progressed(recording)}"
-    if recording.state in _SAID_BY_TITLE:
-        return shortened(named(recording), room)
-    told = in_short(recording)
-    rest = room - len(told) - 2
-    return f"{told}  {shortened(named(recording), rest)}" if rest >= _NARROWEST_FILE else told
+    """What its title does not say, and its file's name where that has room."""
+    told = outlook(recording)
+    rest = room - len(told) - 2 if told else room
+    if rest < _NARROWEST_FILE and told:
+        return told
+    return f"{told}  {shortened(named(recording), rest)}".strip()
 
 
 def _inbox_cells(file: InboxReport, now: datetime, room: int) -> tuple[str, ...]:
@@ -121,8 +119,8 @@ def _widths(groups: Sequence[Group], names: Names, now: datetime, width: int) ->
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     widths[_ATHLETE] = min(widths[_ATHLETE], _WIDEST_ATHLETE)
     left = width - sum(widths[:-1]) - len(widths) + 1
-    if left < _NARROWEST_FILE:
-        widths[_ATHLETE] = max(len(_HEADS[_ATHLETE]), widths[_ATHLETE] - (_NARROWEST_FILE - left))
+    if left < _NARROWEST_LAST:
+        widths[_ATHLETE] = max(len(_HEADS[_ATHLETE]), widths[_ATHLETE] - (_NARROWEST_LAST - left))
         left = width - sum(widths[:-1]) - len(widths) + 1
     widths[-1] = max(1, left)
     return widths

@@ -57,15 +57,18 @@ def named(recording: RecordingReport) -> str:
 
 
 def in_short(recording: RecordingReport) -> str:
-    """How it stands, and when something happens next, in a few words."""
-    told = STATES.get(recording.state, plain(recording.state))
-    if recording.progress is not None:
-        told = f"{progressed(recording)}"
-    elif recording.state == "accepted" and recording.job_state:
-        told += f" ({plain(recording.job_state)})"
-    elif recording.state in {"queued", "ambiguous"} and recording.next_s:
-        told += f", next try in {lasting(recording.next_s)}"
-    return f"{told}, maybe twice" if recording.maybe_duplicate else told
+    """How it stands, and what is known of what happens next, in a few words."""
+    state = STATES.get(recording.state, plain(recording.state))
+    twice = "maybe twice" if recording.maybe_duplicate else ""
+    return ", ".join(filter(None, (state, progressed(recording) or outlook(recording), twice)))
+
+
+def outlook(recording: RecordingReport) -> str:
+    """What is known of what happens next: what the cloud says of its work, or when something is tried; or nothing."""
+    if recording.state == "accepted" and recording.job_state:
+        return plain(recording.job_state)
+    is_due = recording.state in {"queued", "ambiguous"} and recording.next_s is not None
+    return f"next try in {lasting(recording.next_s or 0.0)}" if is_due else ""
 
 
 def progressed(recording: RecordingReport) -> str:
@@ -79,7 +82,7 @@ def progressed(recording: RecordingReport) -> str:
 
 def percent(part: int, whole: int) -> str:
     """How much of something, rounded down: it is all only if it is all."""
-    return f"{100 * part // whole if whole else 100:3} %"
+    return f"{100 * part // whole if whole else 100} %"
 
 
 def sized(count: float) -> str:
