@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -113,6 +114,10 @@ def _check_headers(cloud: SimulatedCloud, request: web.Request) -> None:
 
 async def _received(cloud: SimulatedCloud, request: web.Request) -> AsiFile:
     faults, dice, body, read_bytes = cloud.faults, cloud.dice, AsiBody(), 0
+    if faults.upload_seconds_per_mb and request.transport is not None:
+        # Otherwise the kernel takes megabytes at once, and no client sees how slowly they are read.
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BLOCK)
     is_cut = dice.random() < faults.upload_cut_fraction
     cut_bytes = dice.random() * (request.content_length or 0)
     while True:
