@@ -229,6 +229,9 @@ class Uploader:
                 await self._compare(recording, recording.span, device_id)
             else:
                 await self._send(recording, device_id)
+        except Exception:
+            self._postpone(recording.sha256)
+            raise
         finally:
             self._attempt = None
             self._is_sending = False

@@ -1,4 +1,4 @@
-"""An uploader in front of the simulated cloud over HTTP, with a real store, journal and spool on disk, in virtual time."""
+"""An uploader in front of the simulated cloud over HTTP, with a store, journal and spool on disk, in virtual time."""
 
 import asyncio
 import hashlib
@@ -25,6 +25,9 @@ from gateway.worker import Worker
 from tests.pairing.reconciled import Disk, simulation, wall_ms
 
 __all__ = ["Bringing", "Ours", "asi", "bringing", "living", "simulation", "wall_ms"]
+
+LONG_TURN_S = 8.0
+"""How often the uploader looks in tests of hours."""
 
 LOOKUP = Options(is_lookup=True)
 
@@ -105,6 +108,12 @@ class Bringing:
         """Wait until uploads have ended so often in this way."""
         async with asyncio.timeout(within_s):
             while self.fates[fate] < times:
+                await asyncio.sleep(0.05)
+
+    async def happened_status(self, status: int, times: int, within_s: float = 3600.0) -> None:
+        """Wait until the cloud has answered so often with this status."""
+        async with asyncio.timeout(within_s):
+            while self.cloud.statuses[status] < times:
                 await asyncio.sleep(0.05)
 
     async def retry(self, sha256: str) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from gateway.uploads.recording import State
-from tests.uploads.sending.bringing import LOOKUP, Bringing, asi, bringing, living, simulation
+from tests.uploads.sending.bringing import LONG_TURN_S, LOOKUP, Bringing, asi, bringing, living, simulation
 
-pytestmark = pytest.mark.looptime
+pytestmark = [pytest.mark.looptime, pytest.mark.usefixtures("long_turns")]
 
 HOUR_S = 3600.0
 
@@ -52,7 +52,7 @@ async def test_a_lookup_that_fails_decides_nothing(tmp_path: Path) -> None:
     knobs = {"lookup_enabled": True, "upload_answer_lost_fraction": 1.0, "lookup_error_fraction": 1.0}
     async with bringing(tmp_path, LOOKUP, **knobs) as one:
         sha256 = await lost(one, asi())
-        await one.passing(10 * HOUR_S)
+        await one.passing(6 * HOUR_S)
         assert one.state(sha256) is State.AMBIGUOUS
         hindrance = one.uploader.hindrance(sha256)
         assert hindrance is not None
@@ -74,7 +74,7 @@ async def test_a_lookup_that_does_not_exist_says_which_setting_is_wrong(tmp_path
 
 @pytest.mark.parametrize("fate", ["upload_answer_lost_fraction", "upload_swallowed_fraction"])
 async def test_without_a_lookup_it_is_sent_again_after_an_hour_and_marked(tmp_path: Path, fate: str) -> None:
-    async with bringing(tmp_path, **{fate: 1.0}) as one:
+    async with bringing(tmp_path, None, **{fate: 1.0}) as one:
         sha256 = await one.put(asi())
         await one.until(sha256, State.AMBIGUOUS)
         await one.passing(HOUR_S - 60)
@@ -82,7 +82,7 @@ async def test_without_a_lookup_it_is_sent_again_after_an_hour_and_marked(tmp_pa
         assert one.state(sha256) is State.AMBIGUOUS
         left_s = one.uploader.next_s(sha256)
         assert left_s is not None
-        assert 30 < left_s <= 61
+        assert 30 < left_s <= 61 + LONG_TURN_S
         one.faults(**{fate: 0.0})
         done = await one.until(sha256, State.DONE)
     assert one.uploads == 2
@@ -96,7 +96,7 @@ async def test_it_is_sent_at_most_once_an_hour_and_after_five_times_a_person_dec
             await one.passing(HOUR_S)
             assert one.uploads in {hour, hour + 1}
         over = await one.until(sha256, State.QUARANTINED, within_s=2 * HOUR_S)
-        await one.passing(10 * HOUR_S)
+        await one.passing(6 * HOUR_S)
     assert (one.uploads, over.tries, over.may_be_in_cloud) == (5, 5, True)
 
 
