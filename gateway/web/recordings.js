@@ -148,14 +148,18 @@ function called({ number, name, serial_number }) {
   return [number ?? "", name ?? "", name ? `(${serial_number})` : serial_number].filter((part) => part !== "").join(" ");
 }
 
+/* Not by the event that tells of the closing: it comes late, and an answer must not be taken for another question's. */
 function agreed(question, yes) {
   const dialog = el("ask");
   say(el("question"), question);
   say(el("yes"), yes);
-  dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    const answer = (isYes) => () => {
+      dialog.close();
+      resolve(isYes);
+    };
+    [el("yes").onclick, el("no").onclick, dialog.oncancel] = [answer(true), answer(false), answer(false)];
   });
 }
 

@@ -94,7 +94,9 @@ function send(it) {
     const request = it.request = new XMLHttpRequest();
     const end = (state, text) => resolve(Object.assign(it, { state, text, request: null }));
     request.upload.addEventListener("progress", ({ loaded }) => {
-      Object.assign(it, { sent: loaded, text: `${bytes(loaded)} of ${bytes(it.file.size)} are in the gateway.` });
+      const isAll = loaded >= it.file.size;
+      const text = isAll ? "All of it is sent; the gateway writes it down." : `${bytes(loaded)} of ${bytes(it.file.size)} sent.`;
+      Object.assign(it, { sent: loaded, text });
       draw();
     });
     request.addEventListener("load", () => end(...outcome(request)));

@@ -56,8 +56,11 @@ class Page:
             elif told["method"] == "Runtime.exceptionThrown":
                 details = told["params"]["exceptionDetails"]
                 self.complaints.append(str(details.get("exception", details)))
-            elif told["method"] == "Log.entryAdded" and told["params"]["entry"]["level"] == "error":
-                self.complaints.append(told["params"]["entry"]["text"])
+            elif told["method"] == "Log.entryAdded":
+                entry = told["params"]["entry"]
+                # That a request was refused is the page's own affair.
+                if entry["level"] == "error" and entry["source"] != "network":
+                    self.complaints.append(entry["text"])
 
     async def do(self, method: str, **params: Any) -> dict[str, Any]:
         """One command of the protocol."""
