@@ -119,7 +119,7 @@ class Trials:
         sha256 = deliver(inbox, content(self._draw, SIZE))
         said, is_hit = await asyncio.to_thread(self._life, fault, thread, number, folder)
         where = f"{fault}, call {number} of {thread}: {said}"
-        left, there = waiting(inbox), await kept(state)
+        left, there = waiting(inbox), set(await kept(state))
         assert self._earlier in there, f"what was there before is gone: {where}"
         assert sha256 in left | there, f"lost: {where}"
         assert said not in TAKEN or sha256 in there, f"acknowledged and not there: {where}"
@@ -155,9 +155,10 @@ def _said(up: Connection) -> str:
     if not up.poll(_LONGEST_S):
         return "nothing, it hangs"
     try:
-        return str(up.recv())
+        _, said = up.recv()
     except (EOFError, ConnectionResetError):
         return KILLED
+    return str(said)
 
 
 @contextmanager

@@ -90,15 +90,20 @@ class Ext4:
         finally:
             _run("umount", str(self._top))
 
+    def settle(self) -> None:
+        """Let everything be written that there is."""
+        with self._opened() as top:
+            fcntl.ioctl(top, _FREEZE, 0)
+            fcntl.ioctl(top, _THAW, 0)
+
     def cut(self, how: Cut, *, is_frozen: bool = False) -> None:
         """Cut its power; only what it has by now is there when it is mounted again.
 
         Args:
             how: What is left.
-            is_frozen: Whether it is brought to rest just before, so that all of its log is written.
+            is_frozen: Whether it is brought to rest just before, so that what there was until then is written.
         """
-        top = os.open(self._top, os.O_RDONLY | os.O_DIRECTORY)
-        try:
+        with self._opened() as top:
             if is_frozen:
                 fcntl.ioctl(top, _FREEZE, 0)
             try:
@@ -106,6 +111,12 @@ class Ext4:
             finally:
                 if is_frozen:
                     fcntl.ioctl(top, _THAW, 0)
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        top = os.open(self._top, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield top
         finally:
             os.close(top)
 

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -15,7 +15,7 @@ from pathlib import Path
 from gateway.store import Store, open_store
 from gateway.uploads.keeping.ledger import SCHEMA, Ledger
 from gateway.uploads.keeping.spool import FOLDER, Spool
-from gateway.uploads.recording import State
+from gateway.uploads.recording import Recording, State
 from gateway.uploads.taking.intake import Intake, TakeError, Taken
 from gateway.uploads.taking.sources import OpenSource, look_at
 from gateway.worker import Worker
@@ -83,14 +83,16 @@ def waiting(inbox: Path) -> set[str]:
     return {path.name for path in inbox.iterdir() if hashlib.sha256(path.read_bytes()).hexdigest() == path.name}
 
 
-async def kept(state: Path) -> set[str]:
+async def kept(state: Path) -> Mapping[str, Recording]:
     """The recordings that are there after a start: a file with every byte of it, and written down as yet to be sent."""
     async with house(state) as it:
         await it.ledger.load()
         assert it.ledger.trouble is None, it.ledger.trouble
-        safe = {sha256 for sha256, recording in it.ledger.recordings.items() if recording.state in SAFE}
-        assert set(it.ledger.recordings) == safe, "something was written down that is not there as it was"
-        return {sha256 for sha256 in safe if it.spool.digest(sha256) == sha256}
+        assert it.ledger.damage is None, f"there is no damage: {it.ledger.damage}"
+        for sha256, recording in it.ledger.recordings.items():
+            assert recording.state in SAFE, f"what was taken over is {recording.state}"
+            assert it.spool.digest(sha256) == sha256, "what was taken over is not what it was"
+        return dict(it.ledger.recordings)
 
 
 async def take_rest(state: Path, inbox: Path, expected: Collection[str]) -> None:
@@ -102,18 +104,17 @@ async def take_rest(state: Path, inbox: Path, expected: Collection[str]) -> None
         # What the journal was to become, should that have failed, lies there until it is tried again.
         files = {path.name for path in it.spool.folder.iterdir()} - {"journal.new"}
         assert files == {f"{sha256}.asi" for sha256 in expected} | {"ballast", "journal"}, files
-    assert await kept(state) == set(expected)
+    assert set(await kept(state)) == set(expected)
 
 
 def live(folder: Path, up: Connection) -> None:
-    """One life: it tells its threads, waits for a word, takes what is in the inbox, and tells what became of it."""
+    """One life: it tells its threads, waits for a word, takes what is in the inbox, and tells what became of each."""
     logging.disable()
     asyncio.run(_live(folder, up))
 
 
 async def _live(folder: Path, up: Connection) -> None:
     inbox = folder / "inbox"
-    [name] = [path.name for path in inbox.iterdir()]
     async with house(folder / "state") as it:
         up.send(
             {
@@ -124,18 +125,22 @@ async def _live(folder: Path, up: Connection) -> None:
         )
         await asyncio.to_thread(up.recv)
         await it.ledger.load()
-        said = ""
-        for end in TAKEN:
-            try:
-                await it.take(inbox, name)
-            except TakeError as error:
-                said = f"refused ({error.code})"
-                await it.ledger.mend()
-            else:
-                said = end
-                break
-        up.send(said)
+        for name in sorted(path.name for path in inbox.iterdir()):
+            up.send((name, await _taken(it, inbox, name)))
         await asyncio.Event().wait()
+
+
+async def _taken(it: House, inbox: Path, name: str) -> str:
+    said = ""
+    for end in TAKEN:
+        try:
+            await it.take(inbox, name)
+        except TakeError as error:
+            said = f"refused ({error.code})"
+            await it.ledger.mend()
+        else:
+            return end
+    return said
 
 
 def utc_ms() -> int:
