@@ -128,8 +128,8 @@ def _line(recording: Recording) -> bytes:
 
 
 def _decoded(line: bytes) -> Recording | None:
-    crc, document = line[:_CRC_DIGITS], line[_CRC_DIGITS + 1 :]
-    if crc != b"%08x" % zlib.crc32(document):
+    document = line[_CRC_DIGITS + 1 :]
+    if line[: -len(document)] != b"%08x " % zlib.crc32(document):
         return None
     try:
         return msgspec.json.decode(document, type=Recording)
