@@ -151,8 +151,9 @@ class Desk:
     async def assign(self, recording_id: str, request: AssignRequest) -> RecordingReport:
         """Say which tracker one comes from."""
         self._check_tracker(request.tracker)
+        tracker, author = request.tracker, request.author
         changed = await self._change(
-            recording_id, "assigned", lambda known: assigned(known, request.tracker, request.author, self._utc_ms())
+            recording_id, "assigned", lambda known, at_ms: assigned(known, tracker, author, at_ms)
         )
         self._uploader.wake()
         return self._report(changed)
@@ -160,7 +161,7 @@ class Desk:
     async def retry(self, recording_id: str, request: PersonRequest) -> RecordingReport:
         """Let one be sent again now, whatever has been."""
         changed = await self._change(
-            recording_id, "retried", lambda known: retried(known, request.author, self._utc_ms())
+            recording_id, "retried", lambda known, at_ms: retried(known, request.author, at_ms)
         )
         self._uploader.retry(changed.sha256)
         return self._report(changed)
@@ -168,7 +169,7 @@ class Desk:
     async def discard(self, recording_id: str, request: PersonRequest) -> RecordingReport:
         """Delete one here."""
         changed = await self._change(
-            recording_id, "discarded", lambda known: discarded(known, request.author, self._utc_ms())
+            recording_id, "discarded", lambda known, at_ms: discarded(known, request.author, at_ms)
         )
         await self._ledger.drop_file(changed.sha256)
         return self._report(changed)
@@ -230,15 +231,16 @@ class Desk:
             text = f"No recording has an id that begins with {shown}: look it up in the list."
         raise RecordingRefused(Refusal.UNKNOWN_RECORDING, text)
 
-    async def _change(self, recording_id: str, done: str, change: Callable[[Recording], Recording]) -> Recording:
-        sha256 = self._found(recording_id).sha256
+    async def _change(self, recording_id: str, done: str, change: Callable[[Recording, int], Recording]) -> Recording:
+        """Let something become of a recording at this moment; `done` says what, in a sentence about that it cannot."""
+        sha256, at_ms = self._found(recording_id).sha256, self._utc_ms()
         try:
             with _refusing():
-                return await self._ledger.change(sha256, change)
+                return await self._ledger.change(sha256, lambda known: change(known, at_ms))
         except TransitionError:
             known = self._ledger.recordings[sha256]
             possible = " or ".join(deeds(known)) or "wait"
-            text = f"It cannot be {done} now ({standing(known, self._utc_ms()).text}): {possible}."
+            text = f"It cannot be {done} now ({standing(known, at_ms).text}): {possible}."
             raise RecordingRefused(Refusal.NOT_NOW, text, state=str(known.state)) from None
 
 
