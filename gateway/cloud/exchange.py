@@ -230,29 +230,31 @@ class Exchange:
 
     async def _receive(self, request: Request, slot: Slot) -> tuple[Answer, float]:
         """The answer, and when its head had arrived."""
+        if isinstance(request.body, Stream):
+            return await self._upload(request, Upload(request.body))
+        is_short = request.is_live or (slot.is_probe and not request.priority.is_background)
+        total_s = self._limits.live_s if is_short else self._limits.total_s
         try:
-            if isinstance(request.body, Stream):
-                return await self._upload(request, Upload(request.body))
-            is_short = request.is_live or (slot.is_probe and not request.priority.is_background)
-            total_s = self._limits.live_s if is_short else self._limits.total_s
             async with self._responding(self._session, request, request.body, total_s) as response:
                 received_s = self._now()
                 return Answer(response.status, response.headers, await self._read(request, response)), received_s
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            if isinstance(self._session.connector, Connections) and not isinstance(request.body, Stream):
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(self._session.connector, Connections):
                 self._session.connector.start_afresh()
             # aiohttp's errors carry our headers.
             raise translated(request.operation, error, request.url.authority) from None
 
     async def _upload(self, request: Request, upload: Upload) -> tuple[Answer, float]:
-        async with (
-            upload.supervised(),
-            self._responding(self._upload_session, request, upload, None) as response,
-        ):
-            received_s = self._now()
-            is_early = not upload.is_whole
-            upload.answered()
-            answer = Answer(response.status, response.headers, await self._read(request, response))
+        try:
+            async with (
+                upload.supervised(),
+                self._responding(self._upload_session, request, upload, None) as response,
+            ):
+                received_s = self._now()
+                is_early = upload.answered()
+                answer = Answer(response.status, response.headers, await self._read(request, response))
+        except (aiohttp.ClientError, OSError) as error:
+            raise upload.failure or translated(request.operation, error, request.url.authority) from None
         if is_early:
             body_of(answer, request.operation, request.path, request.secrets)
             raise BadAnswer(request.operation, Fault.WRONG_SHAPE, "it came before the end of the request")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -24,9 +24,10 @@ class Stream:
 
     Attributes:
         size: Bytes of all blocks together.
-        blocks: Begins to make them; asked once for each request that goes out. A block is asked for when the kernel
-            has taken the one before, however long that takes. What it raises breaks the request off, before
-            anything else has left. It is closed before the request ends, in whatever way.
+        blocks: Begins to make them; asked once for each request that goes out, if there is a connection. A block is
+            asked for when the kernel has taken the one before, however long it may take to make. What it raises breaks
+            the request off before anything else leaves. It is closed before the request ends, in whatever way, and
+            cancelled if it is making a block then.
     """
 
     size: int
@@ -34,24 +35,23 @@ class Stream:
 
 
 class Upload(aiohttp.Payload):
-    """One sending of a stream, as aiohttp's request body."""
+    """One sending of a stream, as aiohttp's request body.
+
+    Attributes:
+        failure: What `Stream.blocks` has raised.
+    """
 
     def __init__(self, stream: Stream) -> None:
         super().__init__(stream, content_type="application/json")
         self._size = stream.size  # aiohttp makes the Content-Length of it
-        self._stream = stream
         self._left = stream.size
-        self._failure: Exception | None = None
+        self._blocks = stream.blocks()
         self._is_answered = False
-        self._is_closed = asyncio.Event()
-        self._is_closed.set()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._now = asyncio.get_running_loop().time
         self._deadline = asyncio.timeout(None)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of it has been handed over."""
-        return not self._left
+        self.failure: Exception | None = None
 
     @asynccontextmanager
     async def supervised(self) -> AsyncIterator[None]:
@@ -59,56 +59,51 @@ class Upload(aiohttp.Payload):
 
         Raises:
             TimeoutError: No block was taken, or no answer came, in time.
-            Exception: What `Stream.blocks` raised.
         """
-        try:
-            async with self._deadline:
-                try:
-                    yield
-                finally:
-                    if not self._deadline.expired():
-                        self._deadline.reschedule(None)
-                    await self._is_closed.wait()
-        except (aiohttp.ClientError, OSError):
-            if self._failure is not None:
-                raise self._failure from None
-            raise
+        async with self._deadline:
+            try:
+                yield
+            finally:
+                if not self._deadline.expired():
+                    self._deadline.reschedule(None)
+                await self._is_idle.wait()
+                await self._blocks.aclose()
 
-    def answered(self) -> None:
-        """The head of an answer has arrived: nothing more is sent."""
+    def answered(self) -> bool:
+        """The head of an answer has arrived, and nothing more is sent; whether that was before the end."""
         self._allow(TEXT_S)
         self._is_answered = True
+        return self._left > 0
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send it; called by aiohttp, in a task of its own."""
         transport = writer.transport
         if transport is None:
             raise ConnectionResetError
-        self._is_closed.clear()
+        self._is_idle.clear()
         try:
             transport.set_write_buffer_limits(1)  # 0 would never resume on TLS
-            async with aclosing(self._stream.blocks()) as blocks:
-                while (block := await self._next(blocks)) is not None:
-                    await self._hand_over(block, writer)
+            while self._left:
+                await self._hand_over(await self._next(), writer)
             self._allow(ANSWER_S)
         except BaseException:
-            # Closed in order, it would go on sending what it still has.
+            # Closed in order, the connection would first carry what has not left yet.
             transport.abort()
             raise
         finally:
-            self._is_closed.set()
+            self._is_idle.set()
 
     def decode(self, *_: object, **__: object) -> str:
         """Never asked for; it is nowhere as a whole."""
         raise TypeError
 
-    async def _next(self, blocks: AsyncGenerator[bytes, None]) -> bytes | None:
+    async def _next(self) -> bytes:
         try:
-            block = await anext(blocks, None)
-            if len(block or b"") > self._left or (block is None and self._left):
+            block = await anext(self._blocks, None)
+            if block is None or len(block) > self._left:
                 raise ValueError("a stream has another size than it said")
         except Exception as error:
-            self._failure = error
+            self.failure = error
             raise
         return block
 
