@@ -115,7 +115,6 @@ def _opening(trackers: int, duration_s: float | None, authority: str, control_ur
     return (
         f"{trackers} simulated athlete{'' if trackers == 1 else 's'}{end}. In another terminal:\n"
         f"  {command} watch {authority}\n"
-        f"  {command} gaps {authority}\n"
         f"  {command} scan {authority}\n"
         f"  {command} pair list {authority}\n"
         f"  {command} recordings list {authority}\n"

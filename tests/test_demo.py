@@ -153,7 +153,6 @@ def test_what_to_type_next_fits_80_columns_and_can_be_copied_line_by_line(
     assert max(map(len, lines)) <= 80
     assert [line.strip() for line in lines if line.startswith("  ")] == [
         ".venv/bin/insiders-gateway watch 127.0.0.1:65535",
-        ".venv/bin/insiders-gateway gaps 127.0.0.1:65535",
         ".venv/bin/insiders-gateway scan 127.0.0.1:65535",
         ".venv/bin/insiders-gateway pair list 127.0.0.1:65535",
         ".venv/bin/insiders-gateway recordings list 127.0.0.1:65535",
