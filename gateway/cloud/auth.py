@@ -17,8 +17,9 @@ from yarl import URL
 
 from gateway.cloud.answers import decode
 from gateway.cloud.errors import CloudError, LoginRefused
-from gateway.cloud.exchange import Exchange, Request
+from gateway.cloud.exchange import Exchange
 from gateway.cloud.pacing import Priority
+from gateway.cloud.request import Request
 
 RENEW_AT = 0.8
 """Part of a token's life after which it is renewed; what is left of ten hours outlasts any pause a 429 may ask for."""

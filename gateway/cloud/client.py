@@ -16,7 +16,7 @@ from yarl import URL
 from gateway.cloud.auth import Authoriser, Login
 from gateway.cloud.endpoints import ENDPOINTS, EndpointTable
 from gateway.cloud.errors import BadAnswer, Fault
-from gateway.cloud.exchange import Exchange, Limits, Query, Traffic
+from gateway.cloud.exchange import Exchange, Limits, Traffic
 from gateway.cloud.managers import Managers
 from gateway.cloud.models import (
     BluetoothConfig,
@@ -357,10 +357,12 @@ class CloudClient:
         """
 
         async def fetch(number: int) -> Page[KnownAsi]:
-            query: Query = {"sha256": sha256, "page": number, "limit": LIST_LIMIT}
-            ids = {"device": device_id}
             return await self._transport.send(
-                "find_asi", _known_asi_page, priority=Priority.UPLOAD, ids=ids, query=query
+                "find_asi",
+                _known_asi_page,
+                priority=Priority.UPLOAD,
+                ids={"device": device_id},
+                query={"sha256": sha256, "page": number, "limit": LIST_LIMIT},
             )
 
         found: list[KnownAsi] = []
@@ -368,7 +370,7 @@ class CloudClient:
             if page.rejected:
                 raise BadAnswer("find_asi", Fault.WRONG_SHAPE)
             # The filter may not be known there, and everything be listed.
-            found += (known for known in page.items if known.sha256.lower() == sha256)
+            found += (known for known in page.items if known.sha256.lower() == sha256.lower())
         best_first = (JobState.DONE, JobState.RUNNING, JobState.FAILED)
         return min(found, key=lambda known: best_first.index(known.meaning), default=None)
 

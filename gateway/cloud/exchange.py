@@ -7,14 +7,12 @@ import asyncio
 import math
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import aiohttp
-from pydantic import SecretStr
-from yarl import URL
 
 from gateway.cloud.answers import Answer, body_of
 from gateway.cloud.errors import (
@@ -30,11 +28,9 @@ from gateway.cloud.errors import (
 )
 from gateway.cloud.pacing import Pacer, Priority, Slot
 from gateway.cloud.reference import ReferenceClock
+from gateway.cloud.request import Request
 from gateway.cloud.sessions import Connections
 from gateway.cloud.uploading import Stream, Upload
-
-Query = Mapping[str, int | str | Callable[[], int | str] | None]
-"""Query parameters: None leaves one out, and a function is asked when the request goes out, after it has waited."""
 
 MAX_BODY = 8 * 1024 * 1024
 """Bytes after decompression; the largest right answer, 25,000 rows, has 6 MB."""
@@ -57,37 +53,6 @@ class Limits:
     live_s: float = 8.0
     total_s: float = 30.0
     max_body: int = MAX_BODY
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request.
-
-    Attributes:
-        operation: Its name in the table of endpoints.
-        method: HTTP method.
-        url: Where to, without its query.
-        path: The path below its base URL, for error texts.
-        query: Its parameters.
-        headers: Beyond those every request has.
-        body: What to send; a `Stream` has a connection of its own and lasts as long as it is taken.
-        priority: What it is for.
-        overdue_s: How long past its turn it is, seconds.
-        is_live: Whether it may last `Limits.live_s` only.
-        secrets: What it carries that no error may show.
-    """
-
-    operation: str
-    method: str
-    url: URL
-    path: str
-    query: Query = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Stream | None = None
-    priority: Priority = Priority.CONTROL
-    overdue_s: float = 0.0
-    is_live: bool = False
-    secrets: Sequence[SecretStr] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +87,7 @@ class Exchange:
         session: For all but uploads.
         pacer: The budget.
         limits: How long an exchange may last.
-        upload_session: For bodies that are streams; left out, there are none.
+        upload_session: For bodies that are streams; left out, `session` is.
     """
 
     def __init__(
@@ -265,7 +230,7 @@ class Exchange:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         return session.request(
             request.method,
-            _complete(request),
+            request.complete_url(),
             headers=request.headers,
             data=body,
             allow_redirects=False,
@@ -282,11 +247,6 @@ class Exchange:
                 raise BadAnswer(request.operation, Fault.TOO_LARGE)
             body += chunk
         return bytes(body)
-
-
-def _complete(request: Request) -> URL:
-    values = {name: value() if callable(value) else value for name, value in request.query.items()}
-    return request.url.with_query({name: value for name, value in values.items() if value is not None})
 
 
 def translated(operation: str, error: Exception, authority: str = "") -> CloudError:

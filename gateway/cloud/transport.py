@@ -14,9 +14,10 @@ from gateway.cloud.answers import decode
 from gateway.cloud.auth import AccessToken, Authoriser
 from gateway.cloud.endpoints import EndpointTable
 from gateway.cloud.errors import BadAnswer, CloudError, Throttled
-from gateway.cloud.exchange import Exchange, Query, Request
+from gateway.cloud.exchange import Exchange
 from gateway.cloud.pacing import Priority
 from gateway.cloud.replay import Replay
+from gateway.cloud.request import Query, Request
 from gateway.cloud.retry import RetryBudget, backoff_s
 from gateway.cloud.uploading import Stream
 

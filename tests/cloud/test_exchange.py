@@ -24,8 +24,9 @@ from gateway.cloud.errors import (
     TlsFailed,
     Unreachable,
 )
-from gateway.cloud.exchange import Exchange, Limits, Request, translated
+from gateway.cloud.exchange import Exchange, Limits, translated
 from gateway.cloud.pacing import FAILURES_TO_CLOSE, Pacer, Priority
+from gateway.cloud.request import Request
 from gateway.cloud.sessions import open_session
 from tests.cloud.scripted import ScriptedCloud
 

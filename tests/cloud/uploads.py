@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from gateway.cloud.exchange import Exchange, Limits, Request
+from gateway.cloud.exchange import Exchange, Limits
 from gateway.cloud.pacing import Pacer, Priority
+from gateway.cloud.request import Request
 from gateway.cloud.sessions import open_session, open_upload_session
 from gateway.cloud.uploading import Stream
 
