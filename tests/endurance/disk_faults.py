@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tests.endurance.takeover import TAKEN, content, deliver, house, kept, live, take_rest, waiting
@@ -52,6 +53,12 @@ class Fault:
     call: str
     effect: str
     is_lasting: bool = False
+
+    def options(self, number: int) -> list[str]:
+        """What lets strace do it to the n-th of them."""
+        effect = "signal=KILL" if self.effect == "KILL" else f"error={self.effect}"
+        when = f"{number}{'+' if self.is_lasting else ''}"
+        return ["-e", f"trace={self.call}", "-e", f"inject={self.call}:{effect}:when={when}"]
 
     def __str__(self) -> str:
         return f"{self.call} {self.effect}{' from then on' if self.is_lasting else ''}"
@@ -90,8 +97,6 @@ class Trials:
         self._draw = random.Random(seed)
         self._earlier = ""
         self._number = 0
-        self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload(["tests.endurance.takeover"])
 
     async def prepare(self) -> None:
         """Let there be one recording already, as on most days."""
@@ -105,11 +110,11 @@ class Trials:
     async def try_all(self, fault: Fault, thread: str, most: int) -> int:
         """Let the first call fail, then the second, as long as there are as many; how many there were."""
         for number in range(1, most + 1):
-            if not await self._try(fault, thread, number):
+            if not await self.try_one(fault, thread, number):
                 return number - 1
         return most
 
-    async def _try(self, fault: Fault, thread: str, number: int) -> bool:
+    async def try_one(self, fault: Fault, thread: str, number: int) -> bool:
         """One life; whether anything happened to it."""
         self._number += 1
         folder = self._folder / str(self._number)
@@ -132,51 +137,89 @@ class Trials:
         return is_hit
 
     def _life(self, fault: Fault, thread: str, number: int, folder: Path) -> tuple[str, bool]:
-        here, there = self._processes.Pipe()
-        life = self._processes.Process(target=live, args=(folder, there))
-        life.start()
-        there.close()
         log = folder / "strace"
-        try:
-            victim = here.recv()[thread]
-            with traced(fault, number, life.pid or 0, victim, log):
-                here.send(None)
-                said = _said(here)
+        with alive(folder) as (life, up):
+            victim = up.recv()[thread]
+            with traced([*fault.options(number), "-p", str(victim)], f"{life.pid}/task/{victim}", log):
+                up.send(None)
+                said = _said(up)
                 life.kill()
-                life.join()
-        finally:
-            life.kill()
-            life.join()
-            here.close()
         return said, said == KILLED or "(INJECTED)" in log.read_text(encoding="utf-8")
 
 
-def _said(up: Connection) -> str:
-    if not up.poll(_LONGEST_S):
-        return "nothing, it hangs"
+async def flushes(folder: Path, draw: random.Random, recordings: int) -> int:
+    """How often a life that is well waits for the card while it takes so many recordings over, one by one."""
+    (folder / "inbox").mkdir()
+    for _ in range(recordings + 1):
+        deliver(folder / "inbox", content(draw, SIZE))
+    return await asyncio.to_thread(_flushes, folder, recordings)
+
+
+def _flushes(folder: Path, recordings: int) -> int:
+    log = folder / "strace"
+    with alive(folder) as (life, up):
+        up.recv()
+        up.send(None)
+        assert _said(up) in TAKEN, "the first, which finds nothing there"
+        options = ["-f", "-e", f"trace={','.join(_FLUSHES)}", "-p", str(life.pid)]
+        with traced(options, f"{life.pid}/task/*", log):
+            said = {_said(up) for _ in range(recordings)}
+            life.kill()
+    assert said <= set(TAKEN)
+    return sum("sync(" in line for line in log.read_text(encoding="utf-8").splitlines())
+
+
+@contextmanager
+def alive(folder: Path) -> Iterator[tuple[BaseProcess, Connection]]:
+    """A life in a process of its own: and what it says."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.endurance.takeover"])
+    here, there = processes.Pipe()
+    life = processes.Process(target=live, args=(folder, there))
+    life.start()
+    there.close()
     try:
+        yield life, here
+    finally:
+        life.kill()
+        life.join()
+        here.close()
+
+
+def _said(up: Connection) -> str:
+    """What becomes of the next one."""
+    try:
+        up.send(None)
+        if not up.poll(_LONGEST_S):
+            return "nothing, it hangs"
         _, said = up.recv()
-    except (EOFError, ConnectionResetError):
+    except (EOFError, ConnectionError):
         return KILLED
     return str(said)
 
 
 @contextmanager
-def traced(fault: Fault, number: int, process: int, thread: int, log: Path) -> Iterator[None]:
-    """Let it happen to the calls of one thread; from here on they are counted, and written to `log`."""
-    effect = "signal=KILL" if fault.effect == "KILL" else f"error={fault.effect}"
-    what = f"inject={fault.call}:{effect}:when={number}{'+' if fault.is_lasting else ''}"
-    command = ["strace", "-qq", "-o", str(log), "-p", str(thread), "-e", f"trace={fault.call}", "-e", what]
-    status = Path(f"/proc/{process}/task/{thread}/status")
-    with subprocess.Popen(command) as strace:
+def traced(options: Iterable[str], tasks: str, log: Path) -> Iterator[None]:
+    """Have strace look at a process that will have ended by the end of this.
+
+    Args:
+        options: What to look at and what to do.
+        tasks: Where in /proc its threads are.
+        log: What it writes.
+    """
+    with subprocess.Popen(["strace", "-qq", "-o", str(log), *options]) as strace:
         try:
-            while "\nTracerPid:\t0\n" in status.read_text(encoding="ascii"):
+            while not all(_is_traced(task) for task in Path("/proc").glob(tasks)):
                 assert strace.poll() is None, "strace has ended"
                 time.sleep(0.001)
             yield
             strace.wait(_LONGEST_S)
         finally:
             strace.terminate()
+
+
+def _is_traced(task: Path) -> bool:
+    return "\nTracerPid:\t0\n" not in (task / "status").read_text(encoding="ascii")
 
 
 async def tried(folder: Path, seed: int, faults: Iterable[Fault], most: int) -> Counter[str]:

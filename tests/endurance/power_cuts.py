@@ -26,7 +26,7 @@ from pathlib import Path
 from gateway.uploads.keeping.spool import FOLDER
 from gateway.uploads.recording import Recording, Way
 from tests.endurance.disks import Cut, Ext4, why_no_ext4
-from tests.endurance.takeover import TAKEN, content, deliver, kept, live, waiting
+from tests.endurance.takeover import TAKEN, TRACKER, content, deliver, kept, live, waiting
 
 DISK_MB = 160
 
@@ -99,6 +99,8 @@ class Mains:
         where = _met(new, left, is_copying=is_copying)
         what = f"a cut ({how.name}{', frozen' if is_frozen else ''}) {where}"
         assert acknowledged | self._there <= there, f"acknowledged and lost: {what}"
+        forgotten = [it for it in recordings.values() if it.sha256 in acknowledged and it.serial_number != TRACKER]
+        assert not forgotten, f"acknowledged, and what was written down of it is lost: {what}"
         assert delivered <= there | left, f"lost: {what}"
         self.survival.met[where] += 1
         self.survival.acknowledged += len(acknowledged)
@@ -113,7 +115,8 @@ class Mains:
         life.start()
         there.close()
         try:
-            here.send(None)
+            for _ in range(1 + DELIVERED):
+                here.send(None)
             time.sleep(self._draw.uniform(SHORTEST_S, LONGEST_S))
             self._disk.cut(how, is_frozen=is_frozen)
         finally:

@@ -20,6 +20,7 @@ from gateway.uploads.taking.intake import Intake, TakeError, Taken
 from gateway.uploads.taking.sources import OpenSource, look_at
 from gateway.worker import Worker
 
+TRACKER = "012345"
 BALLAST_BYTES = 256 << 10
 TAKEN = ("taken", "taken at the second try")
 SAFE = frozenset({State.QUEUED, State.UNASSIGNED})
@@ -48,13 +49,13 @@ class House:
     async def take(self, inbox: Path, name: str) -> Taken:
         """Take over one file of the inbox; raises `TakeError`."""
         source = OpenSource(inbox, look_at(inbox, name))
-        return await self.intake.take_file(source, name=name, serial_number="012345", span=None)
+        return await self.intake.take_file(source, name=name, serial_number=TRACKER, span=None)
 
 
 @asynccontextmanager
-async def house(state: Path) -> AsyncIterator[House]:
+async def house(state: Path, intake_worker: Worker | None = None) -> AsyncIterator[House]:
     """One life in a state folder."""
-    ledger_worker, intake_worker = Worker("ledger"), Worker("intake")
+    ledger_worker, intake_worker = Worker("ledger"), intake_worker or Worker("intake")
     async with open_store(state, [SCHEMA]) as store:
         spool = Spool(state / FOLDER, 1 << 60, BALLAST_BYTES, 0)
         ledger = Ledger(store, spool, ledger_worker, utc_ms)
@@ -108,7 +109,10 @@ async def take_rest(state: Path, inbox: Path, expected: Collection[str]) -> None
 
 
 def live(folder: Path, up: Connection) -> None:
-    """One life: it tells its threads, waits for a word, takes what is in the inbox, and tells what became of each."""
+    """One life: it tells its threads, and takes what is in the inbox, telling what became of each.
+
+    It waits for a word before it begins, and for one more before each.
+    """
     logging.disable()
     asyncio.run(_live(folder, up))
 
@@ -126,6 +130,7 @@ async def _live(folder: Path, up: Connection) -> None:
         await asyncio.to_thread(up.recv)
         await it.ledger.load()
         for name in sorted(path.name for path in inbox.iterdir()):
+            await asyncio.to_thread(up.recv)
             up.send((name, await _taken(it, inbox, name)))
         await asyncio.Event().wait()
 
