@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, RunningCloud
-from gateway.store import Store, open_store
+from gateway.store import Store, StoreError, open_store
 from gateway.uploads.keeping.ledger import SCHEMA, Ledger
 from gateway.uploads.keeping.spool import FOLDER, Spool
 from gateway.uploads.recording import Recording, Source, Span, State, Way
@@ -53,18 +53,46 @@ class Ours:
         self.rechecks += 1
 
 
+class TroubledDisk(Disk):
+    """The store, which also says what is wrong with it.
+
+    Attributes:
+        told: What.
+    """
+
+    told: StoreError | None = None
+
+    def dies_before(self, writes: int) -> None:
+        """Let so many writes pass, and be dead from then on."""
+
+        def live() -> None:
+            pass
+
+        def die() -> None:
+            self.is_dead = True
+
+        self.acts["before disk"] = [*[live] * writes, die]
+
+    @property
+    def trouble(self) -> StoreError | None:
+        return self.told or super().trouble
+
+    @property
+    def openings(self) -> int:
+        return self._store.openings
+
+
 @dataclass
 class Bringing:
     """One life of a gateway that brings recordings into the cloud.
 
     Attributes:
         beats: When the uploader has beaten.
-        is_clock_sure: Whether it may trust the wall clock; `clock_error_ms` is by how much that is wrong.
     """
 
     cloud: SimulatedCloud
     client: CloudClient
-    disk: Disk
+    disk: TroubledDisk
     spool: Spool
     ledger: Ledger
     ours: Ours
@@ -160,7 +188,7 @@ async def living(
             client_secret=SecretStr(CLIENT_SECRET),
         ) as client,
     ):
-        disk = _Disk(store)
+        disk = TroubledDisk(store)
         worker = Worker("spool")
         spool = Spool(folder / FOLDER, 1 << 40, 4096, 0)
         ledger = Ledger(cast("Store", disk), spool, worker, utc_ms)
@@ -187,9 +215,3 @@ async def bringing(folder: Path, options: Options | None = None, **knobs: object
     """A cloud and one life of a gateway."""
     async with simulation(2, **knobs) as (cloud, served), living(cloud, served, folder, options) as one:
         yield one
-
-
-class _Disk(Disk):
-    @property
-    def openings(self) -> int:
-        return self._store.openings

@@ -1,0 +1,98 @@
+"""The cloud's work on a recording: only its end, read back, ends anything."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.uploads.recording import State
+from tests.uploads.sending.bringing import asi, bringing
+
+pytestmark = [pytest.mark.looptime, pytest.mark.usefixtures("long_turns")]
+
+HOUR_S = 3600.0
+
+
+async def test_the_answer_to_an_upload_is_not_believed(tmp_path: Path) -> None:
+    """It says SUCCESS at once, and FAILURE when it is asked."""
+    async with bringing(tmp_path, job_immediate=True, job_failure_fraction=1.0) as one:
+        sha256 = await one.put(asi())
+        over = await one.until(sha256, State.FAILED)
+    assert (over.error_code, over.error) == ("job_failed", "The file could not be processed.")
+    assert one.uploads == 1
+
+
+@pytest.mark.parametrize("state", ["FAILURE", "REVOKED", "ERROR"])
+@pytest.mark.parametrize("details", ["object", "text", "list", "nested", "huge", "null", "absent", "controls"])
+async def test_why_the_work_has_failed_is_kept_bounded_and_printable(tmp_path: Path, state: str, details: str) -> None:
+    knobs = {"job_failure_fraction": 1.0, "job_failure_state": state, "job_failure_details": details}
+    async with bringing(tmp_path, None, **knobs) as one:
+        over = await one.until(await one.put(asi()), State.FAILED)
+    assert over.error == "" if details in {"null", "absent"} else "The file could not be processed." in over.error
+    assert over.error.isprintable()
+    assert len(over.error) <= 200
+
+
+async def test_work_that_never_ends_is_asked_about_ever_less(tmp_path: Path) -> None:
+    async with bringing(tmp_path, job_never_ends=True) as one:
+        sha256 = await one.put(asi())
+        await one.until(sha256, State.ACCEPTED)
+        await one.passing(HOUR_S)
+        first_hour = one.cloud.requests["job"]
+        assert 15 < first_hour < 30
+        assert one.uploader.job_state(sha256) == "STARTED"
+        await one.passing(24 * HOUR_S)
+        first_day = one.cloud.requests["job"]
+        assert first_day < first_hour + 24 * 13
+        await one.passing(10 * HOUR_S)
+        assert 9 <= one.cloud.requests["job"] - first_day <= 12
+        assert one.state(sha256) is State.ACCEPTED
+        one.faults(job_never_ends=False)
+        await one.until(sha256, State.DONE, within_s=1.1 * HOUR_S)
+    assert one.uploads == 1
+
+
+@pytest.mark.parametrize("knobs", [{"job_lost": True}, {"job_unknown_state": "MOONWALKING \x1b[2J" + 99 * "!"}])
+async def test_work_that_is_lost_or_in_an_unknown_state_is_asked_about_again(
+    tmp_path: Path, knobs: dict[str, object]
+) -> None:
+    async with bringing(tmp_path, None, **knobs) as one:
+        sha256 = await one.put(asi())
+        await one.passing(2 * HOUR_S)
+        assert one.state(sha256) is State.ACCEPTED
+        said, hindrance = one.uploader.job_state(sha256), one.uploader.hindrance(sha256)
+        if "job_lost" in knobs:
+            assert said is None
+            assert hindrance is not None
+            assert "does not know" in hindrance.text
+        else:
+            assert said is not None
+            assert said.startswith("MOONWALKING [2J!")
+            assert said.isprintable()
+            assert len(said) <= 40
+        one.faults(job_lost=False, job_unknown_state="")
+        await one.until(sha256, State.DONE)
+    assert one.uploads == 1
+
+
+async def test_what_a_person_sends_again_is_not_ended_by_the_work_on_what_was_sent_before(tmp_path: Path) -> None:
+    async with bringing(tmp_path, job_never_ends=True) as one:
+        sha256 = await one.put(asi())
+        first = await one.until(sha256, State.ACCEPTED)
+        await one.retry(sha256)
+        await one.until(sha256, State.SENDING)
+        second = await one.until(sha256, State.ACCEPTED)
+        assert second.job_id != first.job_id
+        one.faults(job_never_ends=False)
+        done = await one.until(sha256, State.DONE)
+    assert done.maybe_duplicate
+    assert one.accepted(sha256) == 2
+
+
+async def test_work_that_is_followed_keeps_nobody_from_being_sent(tmp_path: Path) -> None:
+    async with bringing(tmp_path, job_delay_s=300.0) as one:
+        ids = [await one.put(asi(seed=seed)) for seed in range(5)]
+        for sha256 in ids:
+            await one.until(sha256, State.ACCEPTED, within_s=60)
+        for sha256 in ids:
+            await one.until(sha256, State.DONE)
+    assert one.uploads == 5
