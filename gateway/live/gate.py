@@ -16,7 +16,7 @@ from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 BODY_S = 10.0
 """How long a body may take to come: the largest one takes a second over a slow network."""
 
-_STATUSES = {
+STATUSES = {
     ErrorCode.MESSAGE_TOO_BIG: 413,
     ErrorCode.BODY_TOO_SLOW: 408,
     ErrorCode.UNKNOWN_SENSOR: 404,
@@ -70,7 +70,7 @@ class Gate:
             return await handler(request)
         except RequestError as error:
             refusal = self.refusal(error.code, str(error), error.facts)
-            return web.Response(status=_STATUSES.get(error.code, 400), **refusal)
+            return web.Response(status=STATUSES.get(error.code, 400), **refusal)
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             refusal = self.refusal("method_not_allowed", f"Use {allowed} at this address.")
