@@ -1,14 +1,11 @@
 """Files of this machine are given to the gateway, and followed into the cloud."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.text import Text
-
 from gateway.live.client import StreamError
-from gateway.recordings.bars import Rate, moving, sending
-from gateway.recordings.files import OutgoingFile, UnusableError, called_here, opened, told_name
+from gateway.recordings.bars import FileLine, moving
+from gateway.recordings.files import UnusableError, called_here, opened, told_name
 from gateway.recordings.following import follow, tell
 from gateway.recordings.source import Source
 from gateway.recordings.words import Names, sized
@@ -17,7 +14,7 @@ from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import counted
 from gateway.terminal.talk import Talk
 from gateway.terminal.wearers import find_tracker
-from gateway.uploads.report import ProgressReport, RecordingReport, RecordingsReport
+from gateway.uploads.report import RecordingReport, RecordingsReport
 
 _AGAIN = "type the same again when that is over: what the gateway has it recognises"
 
@@ -50,7 +47,8 @@ async def add(
         left = len(paths) - place
         with talk.said_if_stopped(_stopped(left, len(taken))):
             try:
-                recording = await _sent(source, talk, report, path, serial_number, left)
+                which = f"{place + 1} of {len(paths)}: " if len(paths) > 1 else ""
+                recording = await _sent(source, talk, report, path, serial_number, which)
             except (UnusableError, RefusedError) as error:
                 talk.say(addressed(str(error), url), "yellow")
                 refused += 1
@@ -69,11 +67,11 @@ async def add(
 
 
 async def _sent(
-    source: Source, talk: Talk, report: RecordingsReport, path: Path, serial_number: str | None, left: int
+    source: Source, talk: Talk, report: RecordingsReport, path: Path, serial_number: str | None, which: str
 ) -> RecordingReport:
     """One file, given away and compared with what the gateway says that it has got."""
     shown = called_here(path)
-    with opened(path, report.max_file_bytes) as file, moving(talk, _line(file, shown, left, talk.width)):
+    with opened(path, report.max_file_bytes) as file, moving(talk, FileLine(file, f"{which}{shown}", talk.width)):
         try:
             recording = await source.add(file, told_name(path), serial_number)
         except RefusedError as error:
@@ -87,28 +85,6 @@ async def _sent(
     known = "has been there before" if len(recording.sources) > 1 else "is in the gateway"
     talk.say(f"{shown} {known}: {recording.id}, {sized(recording.size)}{f', {whose}' if whose else ''}.")
     return recording
-
-
-def _line(file: OutgoingFile, shown: str, left: int, width: int) -> "_Drawn":
-    return _Drawn(file, f"{shown} (1 of {left})" if left > 1 else shown, width)
-
-
-class _Drawn:
-    """How far a file has gone, whenever that is asked for."""
-
-    def __init__(self, file: OutgoingFile, label: str, width: int) -> None:
-        self._file = file
-        self._label = label
-        self._width = width
-        self._rate = Rate()
-
-    def __call__(self) -> Text:
-        sent_bytes, size = self._file.sent_bytes, self._file.size
-        self._rate.saw(sent_bytes, time.monotonic())
-        speed = self._rate.bytes_per_s
-        left_s = (size - sent_bytes) / speed if speed else None
-        progress = ProgressReport(sent_bytes=sent_bytes, bytes_per_s=speed, left_s=left_s)
-        return sending(self._label, progress, size, self._width)
 
 
 def _stopped(left: int, taken: int) -> str:

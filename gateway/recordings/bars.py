@@ -1,5 +1,6 @@
 """What moves in a terminal while files are on their way: a line for each, with a bar."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.text import Text
 
+from gateway.recordings.files import OutgoingFile
 from gateway.recordings.words import Names, lasting, outlook, sized
 from gateway.terminal.layout import bar, columns, plain, shortened, wrapped
 from gateway.terminal.talk import Talk
@@ -59,9 +61,27 @@ def sending(label: str, progress: ProgressReport, size: int, width: int) -> Text
     facts = f"{sized(progress.sent_bytes)} of {sized(size)}"
     facts += f", {sized(progress.bytes_per_s)}/s" if progress.bytes_per_s else ""
     facts += f", {lasting(progress.left_s)} left" if progress.left_s is not None else ""
-    room = width - _BAR - _FACTS - 2
-    cells = (shortened(label, room), bar(progress.sent_bytes, size, _BAR), facts)
-    return columns(cells, (room, _BAR, _FACTS), (False, False, False), "")
+    cells = (label, bar(progress.sent_bytes, size, _BAR), facts)
+    return columns(cells, (_room(width), _BAR, _FACTS), (False, False, False), "")
+
+
+class FileLine:
+    """A line for a file on its way to the gateway, whenever it is asked for."""
+
+    def __init__(self, file: OutgoingFile, label: str, width: int) -> None:
+        self._file = file
+        self._label = shortened(label, _room(width))
+        self._width = width
+        self._rate = Rate()
+
+    def __call__(self) -> Text:
+        """What it is just now."""
+        sent_bytes, size = self._file.sent_bytes, self._file.size
+        self._rate.saw(sent_bytes, time.monotonic())
+        speed = self._rate.bytes_per_s
+        left_s = (size - sent_bytes) / speed if speed else None
+        progress = ProgressReport(sent_bytes=sent_bytes, bytes_per_s=speed, left_s=left_s)
+        return sending(self._label, progress, size, self._width)
 
 
 def under_way(recordings: Sequence[RecordingReport], names: Names, width: int, height: int) -> list[Text]:
@@ -124,6 +144,11 @@ def moving(talk: Talk, line: Callable[[], Text]) -> Iterator[None]:
         redirect_stderr=False,
     ):
         yield
+
+
+def _room(width: int) -> int:
+    """Columns for what a line is about."""
+    return width - _BAR - _FACTS - 2
 
 
 def _line(recording: RecordingReport, names: Names, width: int) -> Text:

@@ -73,7 +73,9 @@ async def follow(
             news = [recording for recording in known.values() if told.get(recording.sha256) != recording.text]
             # A pipe has no bars that tell what becomes of them meanwhile.
             news = [one for one in news if not is_waited_for(one) or not talk.console.is_terminal]
-            tell(talk, news, source.url)
+            if news:
+                screen.show([])
+                tell(talk, news, source.url)
             told |= {recording.sha256: recording.text for recording in news}
             pending = [recording for recording in known.values() if is_waited_for(recording)]
             if not pending:

@@ -128,7 +128,9 @@ class Desk:
         course: What becomes of what is added, one step whenever somebody looks.
         refusals: What the next deeds are refused with, each once.
         told: What else the list says.
+        told_then: What else it says once something was added.
         asked: Every deed: what, with which recording, and the body.
+        begun: How many files have begun to come.
         came: Of every file that was taken over: what was said of it, and its size.
         taken_as: What is told instead of the SHA-256 of what came.
         pause_s: How long each block takes to be written.
@@ -140,7 +142,9 @@ class Desk:
     course: tuple[State, ...] = (State.SENDING, State.ACCEPTED, State.DONE)
     refusals: list[RequestError] = field(default_factory=list)
     told: dict[str, Any] = field(default_factory=dict)
+    told_then: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    begun: int = 0
     came: list[tuple[dict[str, str], int]] = field(default_factory=list)
     taken_as: str | None = None
     pause_s: float = 0.0
@@ -164,6 +168,7 @@ class Desk:
     async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> RecordingReport:
         if self.refusals:
             raise self.refusals.pop(0)
+        self.begun += 1
         digest, came = hashlib.sha256(), 0
         async for block in blocks:
             digest.update(block)
@@ -172,6 +177,7 @@ class Desk:
         if came != size:
             raise RequestError(ErrorCode.CUT_OFF, "Fewer bytes came than were announced: send it again.")
         self.came.append((dict(query), came))
+        self.told |= self.told_then
         sha256 = self.taken_as or digest.hexdigest()
         serial = query.get("tracker")
         for one in self.recordings:
@@ -200,6 +206,10 @@ class Desk:
         if self.refusals:
             raise self.refusals.pop(0)
         return REBUILT
+
+    def finish(self) -> None:
+        """All that has been added is done."""
+        self._courses = {sha256: iter([State.DONE]) for sha256 in self._courses}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[str]:

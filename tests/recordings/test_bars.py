@@ -1,0 +1,74 @@
+"""How fast something goes, and the line that says so."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from rich.cells import cell_len
+
+from gateway.recordings.bars import RATED_OVER_S, Rate, sending, under_way
+from gateway.recordings.words import Names, lasting
+from gateway.uploads.recording import State
+from tests.recordings.desk import TRACKERS, progress, recording, report
+
+NAMES = Names(TRACKERS)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 2.0), st.integers(0, 10**7)), min_size=20, max_size=60))
+def test_a_rate_is_what_went_in_the_last_seconds(steps: list[tuple[float, int]]) -> None:
+    rate, seen = Rate(), [(0.0, 0)]
+    rate.saw(0, 0.0)
+    for pause_s, more in steps:
+        seen.append((seen[-1][0] + pause_s, seen[-1][1] + more))
+        rate.saw(seen[-1][1], seen[-1][0])
+        now_s, now = seen[-1]
+        least = [(at_s, sent) for at_s, sent in seen if now_s - at_s >= RATED_OVER_S][-1:] or seen[:1]
+        gone = now - least[0][1]
+        expected = gone / (now_s - least[0][0]) if gone else None
+        assert rate.bytes_per_s == (None if expected is None else pytest.approx(expected))
+
+
+def test_what_has_not_begun_has_no_rate() -> None:
+    rate = Rate()
+    assert rate.bytes_per_s is None
+    rate.saw(0, 1.0)
+    rate.saw(0, 1.0)
+    assert rate.bytes_per_s is None
+
+
+@given(
+    st.integers(0, 10**11),
+    st.integers(0, 10**11),
+    st.none() | st.floats(0, 10**10),
+    st.none() | st.floats(0, 10**9),
+    st.integers(80, 100),
+)
+def test_a_line_is_never_wider_than_the_window(
+    sent: int, size: int, bytes_per_s: float | None, left_s: float | None, width: int
+) -> None:
+    line = sending("a-very-long-name-of-a-file-from-somewhere.asi", progress(sent, bytes_per_s, left_s), size, width)
+    assert cell_len(line.plain) <= width
+
+
+def test_what_a_line_says() -> None:
+    line = sending("rec.asi", progress(12_345_678, 312_000.0, 252.4), 45_600_000, 80).plain
+    assert line == "rec.asi               ━━━╌╌╌╌╌╌╌╌╌ 12.3 MB of 45.6 MB, 312.0 kB/s, 4:12 left"
+    assert sending("rec.asi", progress(0, None, None), 45_600_000, 80).plain.endswith("╌ 0 B of 45.6 MB")
+    assert sending("rec.asi", progress(5, None, None), 5, 80).plain.count("━") == 12
+
+
+def test_those_that_move_stand_first_and_those_without_room_are_counted() -> None:
+    waiting = [report(recording(number), next_s=65.0) for number in range(1000, 1030)]
+    leaving = replace(report(recording(2000, State.SENDING)), progress=progress(1))
+    lines = [line.plain for line in under_way([*waiting, leaving], NAMES, 80, 24)]
+    assert len(lines) < 24
+    assert lines[0].startswith("2000")
+    assert lines[1] == f"{waiting[0].id} 7 Ada Lindqvist: It waits for its turn, next try in 1:05"
+    assert lines[-1] == "and 10 more."
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "told"), [(0, "0:00"), (59.6, "1:00"), (252.4, "4:12"), (3600, "1:00:00"), (90_061, "25:01:01")]
+)
+def test_how_long(duration_s: float, told: str) -> None:
+    assert lasting(duration_s) == told

@@ -1,0 +1,170 @@
+"""All recordings as a technician reads them."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from rich.cells import cell_len
+
+from gateway.recordings.listing import follow_list, list_recordings
+from gateway.recordings.table import table
+from gateway.terminal.errors import CommandError
+from gateway.uploads.recording import State
+from gateway.uploads.report import RecordingsReport
+from tests.recordings.desk import NOW_MS, SPOOL, Desk, lying, progress, queue, recording, report
+from tests.terminal.person import person, pipe
+
+URL = "ws://127.0.0.1:8770/api/v1/stream"
+NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+DAY_MS = 86_400_000
+
+LEAVES = report(recording(1234, State.SENDING, "SIM-0002", size=45_600_000), progress=progress(12_345_678))
+LOST = [report(recording(number, State.UNASSIGNED, None)) for number in (1111, 2222)]
+DOUBTED = report(
+    recording(3333, State.QUESTIONED, question="this file is from Tuesday; the tracker was used on Wednesday"),
+    made_ms=NOW_MS - 5 * DAY_MS,
+)
+FAILED = report(recording(4444, State.FAILED, error="it has no samples"), made_ms=NOW_MS - 400 * DAY_MS)
+WAITS = report(recording(5555, serial="SIM-0003"), next_s=40.0)
+WORKED_ON = report(recording(6666, State.ACCEPTED), job_state="STARTED", made_ms=NOW_MS - 3_600_000)
+DONE = report(recording(7777, State.DONE))
+TWICE = report(recording(8888, State.DONE, maybe_duplicate=True))
+BAD = lying("notes.txt", "not_asi", "It does not begin as a recording does", "remove it")
+COMES = lying("SIM-0001/monday.asi", "being_written", "It is still being written", "")
+
+EVERYTHING = queue(LEAVES, DONE, *LOST, WORKED_ON, DOUBTED, WAITS, FAILED, TWICE, inbox=(BAD, COMES))
+
+
+def drawn(of: RecordingsReport, width: int = 80, height: int = 60, url: str = URL) -> list[str]:
+    return table(of, url, NOW, width, height).plain.split("\n")
+
+
+def test_the_whole_table() -> None:
+    """What it looks like: the golden picture of what a technician sees."""
+    assert "\n".join(drawn(EVERYTHING)) == GOLDEN.strip("\n")
+
+
+GOLDEN = f"""
+9 recordings, 4 need you; 1 file in the inbox cannot be taken.
+{LEAVES.id} 8 Bea Okafor ━━━╌╌╌╌╌╌╌╌╌ 12.3 MB of 45.6 MB, 312.0 kB/s, 4:12 left
+
+Recording Athlete            Size Made         File
+Nobody has said which tracker it comes from. Assign it to the tracker that it
+comes from:
+  → insiders-gateway recordings assign {LOST[0].id} {LOST[1].id} TRACKER
+{LOST[0].id}  —               12.3 MB —            rec-1111.asi
+{LOST[1].id}  —               12.3 MB —            rec-2222.asi
+Is it from tracker SIM-0001? This file is from Tuesday; the tracker was used on
+Wednesday. Assign it to the tracker that it comes from; to the same one if that
+is right:
+  → insiders-gateway recordings assign {DOUBTED.id} TRACKER
+{DOUBTED.id}  7 Ada Lindqvist 12.3 MB 17 Nov 17:00 rec-3333.asi
+The cloud could not work with it: it has no samples. Ask the vendor about it,
+then retry or discard it:
+  → insiders-gateway recordings retry {FAILED.id}
+  → insiders-gateway recordings discard {FAILED.id}
+{FAILED.id}  7 Ada Lindqvist 12.3 MB 18 Oct 2025  rec-4444.asi
+In the inbox. It does not begin as a recording does. Remove it:
+(inbox)                    4.1 kB 16:00        notes.txt
+The cloud has it, maybe twice, and has finished its work. Look in the cloud
+whether it is there twice, and delete one there:
+{TWICE.id}  7 Ada Lindqvist 12.3 MB —            rec-8888.asi
+The cloud has it and works on it:
+{WORKED_ON.id}  7 Ada Lindqvist 12.3 MB 16:00        STARTED  rec-6666.asi
+It waits for its turn:
+{WAITS.id}  SIM-0003        12.3 MB —            next try in 0:40  rec-5555.asi
+In the inbox. It is still being written:
+(inbox)                    4.1 kB 16:00        SIM-0001/monday.asi
+The cloud has it and has finished its work:
+{DONE.id}  7 Ada Lindqvist 12.3 MB —            rec-7777.asi
+Kept: 1.2 GB of 8.2 GB, 11.3 GB free on its disk. Inbox: /srv/inbox
+"""
+
+
+@pytest.mark.parametrize(
+    ("of", "words"),
+    [(queue(), "0 recordings, nothing to do."), (queue(DONE), "1 recording, nothing to do."), (queue(*LOST), "2 need")],
+)
+def test_the_first_line_says_whether_there_is_anything_to_do(of: RecordingsReport, words: str) -> None:
+    assert words in drawn(of)[0]
+
+
+def test_a_disk_that_fails_stands_above_everything() -> None:
+    spool = replace(SPOOL, text="The card is full", action="delete what is not needed there", free_bytes=None)
+    lines = drawn(queue(DONE, spool=spool))
+    assert lines[1] == "The card is full. Delete what is not needed there."
+    assert lines[-1] == "Kept: 1.2 GB of 8.2 GB. Inbox: /srv/inbox"
+
+
+def test_many_that_need_the_same_have_one_command_that_stays_on_a_line() -> None:
+    lines = drawn(queue(*(report(recording(number, State.UNASSIGNED, None)) for number in range(1000, 1009))))
+    assert lines[6] != lines[5] == "  → insiders-gateway recordings assign ID… TRACKER"
+
+
+def test_commands_ask_the_same_gateway() -> None:
+    lines = drawn(queue(DOUBTED), url="ws://pi:8771/api/v1/stream")
+    assert f"  → insiders-gateway recordings assign {DOUBTED.id} TRACKER --url pi:8771" in lines
+
+
+def test_what_has_no_room_is_counted_and_what_needs_you_is_seen_first() -> None:
+    many = [report(recording(number, State.DONE)) for number in range(1000, 1040)]
+    lines = drawn(queue(*many, *LOST, LEAVES), height=24)
+    assert len(lines) <= 24
+    assert LOST[0].id in lines[6]
+    assert LEAVES.id in lines[1]
+    assert lines[-2] == "28 more need nobody: --all lists them"
+    needy = [report(recording(number, State.UNASSIGNED, None)) for number in range(1000, 1040)]
+    assert drawn(queue(*needy, DONE), height=24)[-2] == "24 more need you, 1 more needs nobody: --all lists them"
+
+
+@given(st.integers(60, 100), st.integers(8, 40), st.permutations(EVERYTHING.recordings), st.text(max_size=40))
+def test_it_fits_any_window_whatever_a_file_is_called(width: int, height: int, order: list[object], name: str) -> None:
+    named = [replace(one, name=f"{name}.asi") for one in order]  # type: ignore[type-var]
+    lines = drawn(replace(EVERYTHING, recordings=tuple(named)), width, height)
+    assert len(lines) <= height
+    assert all(cell_len(line) <= width for line in lines if "→" not in line)
+    assert all(line.isprintable() for line in lines)
+
+
+async def test_a_list_into_a_pipe_is_whole_and_as_json_it_is_what_the_gateway_says() -> None:
+    desk = Desk([DONE, *LOST], gone=[report(recording(9999, State.DISCARDED))])
+    async with desk.open() as url:
+        talk, out = pipe()
+        await list_recordings(url, talk)
+        assert DONE.id in out.getvalue()
+        assert "9999" not in out.getvalue()
+        talk, out = pipe()
+        await list_recordings(url, talk, is_json=True, is_all=True)
+    assert [one["id"][:4] for one in json.loads(out.getvalue())["recordings"]] == ["7777", "1111", "2222", "9999"]
+
+
+async def test_in_a_terminal_it_fits_and_with_all_it_is_whole() -> None:
+    desk = Desk([report(recording(number, State.DONE)) for number in range(1000, 1040)])
+    async with desk.open() as url, person() as one:
+        await list_recordings(url, one.talk)
+        await one.saw("more need nobody")
+        assert len(one.lines) <= 24
+        await list_recordings(url, one.talk, is_all=True)
+        await one.saw(desk.recordings[-1].id)
+
+
+async def test_what_follows_is_drawn_again_and_says_when_nobody_tells_any_more() -> None:
+    desk = Desk([LEAVES])
+    async with desk.open() as url, person() as one, asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(follow_list(url, one.talk))
+        await one.saw("12.3 MB of 45.6 MB")
+        desk.recordings[0] = replace(LEAVES, progress=progress(22_000_000))
+        await one.saw("22.0 MB of 45.6 MB")
+        desk.told["spool"] = 7
+        await one.saw("in another form: use the same version here. What follows is old.")
+        following.cancel()
+
+
+async def test_what_follows_needs_a_terminal() -> None:
+    talk, _ = pipe()
+    with pytest.raises(CommandError, match="needs a terminal: leave --follow out"):
+        await follow_list(URL, talk)
