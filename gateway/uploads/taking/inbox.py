@@ -233,6 +233,9 @@ class Inbox:
             if not paths:
                 await self._moved.wait()
                 continue
+            # Nobody has told of what came since the last look. The next one begins when this task first waits: then it
+            # is listened to.
+            self.wake()
             try:
                 async for _ in awatch(
                     *paths,

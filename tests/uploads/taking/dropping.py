@@ -62,6 +62,11 @@ class Bench:
     def waiting(self) -> dict[str, InboxReport]:
         return {report.name: report for report in self.inbox.waiting}
 
+    def trouble(self) -> str:
+        """What is wrong with the inbox, and what to do; "" if nothing is."""
+        trouble = self.inbox.trouble
+        return "" if trouble is None else str(trouble)
+
     def codes(self) -> dict[str, str]:
         return {name: report.code for name, report in self.waiting.items()}
 
