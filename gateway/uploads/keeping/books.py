@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from gateway.store import Connection, StoreError
 from gateway.uploads.keeping import rows
 from gateway.uploads.keeping.journal import NAME, Journal, Read
+from gateway.uploads.keeping.recovery import is_synced
 from gateway.uploads.keeping.room import FULL
 from gateway.uploads.keeping.spool import Spool
-from gateway.uploads.recording import DELETED, WITHOUT_FILE, Recording, State
-
-_SYNCED = frozenset({State.CLOSING, State.ACCEPTED, State.DONE, State.DISCARDED})
-"""What the journal alone must not have forgotten: what is perhaps in the cloud, and what is not to go there again."""
+from gateway.uploads.recording import DELETED, Recording
 
 _AGAIN = "it is tried again every minute"
 
@@ -79,10 +77,8 @@ class Books:
         known = self._newest(connection, sha256)
         recording = change(known)
         if recording != known:
-            # Of what was deleted and is here again, the journal must not go on saying that it is to be deleted.
-            is_back = known is not None and known.state in WITHOUT_FILE
             try:
-                self._journal.append(recording, is_synced=is_back or recording.state in _SYNCED)
+                self._journal.append(recording, is_synced=is_synced(known, recording))
             except OSError as error:
                 raise self.fail(error) from None
             rows.put(connection, [recording])

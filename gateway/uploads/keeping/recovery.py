@@ -1,7 +1,7 @@
 """What the recordings are after a start: told from the rows of the store, the journal and the files, whatever is left.
 
 Never more is believed than is written somewhere unharmed. Where that leaves open whether the cloud has a recording, it
-may have it; and a file is deleted only if its own row says so.
+may have it; and a file is deleted only if its own row says so, and nothing speaks against that.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from gateway.uploads import transitions
 from gateway.uploads.keeping.journal import Read
-from gateway.uploads.recording import DELETED, SHORT_ID, Recording, Source, State, Way
+from gateway.uploads.recording import DELETED, SHORT_ID, WITHOUT_FILE, Recording, Source, State, Way
 from gateway.uploads.transitions import UNDER_WAY, WITH_FILE
 
 
@@ -24,11 +24,13 @@ class Finding(StrEnum):
     BACK = "there again though they should not"
     DAMAGED = "damaged in the queue"
     MISSING = "without their file"
-    CORRUPT = "not as long as they were"
+    CORRUPT = "with other bytes than they had"
 
 
 _BY_DAMAGE = frozenset({Finding.DAMAGED, Finding.MISSING, Finding.CORRUPT})
 """What a crash never leaves."""
+
+_SYNCED = frozenset({State.CLOSING, State.ACCEPTED, State.DONE, State.DISCARDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,15 @@ class Recovery:
     to_remove: tuple[str, ...]
     findings: Mapping[Finding, int]
     is_damage: bool
+
+
+def is_synced(before: Recording | None, after: Recording) -> bool:
+    """Whether a change must not be missing in the journal, should the store be lost.
+
+    So is what the cloud may have by now, what is not to be sent or deleted any more, and what was deleted and is back.
+    The lines after it may get lost in a power cut: they lead to nothing that is worse than to begin again from it.
+    """
+    return after.state in _SYNCED or (before is not None and before.state in WITHOUT_FILE)
 
 
 def recover(
@@ -80,7 +91,8 @@ def recover(
             if sha256 in damaged or not journal.is_whole:
                 known = transitions.doubted(known, now_ms)
         known = transitions.recovered(known, now_ms)
-        recordings[sha256], finding = _compared(known, files.get(sha256), now_ms, is_row=known is row)
+        is_said = known is row and journal.is_whole
+        recordings[sha256], finding = _compared(known, files.get(sha256), now_ms, is_said=is_said)
         if finding is not None:
             findings[finding] += 1
     findings = +findings
@@ -111,16 +123,10 @@ def inspected(
     """
     if known is not None and (known.state in UNDER_WAY or known.state in DELETED):
         return known, None
-    finding = None
-    if known is None:
-        known, finding = _unknown(sha256, size or 0, now_ms), Finding.UNKNOWN
-    if size is not None and not is_right and known.state in WITH_FILE and known.state is not State.CORRUPT:
-        error = "the bytes of its file are not those that were taken over"
-        return transitions.found_corrupt(known, error, now_ms), Finding.CORRUPT
-    if is_right and known.state is State.CORRUPT:
-        return transitions.found_again(known, now_ms), Finding.BACK
-    compared, found = _compared(known, size, now_ms, is_row=True)
-    return compared, found or finding
+    if known is not None:
+        return _compared(known, size, now_ms, is_said=True, is_right=is_right)
+    known, finding = _compared(_unknown(sha256, size or 0, now_ms), size, now_ms, is_said=True, is_right=is_right)
+    return known, finding or Finding.UNKNOWN
 
 
 def sentence(findings: Mapping[Finding, int]) -> str:
@@ -132,8 +138,10 @@ def _unknown(sha256: str, size: int, now_ms: int) -> Recording:
     return transitions.taken(sha256, size, Source(Way.SPOOL, f"{sha256[:SHORT_ID]}.asi", now_ms))
 
 
-def _compared(known: Recording, size: int | None, now_ms: int, *, is_row: bool) -> tuple[Recording, Finding | None]:
-    """A recording after a look whether its file is there."""
+def _compared(
+    known: Recording, size: int | None, now_ms: int, *, is_said: bool, is_right: bool | None = None
+) -> tuple[Recording, Finding | None]:
+    """A recording after a look at its file: whether its deletion is beyond doubt, and whether its bytes were right."""
     if size is None:
         if known.state is State.DONE:
             return transitions.purged(known, now_ms), None
@@ -141,9 +149,17 @@ def _compared(known: Recording, size: int | None, now_ms: int, *, is_row: bool) 
             return transitions.found_missing(known, now_ms), Finding.MISSING
         return known, None
     finding = None
-    if known.state is State.MISSING or (known.state in DELETED and not is_row):
+    if (
+        known.state is State.MISSING
+        or (known.state in DELETED and not is_said)
+        or (known.state is State.CORRUPT and is_right)
+    ):
         known, finding = transitions.found_again(known, now_ms), Finding.BACK
-    if known.state in WITH_FILE and known.state is not State.CORRUPT and known.size != size:
-        error = f"its file has {size} bytes and had {known.size}"
-        return transitions.found_corrupt(known, error, now_ms), Finding.CORRUPT
+    if known.state in WITH_FILE and known.state is not State.CORRUPT:
+        if is_right is False:
+            error = "the bytes of its file are not those that were taken over"
+            return transitions.found_corrupt(known, error, now_ms), Finding.CORRUPT
+        if size != known.size:
+            error = f"its file has {size} bytes and had {known.size}"
+            return transitions.found_corrupt(known, error, now_ms), Finding.CORRUPT
     return known, finding
