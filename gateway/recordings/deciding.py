@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from gateway.recordings.choosing import find_recordings
 from gateway.recordings.following import tell
 from gateway.recordings.source import Source
-from gateway.recordings.words import STATES, Names
+from gateway.recordings.words import Names
 from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import counted, plain, sentences
 from gateway.terminal.talk import LEFT, Talk
@@ -66,18 +66,18 @@ async def discard(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = F
     recordings, names = find_recordings(report.recordings, ids), Names(report.trackers)
     for recording in recordings:
         if "discard" not in recording.deeds:
-            how = STATES.get(recording.state, plain(recording.state))
-            raise CommandError(f"{recording.id} cannot be discarded now ({how}). {plain(recording.text)}.")
+            raise CommandError(f"{recording.id} cannot be deleted while this is so: {plain(recording.text)}.")
     for recording in recordings:
         talk.say(f"{names.titled(recording)}.", "bold")
         talk.say(sentences(recording.text, ""), lead="  ")
         if recording.is_only_copy:
             talk.say("As far as the gateway knows, this is the only copy.", "bold yellow", "  ")
-        else:
-            talk.say("The copy here is not the only one.", lead="  ")
+        elif recording.state == "done":
+            talk.say("So this is not the only copy.", lead="  ")
     if not is_sure:
-        many = "it" if len(recordings) == 1 else f"all {len(recordings)} of them"
-        await talk.agree(f"Delete {many} for good?", f"{LEFT} To delete {many} unasked, add --yes.")
+        count = len(recordings)
+        them = {1: "it", 2: "both"}.get(count, f"all {count} of them")
+        await talk.agree(f"Delete {them} for good?", f"{LEFT.rstrip('.')}: to delete {them} unasked, add --yes.")
     return await _each(source, talk, recordings, source.discard)
 
 

@@ -84,7 +84,7 @@ def _facts(recording: RecordingReport, names: Names, now: datetime) -> list[tupl
     if recording.tries:
         facts.append(("Tries", str(recording.tries)))
     if recording.next_s is not None:
-        facts.append(("Next try", f"in {lasting(recording.next_s)}"))
+        facts.append(("Next look" if recording.state == "accepted" else "Next try", f"in {lasting(recording.next_s)}"))
     if recording.job_id is not None:
         facts.append(("Cloud job", f"{plain(recording.job_id)} ({plain(recording.job_state or 'not asked yet')})"))
     if recording.deletes_ms is not None:

@@ -220,7 +220,7 @@ class Desk:
 
     def _in_state(self, one: RecordingReport, state: State) -> RecordingReport:
         number, more = 1, {"sha256": one.sha256, "size": one.size, "name": one.name}
-        job = {"job_id": "job-1", "error": "it has no samples", "author": "kim"}
+        job = {"job_id": "job-1", "error": "it has no samples" if state is State.FAILED else "", "author": "kim"}
         stands = replace(report(recording(number, state, one.serial_number, **more, **job)), sources=one.sources)
         if state is State.SENDING:
             return replace(stands, progress=progress(one.size // 2))
