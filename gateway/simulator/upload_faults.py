@@ -53,8 +53,8 @@ class UploadFaults(BaseModel):
     upload_answer_lost_fraction: Fraction = 0.0
     """Fraction of uploads that are accepted and whose answer never comes; `lost_answer_form` says what comes in its
     place."""
-    upload_html: bool = False
-    """An upload is accepted and answered with 200 and the page of a proxy in place of the job."""
+    upload_html_fraction: Fraction = 0.0
+    """Fraction of uploads that are accepted and answered with 200 and the page of a proxy in place of the job."""
     upload_duplicate: Literal["second_job", "same_job", "conflict"] = "second_job"
     """A file that was accepted for the same tracker before: becomes a second job, so that the cloud has it twice; is
     answered with the job that it has; or with 409."""

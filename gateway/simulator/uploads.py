@@ -51,7 +51,7 @@ async def load_asi(cloud: SimulatedCloud, call: Call, request: web.Request) -> R
         raise _error(cloud)
     if dice.random() < faults.upload_answer_lost_fraction:
         raise AnswerLost
-    if faults.upload_html:
+    if dice.random() < faults.upload_html_fraction:
         return Reply(PROXY_ERROR)
     told = job.as_json(cloud.now_ms(), faults)
     return Reply({**told, "state": "SUCCESS", "details": {}} if faults.job_immediate else told)

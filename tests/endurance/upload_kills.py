@@ -38,11 +38,11 @@ from gateway.worker import Worker
 from tests.endurance.haste import hasty_utc_ms
 from tests.endurance.upload_life import AT_REST, Place, live, spool_of
 
-SHORT_S, LONG_S = 0.8, 4.0
+SHORT_S, LONG_S = 0.6, 3.0
 """A life ends while it reads what it has, takes a file, or sends the first, second or third; or lasts until what is
 unclear is looked up. Seconds of the machine, at most."""
 
-LONG_FRACTION = 0.12
+LONG_FRACTION = 0.1
 
 SETTLED_S = 120.0
 RESEND_S = 120.0
@@ -74,10 +74,11 @@ def bad_day(*, is_lookup: bool) -> Faults:
         upload_swallowed_fraction=0.04,
         upload_error_fraction=0.04,
         upload_error_accepted_fraction=0.5,
-        upload_answer_lost_fraction=0.05,
+        upload_answer_lost_fraction=0.04,
+        upload_html_fraction=0.03,
         job_delay_s=4,
         lookup_enabled=is_lookup,
-        lookup_lag_s=15,
+        lookup_lag_s=45,
         lookup_error_fraction=0.05,
     )
 
@@ -179,7 +180,7 @@ class Range:
         serial_numbers = list(self._place.trackers)
         target = Path(self._place.inbox, serial_numbers[seed % len(serial_numbers)], f"{number}.asi")
         self._dropped[target] = sha256
-        await asyncio.sleep(dice.uniform(0, SHORT_S / 2))
+        await asyncio.sleep(dice.uniform(0, SHORT_S / 3))
         if dice.random() < SLOWLY_FRACTION:
             with target.open("wb") as file:
                 for start in range(0, size, size // 3):

@@ -207,7 +207,7 @@ async def test_one_file_may_be_refused_and_the_next_accepted(sim: Bench, status:
 
 
 async def test_a_page_may_come_in_place_of_the_job(sim: Bench) -> None:
-    sim.set_faults(upload_html=True)
+    sim.set_faults(upload_html_fraction=1)
     answer = await upload(sim, ASI)
     assert (answer.status, answer.headers["Content-Type"][:9]) == (200, "text/html")
     assert sim.cloud.jobs.accepted(SHA256) == 1

@@ -128,7 +128,7 @@ async def test_an_error_after_the_end_is_no_answer(tmp_path: Path, status: int, 
 
 
 async def test_a_web_page_after_the_end_is_no_answer(tmp_path: Path) -> None:
-    async with bringing(tmp_path, LOOKUP, lookup_enabled=True, upload_html=True) as one:
+    async with bringing(tmp_path, LOOKUP, lookup_enabled=True, upload_html_fraction=1) as one:
         sha256 = await one.put(asi())
         done = await one.until(sha256, State.DONE)
     assert (one.accepted(sha256), one.uploads) == (1, 1)
