@@ -274,6 +274,7 @@ async def test_a_discarded_recording_goes_and_is_told_only_to_who_asks(tmp_path:
         assert (gone.state, gone.text, gone.deeds) == ("discarded", "Kim has deleted it here", ())
         assert seen.left_behind() == []
         assert (await seen.report()).recordings == ()
+        assert (await seen.well("GET", f"/{unknown.id}")).state == "discarded"
         told = await seen.report("?all=true")
         assert [it.state for it in told.recordings] == ["discarded"]
         assert [(it.state, it.recordings, it.bytes) for it in told.counts] == [("discarded", 1, 2000)]

@@ -241,9 +241,10 @@ async def test_hello_over_http_tells_who_we_are_and_no_more(served: Served) -> N
 
 async def test_hello_names_what_is_served_beside_the_samples(served: Served) -> None:
     unasked: Any = object()
-    everything = LiveServer(served.server._hub, dict, unasked, unasked)
+    everything = LiveServer(served.server._hub, dict, unasked, unasked, unasked)
     async with everything.listening("127.0.0.1", 0) as port, connect(f"ws://127.0.0.1:{port}/api/v1/stream") as ws:
-        assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history", "sensors", "pairings"]
+        served_besides = ["sensors", "pairings", "recordings"]
+        assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history", *served_besides]
     async with connect(served.url) as ws:
         assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history"]
 
