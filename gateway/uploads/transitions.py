@@ -175,7 +175,7 @@ def unanswered(known: Recording, error_code: str, error: str, at_ms: int) -> Rec
 def found_absent(known: Recording, at_ms: int) -> Recording:
     """The cloud was asked, and does not have it."""
     _only(known, {State.AMBIGUOUS})
-    return _moved(replace(known, may_be_in_cloud=False), State.QUEUED, at_ms)
+    return _moved(replace(known, may_be_in_cloud=False, maybe_duplicate=False), State.QUEUED, at_ms)
 
 
 def sent_again(known: Recording, at_ms: int) -> Recording:

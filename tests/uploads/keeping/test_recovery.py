@@ -214,6 +214,15 @@ def test_a_file_that_was_to_go_stays_if_only_one_of_two_says_so(state: State) ->
         assert recovery.findings[Finding.BACK] == 1
 
 
+@pytest.mark.parametrize("state", State)
+def test_what_the_journal_must_not_forget_is_flushed(state: State) -> None:
+    is_flushed = state in {S.CLOSING, S.ACCEPTED, S.DONE, S.DISCARDED}
+    assert is_synced(recording(0, S.QUEUED), recording(0, state)) == is_flushed
+    assert is_synced(None, recording(0, state)) == is_flushed
+    # Else the last flushed line would be that its file is to go.
+    assert is_synced(recording(0, state), recording(0, S.QUEUED)) == (state in WITHOUT_FILE)
+
+
 def test_what_was_found_is_told_in_order() -> None:
     assert sentence({Finding.MISSING: 2, Finding.BEHIND: 1}) == "1 told again from the journal, 2 without their file"
 
