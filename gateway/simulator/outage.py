@@ -27,7 +27,7 @@ class Outage(Exception):  # noqa: N818 - an event, not a failure of the program
 
 
 class AnswerLost(Exception):  # noqa: N818 - an event, not a failure of the program
-    """A request was carried out, and its answer will not arrive."""
+    """A request was handled to its end, and its answer will not arrive."""
 
 
 class Outages:

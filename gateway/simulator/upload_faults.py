@@ -1,7 +1,7 @@
 """The knobs of uploads, of the jobs that process them, and of looking them up.
 
-A fraction is drawn once per upload, after its body has come whole, unless its text says otherwise; the first of
-swallowed, error and lost answer that is drawn decides.
+A fraction is drawn once per upload, after its body has come whole unless its text says otherwise. Where several are
+drawn for one upload, the one that stands first here decides.
 """
 
 from typing import Annotated, Literal

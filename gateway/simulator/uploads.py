@@ -36,12 +36,12 @@ async def load_asi(cloud: SimulatedCloud, call: Call, request: web.Request) -> R
     faults, jobs, dice = cloud.faults, cloud.jobs, cloud.dice
     if faults.change_latency_ms:
         await asyncio.sleep(faults.change_latency_ms / 1000)
-    if faults.upload_refuses and file.sha256.startswith(faults.upload_refuses_only):
-        jobs.fates["refused"] += 1
-        raise Refusal(faults.upload_refuses, {"detail": "The file was refused."})
     if dice.random() < faults.upload_swallowed_fraction:
         jobs.fates["swallowed"] += 1
         raise AnswerLost
+    if faults.upload_refuses and file.sha256.startswith(faults.upload_refuses_only):
+        jobs.fates["refused"] += 1
+        raise Refusal(faults.upload_refuses, {"detail": "The file was refused."})
     is_error = dice.random() < faults.upload_error_fraction
     if is_error and dice.random() >= faults.upload_error_accepted_fraction:
         jobs.fates["refused"] += 1
