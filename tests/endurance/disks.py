@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
@@ -25,6 +26,7 @@ class Cut(IntEnum):
     """Nothing is written any more."""
 
 
+@cache
 def why_no_mount() -> str:
     """Why nothing can be mounted here; "" if it can."""
     try:
@@ -34,6 +36,7 @@ def why_no_mount() -> str:
         return "needs root, to mount"
 
 
+@cache
 def why_no_ext4() -> str:
     """Why there can be no ext4 in a file here; "" if there can."""
     try:

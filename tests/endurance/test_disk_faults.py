@@ -7,11 +7,7 @@ import pytest
 
 from tests.endurance.disk_faults import Fault, Trials, flushes, why_not
 
-WITHOUT_STRACE = why_not()
-pytestmark = [
-    pytest.mark.skipif(bool(WITHOUT_STRACE), reason=WITHOUT_STRACE),
-    pytest.mark.timeout(120),
-]
+pytestmark = pytest.mark.timeout(120)
 
 SOME = (
     (Fault("fsync", "EIO"), "intake", 1),  # of the file
@@ -25,6 +21,12 @@ SOME = (
     (Fault("fdatasync", "KILL"), "store", 1),
     (Fault("unlinkat", "KILL"), "intake", 1),
 )
+
+
+@pytest.fixture(autouse=True)
+def _strace() -> None:
+    if reason := why_not():
+        pytest.skip(reason)
 
 
 async def test_whatever_fails_a_recording_is_where_it_was_or_safe(tmp_path: Path) -> None:

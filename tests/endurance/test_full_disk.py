@@ -15,7 +15,6 @@ from gateway.worker import Worker
 from tests.endurance.disks import small_disk, why_no_mount
 from tests.endurance.takeover import content, deliver, house, kept, take_rest, waiting
 
-WITHOUT_MOUNT = why_no_mount()
 SIZE = 2_500_000
 
 _T = TypeVar("_T")
@@ -64,12 +63,13 @@ class Stepwise(Worker):
                 self._then()
 
 
-@pytest.mark.skipif(bool(WITHOUT_MOUNT), reason=WITHOUT_MOUNT)
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("fill", [fill_bytes, fill_names])
 async def test_a_disk_that_becomes_full_at_any_step_loses_nothing_and_goes_on_when_there_is_room(
     tmp_path: Path, fill: Callable[[Path], None]
 ) -> None:
+    if reason := why_no_mount():
+        pytest.skip(reason)
     draw = random.Random(3)
     inbox = tmp_path / "inbox"
     inbox.mkdir()

@@ -17,7 +17,6 @@ from tests.endurance.disks import small_disk, why_no_mount
 
 MB = 1 << 20
 HUGE = 1 << 60
-WITHOUT_MOUNT = why_no_mount()
 
 
 def opened(folder: Path, max_bytes: int = HUGE, *, ballast_bytes: int = 4096, reserve_bytes: int = 0) -> Spool:
@@ -247,8 +246,8 @@ def test_threads_that_take_and_remove_the_same_bytes_leave_a_file_exactly_if_it_
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Eight MB, 64 files."""
-    if WITHOUT_MOUNT:
-        pytest.skip(WITHOUT_MOUNT)
+    if reason := why_no_mount():
+        pytest.skip(reason)
     with small_disk(tmp_path / "disk", "8m", 64) as disk:
         yield disk
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,6 @@ MAX_BYTES = 8 * MB
 NOW_MS = 1_700_000_000_000
 CONTENT = b"ASI\x00\x01\x02\x03\x04\x05ASI V2\x00" + bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-WITHOUT_MOUNT = why_no_mount()
 
 
 class Rows:
@@ -362,10 +362,27 @@ async def test_others_get_the_worker_between_the_blocks_of_a_large_file(
     assert turns > 7 * MB // BLOCK_BYTES
 
 
+async def test_no_more_than_a_few_blocks_are_ever_in_memory(
+    spool: Spool, rows: Rows, worker: Worker, inbox: Path
+) -> None:
+    with (inbox / "large.asi").open("wb") as file:
+        file.write(b"ASI")
+        file.truncate(48 * MB)
+    intake = Intake(spool, rows, worker, 64 * MB, lambda: NOW_MS)
+    source = OpenSource(inbox, look_at(inbox, "large.asi"))
+    tracemalloc.start()
+    try:
+        await intake.take_file(source, name="large.asi", serial_number=None, span=None)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 * MB
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    if WITHOUT_MOUNT:
-        pytest.skip(WITHOUT_MOUNT)
+    if reason := why_no_mount():
+        pytest.skip(reason)
     with small_disk(tmp_path / "disk", "4m", 40) as disk:
         yield disk
 
