@@ -5,11 +5,10 @@ verbs are those of all three: assign, retry, discard.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
-from gateway.uploads.recording import Recording, State
-from gateway.uploads.transitions import MAX_TRIES, TransitionError, assigned, discarded, retried
+from gateway.uploads.recording import WITHOUT_FILE, Recording, State
+from gateway.uploads.transitions import ASSIGNABLE, DISCARDABLE, MAX_TRIES, RETRIABLE
 
 LONG_MS = 24 * 3_600_000
 """The cloud's work on a recording, or its way there, should not take longer; if it does, a person has to know."""
@@ -75,22 +74,17 @@ def is_overdue(recording: Recording, now_ms: int) -> bool:
 
 def deeds(recording: Recording) -> tuple[str, ...]:
     """What a person may ask of it now."""
-    found: list[str] = []
-    with suppress(TransitionError):
-        assigned(recording, "", "", 0)
-        found.append("assign")
-    with suppress(TransitionError):
-        retried(recording, "", 0)
-        found.append("retry")
-    with suppress(TransitionError):
-        discarded(recording, "", 0)
-        found.append("discard")
-    return tuple(found)
+    possible = {
+        "assign": recording.state in ASSIGNABLE,
+        "retry": recording.state in RETRIABLE and recording.serial_number is not None,
+        "discard": recording.state in DISCARDABLE,
+    }
+    return tuple(deed for deed, is_possible in possible.items() if is_possible)
 
 
 def is_only_copy(recording: Recording) -> bool:
     """Whether the cloud has not said that it has it; a source that could not be removed may be there, unknown to us."""
-    return recording.state not in {State.DONE, State.PURGED, State.DISCARDED, State.MISSING}
+    return recording.state not in WITHOUT_FILE and recording.state is not State.DONE
 
 
 def deletes_ms(recording: Recording, keep_days: int) -> int | None:

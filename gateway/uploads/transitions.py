@@ -26,10 +26,16 @@ MAX_TRIES = 5
 UNSENT = frozenset({State.UNASSIGNED, State.QUESTIONED, State.QUEUED})
 """States in which nothing is under way: what is said of a recording then still decides where it goes."""
 
+ASSIGNABLE = UNSENT | {State.AMBIGUOUS, State.FAILED, State.QUARANTINED}
+"""States in which a person may say which tracker it comes from."""
+
 RETRIABLE = frozenset({State.QUEUED, State.AMBIGUOUS, State.FAILED, State.QUARANTINED, State.CORRUPT, State.ACCEPTED})
 """States from which a person may let it be sent (again)."""
 
 UNDER_WAY = frozenset({State.SENDING, State.CLOSING})
+
+DISCARDABLE = frozenset(State) - UNDER_WAY - {State.PURGED, State.DISCARDED}
+"""States from which a person may delete it."""
 
 IN_CLOUD = frozenset({State.ACCEPTED, State.DONE, State.PURGED})
 """States in which the cloud has it."""
@@ -103,7 +109,7 @@ def taken_again(
 
 def assigned(known: Recording, serial_number: str, author: str, at_ms: int) -> Recording:
     """A person has said which tracker it comes from, and by that answered what was asked."""
-    _only(known, {*UNSENT, State.AMBIGUOUS, State.FAILED, State.QUARANTINED})
+    _only(known, ASSIGNABLE)
     said = replace(
         known,
         serial_number=serial_number,
@@ -260,8 +266,7 @@ def purged(known: Recording, at_ms: int) -> Recording:
 
 def discarded(known: Recording, author: str, at_ms: int) -> Recording:
     """A person lets its file go, wherever it is."""
-    if known.state in UNDER_WAY or known.state in {State.PURGED, State.DISCARDED}:
-        raise TransitionError(f"{known.state} cannot be discarded")
+    _only(known, DISCARDABLE)
     # Should the same bytes come in again, the cloud is not to get them twice without a mark.
     let_go = replace(known, author=author, may_be_in_cloud=_may_be_in_cloud(known))
     return _moved(let_go, State.DISCARDED, at_ms)

@@ -1,6 +1,8 @@
 """How recordings stand in words: each state and each code has a sentence, what a person can do, and no jargon."""
 
 import re
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -9,6 +11,7 @@ from gateway.cloud import errors
 from gateway.uploads import transitions
 from gateway.uploads.recording import FOR_A_PERSON, WITHOUT_FILE, Recording, State
 from gateway.uploads.standing import LONG_MS, Standing, deeds, deletes_ms, is_only_copy, is_overdue, standing
+from gateway.uploads.transitions import TransitionError, assigned, discarded, retried
 from tests.uploads.keeping.stages import recording
 
 CODES = sorted(
@@ -127,7 +130,20 @@ def test_what_takes_longer_than_a_day_needs_attention() -> None:
     ],
 )
 def test_what_a_person_may_ask_for(state: State, expected: str) -> None:
-    assert " ".join(deeds(recording(1, state))) == expected
+    known = recording(1, state)
+    assert " ".join(deeds(known)) == expected
+    for deed, change in (
+        ("assign", partial(assigned, serial_number="B", author="", at_ms=9)),
+        ("retry", partial(retried, author="", at_ms=9)),
+        ("discard", partial(discarded, author="", at_ms=9)),
+    ):
+        with nullcontext() if deed in deeds(known) else pytest.raises(TransitionError):
+            change(known)
+
+
+def test_what_has_no_tracker_cannot_be_retried() -> None:
+    for state in State:
+        assert "retry" not in deeds(replace(recording(1, state), serial_number=None))
 
 
 @pytest.mark.parametrize("state", sorted(FOR_A_PERSON))
