@@ -2,7 +2,7 @@
 
 Every operation raises a leaf of `CloudError`. Readings are retried with growing pauses while the cause is transient,
 live polls are not, because a late one is worthless, and a write is after a 429 only: it may have been done otherwise.
-A change of sensors is not even then: others may have changed them during the pause.
+A change of sensors is not even then: others may have changed them during the pause; nor is an upload, which is long.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -15,15 +15,11 @@ from yarl import URL
 
 from gateway.cloud.auth import Authoriser, Login
 from gateway.cloud.endpoints import ENDPOINTS, EndpointTable
-from gateway.cloud.errors import BadAnswer, Fault
 from gateway.cloud.exchange import Exchange, Limits, Traffic
 from gateway.cloud.managers import Managers
 from gateway.cloud.models import (
     BluetoothConfig,
     Device,
-    Job,
-    JobState,
-    KnownAsi,
     Ownership,
     Page,
     PairingSet,
@@ -34,11 +30,11 @@ from gateway.cloud.models import (
     page_decoder,
 )
 from gateway.cloud.pacing import Pacer, Priority
-from gateway.cloud.paging import pages, windows
+from gateway.cloud.paging import LIST_LIMIT, pages, windows
+from gateway.cloud.recordings import RecordingOperations
 from gateway.cloud.sessions import open_session, open_upload_session
 from gateway.cloud.stream import Streams, open_stream_session
 from gateway.cloud.transport import Transport
-from gateway.cloud.uploading import Stream
 from insiders_codecs.cloud import DecodedRows, RowsPage, decode_rows, decode_rows_page
 
 T = TypeVar("T")
@@ -49,9 +45,6 @@ MAX_LATEST_ROWS = 300
 DAY_MS = 86_400_000
 LONGEST_RANGES_MS = 14 * DAY_MS
 LONGEST_DATA_MS = 2 * DAY_MS
-
-LIST_LIMIT = 500
-"""Items per page of a list: allowed by every version of the API, and one page for any club."""
 
 ROWS_LIMIT = 10_000
 """Rows per page, the API's default: 2.5 MB, where its maximum of 25,000 would be held in memory at once."""
@@ -98,7 +91,7 @@ async def open_cloud(
         yield CloudClient(transport, exchange, streams)
 
 
-class CloudClient:
+class CloudClient(RecordingOperations):
     """The operations of the Insiders API; made by `open_cloud`.
 
     Attributes:
@@ -106,6 +99,7 @@ class CloudClient:
     """
 
     def __init__(self, transport: Transport, exchange: Exchange, streams: Streams) -> None:
+        super().__init__(transport)
         self.managers = Managers(transport)
         self._transport = transport
         self._exchange = exchange
@@ -320,64 +314,6 @@ class CloudClient:
             attempts=1,
         )
 
-    # Recordings
-
-    async def load_asi(self, device_id: int, body: Stream) -> Job:
-        """Upload one .asi file of a device we own now; one attempt.
-
-        An upload lasts as long as somebody takes it: it is given up when no block was taken for 60 s, or no answer
-        came for 180 s after the last one. An answer that comes before is the answer, and nothing more is sent.
-
-        Args:
-            device_id: The device.
-            body: The whole JSON document, as `insiders_codecs.asi.AsiBody` makes it. It is begun a second time when
-                the access token was refused, even if all of it had been sent: what was refused was not taken.
-
-        Raises:
-            CloudError: The leaf that names the cause.
-            Exception: What ``body.blocks`` raised, as itself; the cloud has not got the document's end then, unless
-                that had left before.
-        """
-        return await self._transport.send(
-            "load_asi", _job, priority=Priority.UPLOAD, ids={"device": device_id}, body=body, attempts=1
-        )
-
-    async def find_asi(self, device_id: int, sha256: str) -> Job | None:
-        """The cloud's work on a recording that it has; None if it surely does not have it.
-
-        The vendor documents no such operation. Where it has the recording twice, the work that went best counts.
-
-        Args:
-            device_id: The device it was uploaded for.
-            sha256: Of the bytes of the .asi file, hexadecimal.
-
-        Raises:
-            CloudError: The leaf that names the cause. That an answer could not be read whole is one: what could not
-                be read might have been the recording.
-        """
-
-        async def fetch(number: int) -> Page[KnownAsi]:
-            return await self._transport.send(
-                "find_asi",
-                _known_asi_page,
-                priority=Priority.UPLOAD,
-                ids={"device": device_id},
-                query={"sha256": sha256, "page": number, "limit": LIST_LIMIT},
-            )
-
-        found: list[KnownAsi] = []
-        async for page in pages("find_asi", fetch):
-            if page.rejected:
-                raise BadAnswer("find_asi", Fault.WRONG_SHAPE)
-            # The filter may not be known there, and everything be listed.
-            found += (known for known in page.items if known.sha256.lower() == sha256.lower())
-        best_first = (JobState.DONE, JobState.RUNNING, JobState.FAILED)
-        return min(found, key=lambda known: best_first.index(known.meaning), default=None)
-
-    async def job(self, job_id: str) -> Job:
-        """How far an upload's job has come."""
-        return await self._transport.send("job", _job, priority=Priority.UPLOAD, ids={"job": job_id})
-
     async def _control(
         self, operation: str, decode: Callable[[bytes], T], device_id: int, body: bytes | None = None
     ) -> T:
@@ -425,5 +361,3 @@ _ownership = decoder(Ownership)
 _ownership_page = page_decoder(Ownership)
 _range_page = page_decoder(Range)
 _timestamp = decoder(TimestampAnswer)
-_job = decoder(Job)
-_known_asi_page = page_decoder(KnownAsi)

@@ -5,6 +5,9 @@ from typing import Protocol, TypeVar
 
 from gateway.cloud.errors import BadAnswer, Fault, NotFound
 
+LIST_LIMIT = 500
+"""Items per page of a list: allowed by every version of the API, and one page for any club."""
+
 MAX_PAGES = 1000
 """The longest list, two days of rows at the default page size, has 173 pages."""
 
