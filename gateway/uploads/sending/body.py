@@ -103,6 +103,7 @@ class Body:
             raise
         self.has_ended = True
         yield end
+        self._progress.moved(self._size, self._now())
 
     def _pieces(self, encoded: bytes) -> Iterator[tuple[bytes, int]]:
         """What becomes of a block, as large as may leave at once, each with how much of it is then still here."""

@@ -62,7 +62,7 @@ def test_a_small_one_waits_three_turns_per_small_one_before_it_and_a_giant_is_ke
 ) -> None:
     queue = [queued(number, 1 if small else 10**9, number) for number, small in enumerate(are_small)]
     numbers = order(queue, turns)
-    smalls_before = giants_before = 0
+    smalls_before = 0
     for number, small in enumerate(are_small):
         place = numbers.index(number)
         if small:
@@ -70,4 +70,3 @@ def test_a_small_one_waits_three_turns_per_small_one_before_it_and_a_giant_is_ke
             smalls_before += 1
         else:
             assert place <= number + (place + turns % SMALL_EVERY) // SMALL_EVERY + 1
-            giants_before += 1
