@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from gateway.recordings.choosing import find_recordings
 from gateway.recordings.following import tell
 from gateway.recordings.source import Source
-from gateway.recordings.words import Names
+from gateway.recordings.words import Names, sized
 from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import counted, plain, sentences
 from gateway.terminal.talk import LEFT, Talk
@@ -92,9 +92,11 @@ async def rebuild(url: str, talk: Talk) -> None:
         CommandError: If the gateway cannot.
         StreamError: If nobody answers.
     """
-    talk.say("The gateway reads every file that it keeps. With many of them that takes minutes.")
+    source = Source(url)
+    used_bytes = (await source.recordings()).spool.used_bytes
+    talk.say(f"The gateway reads every file that it keeps, {sized(used_bytes)}, which may take minutes.")
     with talk.said_if_stopped("Stopped: nothing is lost by that, and it can be begun again."):
-        report = await Source(url).rebuild()
+        report = await source.rebuild()
     is_well = not (report.missing or report.corrupt or report.strays)
     talk.say(f"{plain(report.text)}.", "" if is_well else "yellow")
 

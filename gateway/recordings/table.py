@@ -11,6 +11,7 @@ from rich.text import Text
 from gateway.recordings.bars import under_way
 from gateway.recordings.grouping import Group, Rank, count, grouped
 from gateway.recordings.words import Names, dated, named, outlook, sized
+from gateway.terminal.addressing import command
 from gateway.terminal.layout import (
     NOT_KNOWN,
     columns,
@@ -54,7 +55,7 @@ def table(report: RecordingsReport, url: str, now: datetime, width: int, height:
     others = [recording for recording in report.recordings if recording.progress is None]
     groups = grouped(replace(report, recordings=tuple(others)), url)
     names = Names(report.trackers)
-    above = [*_above(report, groups, width), *under_way(leaving, names, width, height), Text()]
+    above = [*_above(report, groups, url, width), *under_way(leaving, names, width, height), Text()]
     below = wrapped(_room(report), width, "dim")
     widths = _widths(groups, names, now, width)
     head = [columns(_HEADS, widths, _ARE_NUMBERS, "bold")] if groups else []
@@ -70,13 +71,16 @@ def table(report: RecordingsReport, url: str, now: datetime, width: int, height:
     return Text("\n").join([*above, *head, *rows, *below])
 
 
-def _above(report: RecordingsReport, groups: Sequence[Group], width: int) -> list[Text]:
+def _above(report: RecordingsReport, groups: Sequence[Group], url: str, width: int) -> list[Text]:
     need = sum(recording.needs_person for recording in report.recordings)
     told = f"{counted(len(report.recordings), 'recording')}, "
     told += f"{need} need{'s' if need == 1 else ''} you" if need else "nothing to do"
     refused = count(groups, Rank.NOT_TAKEN)
     told += f"; {counted(refused, 'file')} in the inbox cannot be taken" if refused else ""
     lines = wrapped(f"{told}.", width)
+    if not groups and not report.recordings:
+        lines += wrapped(f"Copy files into {plain(report.inbox_folder)}, or type:", width)
+        lines.append(Text(f"  → {command('recordings add FILE…', url)}"))
     if report.spool.text:
         lines += wrapped(sentences(report.spool.text, report.spool.action), width, "bold red")
     return lines
@@ -84,7 +88,7 @@ def _above(report: RecordingsReport, groups: Sequence[Group], width: int) -> lis
 
 def _title(group: Group, width: int, style: str) -> list[Text]:
     lines = wrapped(f"{group.title.rstrip('.')}:", width, style)
-    return [*lines, *(Text(f"  → {command}") for command in group.commands)]
+    return [*lines, *(Text(f"  → {typed}") for typed in group.commands)]
 
 
 def _rows(group: Group, names: Names, now: datetime, room: int) -> Iterable[tuple[str, ...]]:
