@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -75,13 +75,10 @@ FAULTS = (
 
 def why_not() -> str:
     """Why this cannot be done here; "" if it can."""
-    strace = shutil.which("strace")
-    if (
-        strace is None
-        or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True, check=False).returncode
-    ):
-        return "needs strace, and the right to trace"
-    return ""
+    with suppress(OSError, subprocess.CalledProcessError):
+        subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=True)
+        return ""
+    return "needs strace, and the right to trace"
 
 
 class Trials:
@@ -128,7 +125,8 @@ class Trials:
         assert self._earlier in there, f"what was there before is gone: {where}"
         assert sha256 in left | there, f"lost: {where}"
         assert said not in TAKEN or sha256 in there, f"acknowledged and not there: {where}"
-        assert said in TAKEN or fault.is_lasting or said == KILLED, f"one fault is for ever: {where}"
+        assert said != KILLED or fault.effect == "KILL", f"it has ended: {where}"
+        assert said in {*TAKEN, KILLED} or fault.is_lasting, f"one fault is for ever: {where}"
         await take_rest(state, inbox, {sha256, self._earlier})
         shutil.rmtree(folder)
         if is_hit:
@@ -171,7 +169,7 @@ def _flushes(folder: Path, recordings: int) -> int:
 
 @contextmanager
 def alive(folder: Path) -> Iterator[tuple[BaseProcess, Connection]]:
-    """A life in a process of its own: and what it says."""
+    """A life in a process of its own, and the line to it."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.endurance.takeover"])
     here, there = processes.Pipe()

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import multiprocessing
 import random
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -39,7 +40,7 @@ SHORTEST_S, LONGEST_S = 0.05, 0.4
 """Until the power goes; the first few hundredths of a second are the start."""
 
 KEPT_BYTES = 60_000_000
-"""The disk is emptied when there is more."""
+"""With more than that on it, a new disk is taken."""
 
 
 @dataclass(slots=True)
@@ -65,9 +66,8 @@ class Mains:
     def __init__(self, folder: Path, seed: int) -> None:
         self.survival = Survival(Counter())
         self._draw = random.Random(seed)
-        self._folder = folder
-        self._disk = Ext4(folder / "disk0", DISK_MB)
-        self._disks = 1
+        self._folder = folder / "disk"
+        self._disk = Ext4(self._folder, DISK_MB)
         self._there: set[str] = set()
         self._bytes = 0
         self._processes = multiprocessing.get_context("forkserver")
@@ -76,8 +76,8 @@ class Mains:
     async def cut(self) -> None:
         """One life, and the start after it; raises AssertionError if anything is lost."""
         if self._bytes > KEPT_BYTES:
-            self._disk = Ext4(self._folder / f"disk{self._disks}", DISK_MB)
-            self._disks += 1
+            shutil.rmtree(self._folder)
+            self._disk = Ext4(self._folder, DISK_MB)
             self._there, self._bytes = set(), 0
         draw = self._draw
         how, is_frozen = draw.choice(list(Cut)), draw.random() < 0.25
@@ -123,17 +123,19 @@ class Mains:
             life.kill()
             life.join()
             life.close()
-        said = _all(here)
-        here.close()
-        return {name for name, end in said[1:] if end in TAKEN}
+        with here:
+            return _acknowledged(here)
 
 
-def _all(up: Connection) -> list[tuple[str, str]]:
-    said = []
+def _acknowledged(up: Connection) -> set[str]:
+    names = set()
     with suppress(EOFError, ConnectionResetError):
+        up.recv()
         while True:
-            said.append(up.recv())
-    return said
+            name, said = up.recv()
+            if said in TAKEN:
+                names.add(name)
+    return names
 
 
 def _met(new: Mapping[str, Recording], left: AbstractSet[str], *, is_copying: bool) -> str:
