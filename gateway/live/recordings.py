@@ -1,7 +1,8 @@
 """The routes of the recordings: .asi files on their way into the cloud, and the page on which people see them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 
 import msgspec
@@ -52,8 +53,8 @@ class RecordingRoutes:
 
     async def _add(self, request: web.Request) -> web.Response:
         check_plain(request)
-        taken = await self._recordings.add(_blocks_of(request), request.content_length, request.query)
-        answer = json_answer(taken)
+        async with aclosing(_blocks_of(request)) as blocks:
+            answer = json_answer(await self._recordings.add(blocks, request.content_length, request.query))
         answer.set_status(_CREATED)
         return answer
 
@@ -64,7 +65,7 @@ class RecordingRoutes:
         return json_answer(await self._recordings.rebuild())
 
 
-async def _blocks_of(request: web.Request) -> AsyncIterator[bytes]:
+async def _blocks_of(request: web.Request) -> AsyncGenerator[bytes, None]:
     """A body as it comes; raises `RequestError` if it is too slow or makes no sense.
 
     What is not asked for is not read from the network, so that a body takes the pace of the disk and little memory.
