@@ -1,4 +1,4 @@
-"""Quick enough that nobody waits: reading files takes real time, so time cannot be made up here."""
+"""Quick enough that nobody waits, where time is not made up: reading files takes real time."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from gateway.recordings import following, listing
 
 
 @pytest.fixture(autouse=True)
-def _asked_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (following, listing):
-        monkeypatch.setattr(module, "ASKED_EVERY_S", 0.01)
+def _asked_often(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("looptime") is None:
+        for module in (following, listing):
+            monkeypatch.setattr(module, "ASKED_EVERY_S", 0.01)
