@@ -1,10 +1,12 @@
 """Many at once: whose turn it is, how much of the line they take, and what is told meanwhile."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from gateway.cloud.errors import Throttled
 from gateway.uploads.recording import State
 from gateway.uploads.sending.uploader import Options
 from gateway.uploads.transitions import assigned, discarded
@@ -127,6 +129,22 @@ async def test_what_a_person_says_while_it_waits_for_the_line_is_heard(tmp_path:
         await one.passing(30)
         await one.ledger.change(sha256, lambda known: assigned(known, one.serial(1), "Kim", wall_ms()))
         one.faults(outage_every_s=0.0, outage_s=0.0)
+        await one.until(sha256, State.DONE)
+    assert [job.device_id for job in one.cloud.jobs.all] == [one.cloud.devices[1].device_id]
+
+
+async def test_whose_it_is_said_to_be_counts_at_the_moment_at_which_it_leaves(tmp_path: Path) -> None:
+    """The request waits behind a pause that the cloud has asked for, and knows only the tracker of before."""
+    async with bringing(tmp_path, throttle_rate_per_s=0.01, throttle_burst=2) as one:
+        async with asyncio.timeout(60):
+            while not one.cloud.statuses[429]:
+                with suppress(Throttled):
+                    await one.client.latest_timestamp(one.cloud.devices[0].device_id)
+        sha256 = await one.put(asi(), 0)
+        await one.passing(10)
+        assert one.uploads == 0
+        await one.ledger.change(sha256, lambda known: assigned(known, one.serial(1), "Kim", wall_ms()))
+        one.faults(throttle_rate_per_s=60.0)
         await one.until(sha256, State.DONE)
     assert [job.device_id for job in one.cloud.jobs.all] == [one.cloud.devices[1].device_id]
 
