@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
 STALL_S = 60.0
-"""How long a block may wait to be taken: even 10 kbit/s take 76 KiB in that time."""
+"""How long a block may wait to be taken: even a line of 11 kbit/s takes 76 KiB in that time."""
 
 ANSWER_S = 180.0
 """How long an answer may take after the last block was: two minutes, and one for what the kernel still holds."""
