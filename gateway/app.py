@@ -154,6 +154,7 @@ def _threads() -> Iterator[Workers]:
     with (
         closing(Worker("spool")) as spool,
         closing(Worker("taking")) as taking,
+        closing(Worker("receiving")) as receiving,
         closing(Worker("sending")) as sending,
     ):
-        yield Workers(spool, taking, sending)
+        yield Workers(spool, taking, receiving, sending)

@@ -62,12 +62,14 @@ class Workers:
 
     Attributes:
         spool: What is short.
-        taking: Copies what is taken over; a stick that hangs holds up nothing else.
+        taking: Copies what is taken over from the inbox; a stick that hangs holds up nothing else.
+        receiving: Writes what is sent to the gateway.
         sending: Reads what is sent.
     """
 
     spool: Worker
     taking: Worker
+    receiving: Worker
     sending: Worker
 
 
@@ -212,10 +214,9 @@ async def assembled(
     spool = spooling.Spool(settings.gateway.state_dir / spooling.FOLDER, recordings.spool_max_mb * _MB)
     ledger = Ledger(store, spool, workers.spool, utc_ms)
     await ledger.load()
-    intake = Intake(spool, ledger, workers.taking, max_file_bytes, utc_ms)
     inbox = Inbox(
         recordings.inbox or settings.gateway.state_dir / INBOX,
-        intake,
+        Intake(spool, ledger, workers.taking, max_file_bytes, utc_ms),
         known,
         recordings.tracker_pattern,
         workers.taking,
@@ -237,7 +238,7 @@ async def assembled(
     )
     desk = Desk(
         ledger,
-        intake,
+        Intake(spool, ledger, workers.receiving, max_file_bytes, utc_ms),
         inbox,
         uploader,
         spool,
