@@ -1,16 +1,14 @@
-"""Which tracker and which sensor a technician means who types a part of what it is called."""
+"""Which sensor a technician means who types a part of what it is called."""
 
 import pytest
 
 from gateway.pair.choosing import Chosen, find_sensor
 from gateway.pairing.documents import Sensor, Slot
 from gateway.terminal.errors import CommandError
-from gateway.terminal.wearers import find_tracker
-from tests.pair.desk import H9, H10, METER, tracker
+from tests.pair.desk import H9, H10, METER
 from tests.test_scan import ADA as OWNED_BY_ADA
 from tests.test_scan import sensor
 
-FLEET = [tracker(1, "Ada Lindqvist"), tracker(2, "Bea Okafor"), tracker(11, None), tracker(71, "Ada Meyer")]
 AIR = (
     sensor(H10.name, address=H10.address),
     sensor(H9.name, address=H9.address, tracker=OWNED_BY_ADA),
@@ -19,24 +17,6 @@ AIR = (
     sensor("Speaker", address="a0:9e:1a:00:00:02", kind="unknown"),
     sensor(None, address="a0:9e:1a:00:00:03", id="nameless"),
 )
-
-
-@pytest.mark.parametrize(
-    ("typed", "place"), [("Ada L", 0), ("okafor", 1), ("SIM-0011", 2), ("0011", 2), ("7", 0), ("77", 3), ("8 bea", 1)]
-)
-def test_a_tracker_is_found_by_serial_number_athlete_or_number_or_a_part_that_only_it_has(
-    typed: str, place: int
-) -> None:
-    assert find_tracker(FLEET, typed) is FLEET[place]
-
-
-def test_a_tracker_that_is_none_or_one_of_several_or_nothing_is_a_sentence() -> None:
-    with pytest.raises(CommandError, match=r"'Ada' may be 7 Ada Lindqvist \(SIM-0001\) or 77 Ada Meyer \(SIM-0071\): "):
-        find_tracker(FLEET, "Ada")
-    with pytest.raises(CommandError, match="No tracker and no athlete is called 'Zed': `insiders-gateway pair list`"):
-        find_tracker(FLEET, "Zed")
-    with pytest.raises(CommandError, match="Say which tracker"):
-        find_tracker(FLEET, " ")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from gateway.pair.explaining import explain, explained
 from gateway.pair.planning import planned, show_plan
 from gateway.pairing.documents import Wish
 from gateway.pairing.report import ChangeSetReport, PairingReport, PlanReport
-from gateway.terminal.addressing import addressed
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, SPARE, Desk, change, condition, event, group, slot, tracker
 from tests.terminal.person import person, pipe
@@ -167,24 +166,6 @@ def test_the_command_to_approve_names_the_gateway_if_it_is_another_one_and_fits_
     shown = [line.plain for line in planned(plan(DRIFT), "ws://127.0.0.1:65535/api/v1/stream", NOW, 80)]
     assert shown[-1] == "  → insiders-gateway pair apply --approve c0ffee000000 --url 127.0.0.1:65535"
     assert len(shown[-1]) <= 80
-
-
-@pytest.mark.parametrize(
-    ("told", "addressed_to"),
-    [
-        ("type `insiders-gateway pair retry X`", "type `insiders-gateway pair retry X --url 127.0.0.1:9000`"),
-        ("see `insiders-gateway scan`, or wait", "see `insiders-gateway scan 127.0.0.1:9000`, or wait"),
-        ("`insiders-gateway pair list --url 1:2`", "`insiders-gateway pair list --url 1:2`"),
-        ("type `bluetoothctl power on`", "type `bluetoothctl power on`"),
-        ("type `insiders-gateway trackers claim X`", "type `insiders-gateway trackers claim X`"),
-    ],
-)
-def test_a_command_that_is_told_asks_the_same_gateway_when_it_is_typed(told: str, addressed_to: str) -> None:
-    url = stream_url("9000")
-    assert addressed(told, url) == addressed_to
-    assert addressed(addressed_to, url) == addressed_to
-    assert addressed(told, URL) == told, "the usual one needs no name"
-    assert addressed(told, "wss://far/live").count("--url wss://far/live") == ("pair retry" in told)
 
 
 def test_what_to_do_next_names_the_gateway_in_an_explanation() -> None:
