@@ -151,8 +151,9 @@ def link_the_file(folder: Path, outside: Path) -> None:
 
 
 def link_the_folder(folder: Path, outside: Path) -> None:
-    shutil.rmtree(folder / "a")
-    (folder / "a").symlink_to(outside)
+    # What it leads to is the very same file.
+    (folder / "a").rename(outside / "a")
+    (folder / "a").symlink_to(outside / "a")
 
 
 def put_a_pipe(folder: Path, _: Path) -> None:
