@@ -16,7 +16,7 @@ from gateway.uploads.keeping.spool import Found, Spool
 from gateway.uploads.recording import SHORT_ID, WITHOUT_FILE, Recording
 from gateway.uploads.report import RebuiltReport
 from gateway.uploads.transitions import TransitionError
-from gateway.worker import Worker
+from gateway.worker import OVERDUE_S, Worker
 
 __all__ = ["SCHEMA", "Ledger"]
 
@@ -88,10 +88,12 @@ class Ledger:
     async def load(self) -> None:
         """Tell what there is from the rows, the journal and the files, and write down what was found out by that.
 
-        Where that fails `trouble` says so; what can be read is known all the same.
+        Where that fails `trouble` says so; what can be read is known all the same. A disk that does not answer is not
+        waited for: `run` tries again.
         """
-        async with self._mending:
-            await self._load()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OVERDUE_S), self._mending:
+                await self._load()
 
     async def add(self, recording: Recording) -> None:
         """Write a new one down.
@@ -152,11 +154,15 @@ class Ledger:
     async def mend(self) -> None:
         """Where there is trouble, try again, and make the disk what memory is."""
         async with self._mending:
-            if self.trouble is None or not await self._store.mend():
+            if self.trouble is None:
+                return
+            # The spool comes first: on a full disk it has something to give up.
+            found = await self._opened()
+            if not await self._store.mend():
                 return
             if self._opening is None:
                 await self._load()
-            else:
+            elif found is not None:
                 await self._begin_anew()
 
     async def rebuild(self) -> RebuiltReport:
@@ -251,8 +257,6 @@ class Ledger:
 
     async def _begin_anew(self) -> None:
         opening = self._store.openings
-        if await self._opened() is None:
-            return
         try:
             # What was given to the store before the trouble is in memory after this; what comes later is refused.
             await self._store.read(lambda _: None)
