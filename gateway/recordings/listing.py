@@ -10,7 +10,7 @@ from rich.text import Text
 from gateway.live.client import StreamError
 from gateway.recordings.source import Source
 from gateway.recordings.table import table
-from gateway.terminal.errors import CommandError
+from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import wrapped
 from gateway.terminal.talk import Talk
 
@@ -62,5 +62,6 @@ async def follow_list(url: str, talk: Talk, *, is_all: bool = False) -> None:
             await asyncio.sleep(ASKED_EVERY_S)
             try:
                 report, trouble = await source.recordings(is_all=is_all), []
-            except StreamError as error:
-                trouble = wrapped(f"{error}. What follows is old.", talk.width, "bold red")
+            except (StreamError, RefusedError) as error:
+                sentence = f"{str(error).rstrip('.')}. What follows is old."
+                trouble = wrapped(sentence, talk.width, "bold red")

@@ -100,10 +100,10 @@ def _rows(group: Group, names: Names, now: datetime, room: int) -> Iterable[tupl
 
 def _cells(recording: RecordingReport, names: Names, now: datetime, room: int) -> tuple[str, ...]:
     whose = names.whose(recording) or NOT_KNOWN
-    return recording.id, whose, sized(recording.size), dated(recording.made_ms, now), _how_far(recording, room)
+    return recording.id, whose, sized(recording.size), dated(recording.made_ms, now), _file_or_outlook(recording, room)
 
 
-def _how_far(recording: RecordingReport, room: int) -> str:
+def _file_or_outlook(recording: RecordingReport, room: int) -> str:
     """What its title does not say, and its file's name where that has room."""
     told = outlook(recording)
     rest = room - len(told) - 2 if told else room
@@ -133,8 +133,8 @@ def _widths(groups: Sequence[Group], names: Names, now: datetime, width: int) ->
 def _room(report: RecordingsReport) -> str:
     spool = report.spool
     free = "" if spool.free_bytes is None else f", {sized(spool.free_bytes)} free on its disk"
-    inbox = f" Inbox: {plain(report.inbox_folder)}" if report.inbox_folder else ""
-    return f"Kept: {sized(spool.used_bytes)} of {sized(spool.limit_bytes)}{free}.{inbox}"
+    kept = f"Kept: {sized(spool.used_bytes)} of {sized(spool.limit_bytes)}{free}."
+    return f"{kept} Inbox: {plain(report.inbox_folder)}"
 
 
 def _left_out(groups: Sequence[Group], hidden: int) -> str:

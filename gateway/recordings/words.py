@@ -76,13 +76,8 @@ def progressed(recording: RecordingReport) -> str:
     progress = recording.progress
     if progress is None:
         return ""
-    share = percent(progress.sent_bytes, recording.size)
+    share = f"{100 * progress.sent_bytes // recording.size if recording.size else 100} %"
     return share if progress.left_s is None else f"{share}, {lasting(progress.left_s)} left"
-
-
-def percent(part: int, whole: int) -> str:
-    """How much of something, rounded down: it is all only if it is all."""
-    return f"{100 * part // whole if whole else 100} %"
 
 
 def sized(count: float) -> str:
