@@ -18,8 +18,9 @@ from gateway.uploads.taking.naming import Known, printable, span_of, trackers_in
 from gateway.uploads.taking.settling import QUIET_S, Reason, Settling
 from gateway.uploads.taking.sources import Look, OpenSource, SourceChangedError
 from gateway.uploads.taking.survey import MAX_ENTRIES, Survey, survey
-from gateway.uploads.taking.untakeable import TakeError, Untakeable
+from gateway.uploads.taking.untakeable import TakeError, Untakeable, not_asi
 from gateway.worker import Worker
+from insiders_codecs.asi import MAGIC
 
 LOOK_S = 30.0
 """How often the inbox is looked through whatever else happens; what tells of changes may miss some."""
@@ -108,7 +109,8 @@ class Inbox:
     def trouble(self) -> StoreError | None:
         """Why not all of the inbox can be looked at; None if it can."""
         if self._worker.is_overdue:
-            return StoreError(f"The inbox {self.folder} does not answer", "pull out the stick that was plugged in last")
+            text = f"A disk does not answer, that of the inbox {self.folder} or the gateway's own"
+            return StoreError(text, "pull out the stick that was plugged in last, or replace the card if that stays so")
         return self._failure
 
     @property
@@ -178,7 +180,7 @@ class Inbox:
             seen = _NOTHING
             self._failure = _trouble(self.folder, error)
         else:
-            self._failure = None if seen.is_whole else _too_much(self.folder)
+            self._failure = _doubt(self.folder, seen)
         self._settling.observe(seen.looks, asyncio.get_running_loop().time(), self._utc_ms(), seen.read_only)
         if seen.folders != self._folders:
             self._folders = seen.folders
@@ -186,7 +188,7 @@ class Inbox:
 
     async def _try(self, look: Look) -> None:
         try:
-            is_written_to = await self._worker.run(lambda: _is_written_to(self.folder, look))
+            is_written_to, head = await self._worker.run(lambda: _probed(self.folder, look))
         except (FileNotFoundError, SourceChangedError):
             self._forget(look)
             return
@@ -194,6 +196,9 @@ class Inbox:
             self._settling.leave(look, _UNREADABLE, asyncio.get_running_loop().time() + _BAD_AGAIN_S)
             return
         if self._settling.may_take(look, asyncio.get_running_loop().time(), is_written_to=is_written_to):
+            # Before it is copied: a stick may be full of other things.
+            if look.size and not head.startswith(MAGIC):
+                raise not_asi()
             await self._take_over(look)
 
     async def _take_over(self, look: Look) -> None:
@@ -260,9 +265,10 @@ def _surveyed(folder: Path) -> Survey:
         return survey(folder)
 
 
-def _is_written_to(folder: Path, look: Look) -> bool | None:
+def _probed(folder: Path, look: Look) -> tuple[bool | None, bytes]:
+    """Whether another program has it open for writing, and how it begins."""
     with OpenSource(folder, look) as source:
-        return source.is_written_to
+        return source.is_written_to, source.head(len(MAGIC))
 
 
 def _trouble(folder: Path, error: OSError) -> StoreError:
@@ -272,6 +278,12 @@ def _trouble(folder: Path, error: OSError) -> StoreError:
     return StoreError(text.format(folder), action)
 
 
-def _too_much(folder: Path) -> StoreError:
-    text = f"More than {MAX_ENTRIES} things lie in the inbox {folder}, and not all are looked at"
-    return StoreError(text, "take away what is no recording")
+def _doubt(folder: Path, seen: Survey) -> StoreError | None:
+    _, device, _ = seen.folders[0]
+    if device in seen.read_only:
+        text = f"The gateway may read the inbox {folder} and not write it, so what is taken over stays there"
+        return StoreError(text, "let the gateway write it; under systemd, ReadWritePaths of its unit says where it may")
+    if not seen.is_whole:
+        text = f"More than {MAX_ENTRIES} things lie in the inbox {folder}, and not all are looked at"
+        return StoreError(text, "take away what is no recording")
+    return None

@@ -15,7 +15,7 @@ from gateway.store import StoreError
 from gateway.uploads.keeping.spool import FULL, NoRoomError, Part, Spool
 from gateway.uploads.recording import MAX_NAME, Basis, Recording, Source, Span, Way
 from gateway.uploads.taking.sources import Kind, OpenSource, SourceChangedError
-from gateway.uploads.taking.untakeable import TakeError, Untakeable
+from gateway.uploads.taking.untakeable import TakeError, Untakeable, not_asi
 from gateway.uploads.transitions import taken, taken_again
 from gateway.worker import Worker
 from insiders_codecs.asi import HEAD_BYTES, check_header
@@ -227,8 +227,7 @@ def _checked(part: Part, *, is_all: bool) -> bool:
     try:
         return check_header(part.head)
     except DecodeError:
-        text = 'It does not begin with "ASI" as every recording does'
-        raise TakeError(Untakeable.NOT_ASI, text, "remove it, or copy it anew if it is a recording") from None
+        raise not_asi() from None
 
 
 @contextmanager

@@ -51,7 +51,7 @@ WRITTEN = Reason(
 )
 _UNSURE = Reason("being_written", f"It is taken when nobody has changed it for {UNSURE_QUIET_S:.0f} s")
 _NEXT = Reason("waiting", "It waits for its turn")
-_TAKEN = Reason("taken", "It is taken over; it lies where nothing can be removed, and that may be unplugged")
+_TAKEN = Reason("taken", "It is taken over; nothing can be removed where it lies, and a stick may be unplugged")
 _LEFT = Reason("not_removed", "It is taken over, and the gateway may not remove it", "delete it here")
 
 _UNFINISHED_NAME = Reason(
@@ -85,6 +85,8 @@ class Settling:
 
     _lying: dict[str, _Lying] = field(default_factory=dict)
     _read_only: Collection[int] = ()
+    _told: tuple[float, tuple[InboxReport, ...]] | None = None
+    """What is told in this minute, unless something changes: a stick may be full of other things."""
 
     @property
     def next_s(self) -> float:
@@ -107,12 +109,15 @@ class Settling:
                 reason = _at_sight(look)
                 known = _Lying(look, now_s, now_ms, reason or _RESTS, math.inf if reason else now_s + QUIET_S)
             self._lying[look.path] = known
+        if self._lying != before:
+            self._told = None
 
     def due(self, now_s: float) -> Sequence[Look]:
-        """What may be tried now, what was written longest ago first; from now on it waits for its turn."""
+        """What may be tried now, what was written longest ago first; what has rested now waits for its turn."""
         due = sorted((it for it in self._lying.values() if now_s >= it.again_s), key=lambda it: it.look.mtime_ns)
         for it in due:
-            self._lying[it.look.path] = replace(it, reason=_NEXT)
+            if it.reason is _RESTS:
+                self._put(replace(it, reason=_NEXT))
         return [it.look for it in due]
 
     def may_take(self, look: Look, now_s: float, *, is_written_to: bool | None) -> bool:
@@ -140,7 +145,7 @@ class Settling:
             reason: Why.
             again_s: When to try it again, monotonic; else as soon as it was changed.
         """
-        self._lying[look.path] = replace(self._lying[look.path], reason=reason, again_s=again_s)
+        self._put(replace(self._lying[look.path], reason=reason, again_s=again_s))
 
     def stay(self, look: Look) -> None:
         """It is taken, and still there."""
@@ -149,9 +154,20 @@ class Settling:
     def forget(self, look: Look) -> None:
         """It is gone, or not what it was: if it is there, the next look begins anew."""
         del self._lying[look.path]
+        self._told = None
 
     def reports(self, now_s: float) -> tuple[InboxReport, ...]:
         """What is told of what lies there: first what needs somebody, last what is taken."""
+        minute = now_s // 60
+        if self._told is None or self._told[0] != minute:
+            self._told = minute, self._reports(now_s)
+        return self._told[1]
+
+    def _put(self, lying: _Lying) -> None:
+        self._lying[lying.look.path] = lying
+        self._told = None
+
+    def _reports(self, now_s: float) -> tuple[InboxReport, ...]:
         told = sorted(
             ((self._action(it, now_s), it) for it in self._lying.values()),
             key=lambda one: (not one[0], one[1].reason is _TAKEN, one[1].look.path),

@@ -192,6 +192,14 @@ class OpenSource:
         """Whether the open file is still what was looked at."""
         return look_of(self.look.path, os.fstat(self._file)) == self.look
 
+    def head(self, size: int) -> bytes:
+        """Its first bytes.
+
+        Raises:
+            OSError: If they cannot be read.
+        """
+        return os.pread(self._file, size, 0)
+
     def blocks(self) -> Iterator[bytes]:
         """Its bytes from the start, a MiB at a time; never more than were looked at, so that nothing is endless.
 

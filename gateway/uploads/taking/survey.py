@@ -21,12 +21,16 @@ MAX_ENTRIES = 10_000
 """Things that are looked at; of more than that, the rest when these are gone."""
 
 
+_OF_THE_SYSTEM = frozenset({"$RECYCLE.BIN", "RECYCLER", "System Volume Information", "lost+found"})
+"""Folders with what somebody has deleted, or nobody has put there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What was seen in a folder and below it.
 
     Attributes:
-        looks: Everything but folders that could be looked into, and hidden ones.
+        looks: Everything but folders that could be looked into, and hidden ones and those of the system.
         folders: Path, device and inode of those that were looked into; the path of the top is "".
         read_only: The devices among theirs on which nothing can be removed.
         is_whole: Whether that is all there is.
@@ -58,10 +62,11 @@ def survey(folder: Path, max_entries: int = MAX_ENTRIES) -> Survey:
             path, status = folders.popleft()
             try:
                 found = _listed(top, path, max_entries)
-            except OSError:
+            except OSError as error:
                 if status is None:
                     raise
-                looks.append(look_of(path, status, Kind.CLOSED))
+                if not isinstance(error, FileNotFoundError):
+                    looks.append(look_of(path, status, Kind.CLOSED))
                 continue
             listed.append((path, found.device, found.inode))
             max_entries -= len(found.entries)
@@ -73,9 +78,13 @@ def survey(folder: Path, max_entries: int = MAX_ENTRIES) -> Survey:
                     looks.append(look_of(name, seen))
                 elif name.count("/") + 1 >= MAX_DEPTH:
                     looks.append(look_of(name, seen, Kind.DEEP))
-                elif not name.rpartition("/")[2].startswith("."):
+                elif not _is_hidden(name.rpartition("/")[2]):
                     folders.append((name, seen))
     return Survey(tuple(looks), tuple(listed), frozenset(read_only), is_whole)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in _OF_THE_SYSTEM
 
 
 class _Listed(NamedTuple):

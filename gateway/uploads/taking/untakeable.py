@@ -32,3 +32,9 @@ class TakeError(Exception):
         self.code = code
         self.text = text
         self.action = action
+
+
+def not_asi() -> TakeError:
+    """It is something else."""
+    text = 'It does not begin with "ASI" as every recording does'
+    return TakeError(Untakeable.NOT_ASI, text, "remove it, or copy it anew if it is a recording")

@@ -301,10 +301,12 @@ async def test_on_a_read_only_disk_files_are_taken_once_and_stay(tmp_path: Path,
         assert bytes_read() - before < len(asi())
         [recording] = bench.recordings
         assert len(recording.sources) == 1
+        assert "not write" in bench.trouble()
         remount(disk, "rw")
         bench.drop("012345/rec.asi", asi(seed=1))
         await asyncio.sleep(SOON_S)
         assert {one.sha256 for one in bench.recordings} == {sha256(asi()), sha256(asi(seed=1))}
+        assert not bench.trouble()
         assert not (disk / "012345/rec.asi").exists()
 
 

@@ -137,6 +137,9 @@ def test_a_copier_that_hangs_is_somebody_s_trouble_after_a_while() -> None:
     settling.may_take(LOOK, 5.0, is_written_to=True)
     assert settling.reports(5.0)[0].action == ""
     assert settling.reports(QUARTER_H)[0].action != ""
+    # And stays so while it is tried.
+    settling.due(QUARTER_H)
+    assert settling.reports(QUARTER_H)[0].action != ""
 
 
 def test_what_is_told_says_since_when_and_how_large_and_can_be_shown() -> None:

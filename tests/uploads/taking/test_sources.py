@@ -72,6 +72,7 @@ def test_the_folder_itself_may_be_a_link(folder: Path, tmp_path: Path) -> None:
 
 def test_hidden_folders_are_left_out_and_hidden_files_are_not(folder: Path) -> None:
     dropped(folder, path=".Trash-1000/files/rec.asi")
+    dropped(folder, path="$RECYCLE.BIN/S-1-5/rec.asi")
     dropped(folder, path=".rec.asi.aX12b3")
     assert list(seen(folder)) == [".rec.asi.aX12b3"]
 
