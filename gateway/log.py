@@ -24,8 +24,8 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 
-_NEAR_PEOPLE = ("gateway.bluetooth", "gateway.pairing", "gateway.bridges")
-"""Exceptions of these parts may quote the name of a device, and people name devices after themselves."""
+_NEAR_PEOPLE = ("gateway.bluetooth", "gateway.pairing", "gateway.bridges", "gateway.uploads")
+"""Exceptions of these parts may quote the name of a device or a file, and people name both after athletes."""
 
 
 def configure(*, verbose: bool, is_daemon: bool = True) -> None:
