@@ -60,7 +60,9 @@ class OutgoingFile:
 
     def _block(self) -> bytes:
         try:
-            block = os.read(self._descriptor, min(BLOCK_BYTES, self.size - self._read_bytes))
+            # With its place: whoever stops in the middle of this leaves a thread behind, and the number that it reads
+            # from may be the next file's by then, whose own place must not move.
+            block = os.pread(self._descriptor, min(BLOCK_BYTES, self.size - self._read_bytes), self._read_bytes)
             now = _state(self._descriptor)
         except OSError as error:
             raise _unreadable(self._path, error) from None

@@ -1,9 +1,12 @@
 """Files that people name: what is none is said in a sentence, and what changes meanwhile is given to nobody."""
 
+import asyncio
 import hashlib
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -56,14 +59,46 @@ async def test_a_disk_that_fails_in_the_middle_is_a_sentence(tmp_path: Path, mon
     with opened(asi(tmp_path / "rec.asi"), MOST) as file:
         await anext(file)
 
-        def fails(_descriptor: int, _size: int) -> bytes:
+        def fails(_descriptor: int, _size: int, _place: int) -> bytes:
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr(os, "read", fails)
+        monkeypatch.setattr(os, "pread", fails)
         with pytest.raises(
             UnusableError, match=r"cannot be read \(input/output error\): copy it from the tracker once"
         ):
             await anext(file)
+
+
+async def test_a_read_that_was_left_behind_takes_nothing_of_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = asi(tmp_path / "a.asi"), asi(tmp_path / "b.asi")
+    is_reading, is_released, is_over = Event(), Event(), Event()
+    with opened(first, MOST) as file, monkeypatch.context() as patch:
+        for name in ("read", "pread"):
+            patch.setattr(os, name, _held(getattr(os, name), is_reading, is_released, is_over))
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(anext(file))
+            await asyncio.to_thread(is_reading.wait)
+            reading.cancel()
+    with opened(second, MOST) as file:  # under the number that the first one had
+        is_released.set()
+        await asyncio.to_thread(is_over.wait)
+        assert b"".join([block async for block in file]) == second.read_bytes()
+
+
+def _held(read: Callable[..., bytes], is_reading: Event, is_released: Event, is_over: Event) -> Callable[..., bytes]:
+    """A read that waits until it is let go."""
+
+    def held(*arguments: int) -> bytes:
+        is_reading.set()
+        is_released.wait()
+        try:
+            return read(*arguments)
+        finally:
+            is_over.set()
+
+    return held
 
 
 def test_whatever_is_no_recording_is_said_in_one_sentence_with_what_to_do(tmp_path: Path) -> None:
