@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -10,12 +9,12 @@ from types import MappingProxyType
 
 from gateway.store import Store, StoreError
 from gateway.uploads.keeping.books import Books, Written
-from gateway.uploads.keeping.recovery import Finding, Recovery, inspected, recover, sentence
+from gateway.uploads.keeping.inspection import inspect
+from gateway.uploads.keeping.recovery import Recovery, recover, told
 from gateway.uploads.keeping.rows import SCHEMA
 from gateway.uploads.keeping.spool import Found, Spool
 from gateway.uploads.recording import SHORT_ID, WITHOUT_FILE, Recording
 from gateway.uploads.report import RebuiltReport
-from gateway.uploads.transitions import TransitionError
 from gateway.worker import OVERDUE_S, Worker
 
 __all__ = ["SCHEMA", "Ledger"]
@@ -95,21 +94,6 @@ class Ledger:
             async with asyncio.timeout(OVERDUE_S), self._mending:
                 await self._load()
 
-    async def add(self, recording: Recording) -> None:
-        """Write a new one down.
-
-        Raises:
-            TransitionError: If it is there already.
-            StoreError: If it could not be written; then it is as it was. As for all that follow.
-        """
-
-        def added(known: Recording | None) -> Recording:
-            if known is not None:
-                raise TransitionError("it is there already")
-            return recording
-
-        await self.taken(recording.sha256, added)
-
     async def change(self, sha256: str, change: Callable[[Recording], Recording]) -> Recording:
         """Let something become of a recording.
 
@@ -118,7 +102,9 @@ class Ledger:
             change: What becomes of the newest; called in another thread, maybe twice, so nothing else may come of it.
 
         Raises:
-            KeyError: If it is unknown. And what `change` raises.
+            KeyError: If it is unknown.
+            StoreError: If it could not be written; then it is as it was.
+            Exception: What `change` raises.
         """
 
         def changed(known: Recording | None) -> Recording:
@@ -172,26 +158,14 @@ class Ledger:
             StoreError: If that cannot be done or written down now.
         """
         self._check()
-        expected = dict(self._recordings)
-        found = await self._opened()
-        if found is None:
-            self._check()
-            raise StoreError("The recordings cannot be read", "try again in a minute")
-        findings: Counter[Finding] = Counter()
-        for sha256 in sorted({*expected, *found.files}):
-            size = found.files.get(sha256)
-            is_right = size is not None and await self._worker.run(partial(self._is_right, sha256))
-            findings += await self._inspect(sha256, size, is_right=is_right)
+        try:
+            report = await inspect(self, self._spool, self._worker, self._utc_ms())
+        except StoreError:
+            raise
+        except OSError as error:
+            raise self._fail(error) from None
         self.damage = None
-        counts = {finding: findings[finding] for finding in Finding}
-        return RebuiltReport(
-            files=len(found.files),
-            recovered=counts[Finding.UNKNOWN] + counts[Finding.BACK],
-            missing=counts[Finding.MISSING],
-            corrupt=counts[Finding.CORRUPT],
-            strays=found.strays,
-            text=f"{len(found.files)} files were read: {sentence(findings) or 'all is as it should be'}",
-        )
+        return report
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Every minute mend what is in trouble, and make up for what that has prevented, until cancelled.
@@ -252,7 +226,7 @@ class Ledger:
             self._fail(error)
             return
         self._opening = opening
-        self._tell(recovery, found, is_journal_whole=written.journal.is_whole)
+        self._tell(recovery, found.strays)
         self._doomed.update(recovery.to_remove)
 
     async def _begin_anew(self) -> None:
@@ -267,23 +241,6 @@ class Ledger:
             return
         self._books.failure = None
         self._opening = opening
-
-    async def _inspect(self, sha256: str, size: int | None, *, is_right: bool) -> Counter[Finding]:
-        finding: Finding | None = None
-
-        def look(known: Recording | None) -> Recording:
-            nonlocal finding
-            recording, finding = inspected(known, sha256, size, self._utc_ms(), is_right=is_right)
-            return recording
-
-        await self.taken(sha256, look)
-        return Counter([finding] if finding is not None else [])
-
-    def _is_right(self, sha256: str) -> bool:
-        try:
-            return self._spool.digest(sha256) == sha256
-        except OSError:
-            return False
 
     async def _opened(self) -> Found | None:
         try:
@@ -303,7 +260,7 @@ class Ledger:
             try:
                 await self._store.read(partial(self._books.delete_file, sha256=sha256))
             except OSError as error:
-                _LOG.warning("The file of recording %s cannot be deleted (%s)", sha256[:SHORT_ID], error.strerror)
+                _LOG.warning("The file of recording %s cannot be deleted: %s", sha256[:SHORT_ID], error)
             else:
                 self._doomed.discard(sha256)
 
@@ -317,26 +274,21 @@ class Ledger:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _tell(self, recovery: Recovery, found: Found, *, is_journal_whole: bool) -> None:
-        clauses = [sentence(recovery.findings)] if recovery.findings else []
-        if recovery.recordings and not is_journal_whole:
-            clauses.append("the journal was damaged")
-        if found.strays:
-            clauses.append(f"{found.strays} things among them that are none, now in {self._spool.folder}/strays")
-        if not clauses:
-            return
-        text = f"Found among the recordings: {'; '.join(clauses)}"
-        if recovery.is_damage or found.strays:
-            action = "look through `insiders-gateway recordings list`, then type `insiders-gateway recordings rebuild`"
+    def _tell(self, recovery: Recovery, strays: int) -> None:
+        text, action = told(recovery, strays, self._spool.folder)
+        if action:
             self.damage = StoreError(text, action)
             self._told_until_s = asyncio.get_running_loop().time() + TOLD_S
-        _LOG.log(logging.WARNING if self.damage else logging.INFO, "%s", text)
+            _LOG.warning("%s", self.damage)
+        elif text:
+            _LOG.info("%s", text)
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: OSError) -> StoreError:
         before = self._books.failure
         failure = self._books.fail(error)
         if before is None or before.text != failure.text:
             _LOG.warning("%s", failure)
+        return failure
 
     def _check(self) -> None:
         if (trouble := self.trouble) is not None:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from gateway.uploads import transitions
 from gateway.uploads.keeping.journal import Read
+from gateway.uploads.keeping.spool import STRAYS
 from gateway.uploads.recording import DELETED, SHORT_ID, WITHOUT_FILE, Recording, Source, State, Way
 from gateway.uploads.transitions import UNDER_WAY, WITH_FILE
 
@@ -42,6 +44,7 @@ class Recovery:
         to_write: Those whose row is to be written.
         to_remove: Those whose file is to be deleted after that.
         findings: How many of what was found.
+        is_journal_lost: Whether the journal was, all of it or in part.
         is_damage: Whether that is more than a crash can leave.
     """
 
@@ -49,6 +52,7 @@ class Recovery:
     to_write: tuple[Recording, ...]
     to_remove: tuple[str, ...]
     findings: Mapping[Finding, int]
+    is_journal_lost: bool
     is_damage: bool
 
 
@@ -96,13 +100,15 @@ def recover(
         if finding is not None:
             findings[finding] += 1
     findings = +findings
+    is_journal_lost = bool(recordings) and not journal.is_whole
     return Recovery(
         recordings,
         to_write=tuple(recording for sha256, recording in recordings.items() if rows.get(sha256) != recording),
         to_remove=tuple(sha256 for sha256 in files if recordings[sha256].state in DELETED),
         findings=findings,
+        is_journal_lost=is_journal_lost,
         # A crash comes between a line and its row, or between a file and its line.
-        is_damage=lag > 1 or not _BY_DAMAGE.isdisjoint(findings) or bool(recordings and not journal.is_whole),
+        is_damage=lag > 1 or not _BY_DAMAGE.isdisjoint(findings) or is_journal_lost,
     )
 
 
@@ -127,6 +133,28 @@ def inspected(
         return _compared(known, size, now_ms, is_said=True, is_right=is_right)
     known, finding = _compared(_unknown(sha256, size or 0, now_ms), size, now_ms, is_said=True, is_right=is_right)
     return known, finding or Finding.UNKNOWN
+
+
+def told(recovery: Recovery, strays: int, folder: Path) -> tuple[str, str]:
+    """What people may want to know of it.
+
+    Args:
+        recovery: How it goes on.
+        strays: Things that were moved aside.
+        folder: Of the spool.
+
+    Returns:
+        A sentence without full stop, "" if nothing was found; and what to do, "" if it is what a crash leaves.
+    """
+    clauses = [clause] if (clause := sentence(recovery.findings)) else []
+    if recovery.is_journal_lost:
+        clauses.append("their journal was damaged")
+    if strays:
+        clauses.append(f"{strays} that are none, now in {folder / STRAYS}")
+    text = f"Found among the recordings: {'; '.join(clauses)}" if clauses else ""
+    if recovery.is_damage:
+        return text, "look through `insiders-gateway recordings list`, then type `insiders-gateway recordings rebuild`"
+    return text, "see whether anybody needs them" if strays else ""
 
 
 def sentence(findings: Mapping[Finding, int]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from gateway.uploads.keeping.part import IS_PART, Part, file_name, part_name
 from gateway.uploads.keeping.room import FULL, NoRoomError, Room, Stock
 
-__all__ = ["FOLDER", "FULL", "Found", "NoRoomError", "Part", "Room", "Spool"]
+__all__ = ["FOLDER", "FULL", "STRAYS", "Found", "NoRoomError", "Part", "Room", "Spool"]
 
 FOLDER = "recordings"
 """In the state folder."""
@@ -22,8 +22,11 @@ FOLDER = "recordings"
 BALLAST_BYTES = 16 << 20
 RESERVE_BYTES = 64 << 20
 
-_BALLAST, _STRAYS = "ballast", "strays"
-_OTHERS = frozenset({_BALLAST, _STRAYS, "lost+found"})
+STRAYS = "strays"
+"""In that folder: where things go that do not belong there."""
+
+_BALLAST = "ballast"
+_OTHERS = frozenset({_BALLAST, STRAYS, "lost+found"})
 _JOURNAL = "journal"
 """So begins what the ledger keeps here."""
 
@@ -181,7 +184,7 @@ class Spool:
         return files, strays
 
     def _move_aside(self, name: str) -> None:
-        strays = self.folder / _STRAYS
+        strays = self.folder / STRAYS
         strays.mkdir(mode=0o700, exist_ok=True)
         number, aside = 0, strays / name
         while os.path.lexists(aside):

@@ -1,15 +1,18 @@
 """The ledger: memory is what is on the disk, each change is made of the newest, and none is lost or made half."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.store import open_store
+from gateway.store import Connection, open_store
 from gateway.uploads import transitions as t
 from gateway.uploads.keeping import rows
+from gateway.uploads.keeping.books import Books
 from gateway.uploads.keeping.journal import NAME, Journal
 from gateway.uploads.keeping.ledger import SCHEMA, Ledger
 from gateway.uploads.keeping.spool import FOLDER, Spool
@@ -18,7 +21,7 @@ from gateway.worker import Worker
 from tests.pairing.keeping.test_records import WANTED
 from tests.pairing.keeping.test_records import opened as opened_records
 from tests.uploads.keeping.ledgers import NOW_MS, Kept, opened
-from tests.uploads.keeping.stages import content, history, recording, sha256_of
+from tests.uploads.keeping.stages import content, sha256_of
 
 S = State
 
@@ -83,14 +86,9 @@ async def test_what_is_refused_changes_nothing(tmp_path: Path) -> None:
             await kept.ledger.change(it.sha256, lambda known: t.done(known, 5))
         with pytest.raises(KeyError):
             await kept.ledger.change(sha256_of(1), lambda known: known)
-        with pytest.raises(t.TransitionError, match="already"):
-            await kept.ledger.add(it)
         assert await kept.ledger.change(it.sha256, lambda known: known) == it
         assert (kept.ledger.revision, (kept.spool.folder / NAME).read_bytes()) == before
         assert well(kept).recordings == {it.sha256: it}
-        kept.put_file(1)
-        await kept.ledger.add(recording(1, S.QUEUED))
-        assert kept.states == [S.QUEUED, S.QUEUED]
 
 
 async def test_who_waits_for_a_change_is_told_of_each(tmp_path: Path) -> None:
@@ -247,11 +245,54 @@ async def test_what_is_found_damaged_is_told_until_every_file_was_read(tmp_path:
     (tmp_path / FOLDER / f"{sha256_of(1)}.asi").unlink()
     async with opened(tmp_path) as kept:
         assert kept.ledger.damage is not None
-        text = "Found among the recordings: 1 without their file; the journal was damaged"
+        text = "Found among the recordings: 1 without their file; their journal was damaged"
         assert kept.ledger.damage.text == text
         assert "rebuild" in kept.ledger.damage.action
         await kept.ledger.rebuild()
         assert kept.ledger.damage is None
+
+
+async def test_what_changes_while_the_files_are_read_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file was gone when it was looked for, and has come in again before that was written down."""
+    async with opened(tmp_path) as kept:
+        it = await kept.take(0, S.MISSING)
+        kept.spool.path(it.sha256).unlink()
+        write = Books.write
+
+        def come_in(books: Books, connection: Connection, sha256: str, change: Any) -> Recording:
+            monkeypatch.setattr(Books, "write", write)
+            kept.put_file(0)
+            write(books, connection, sha256, lambda known: t.taken_again(known or it, it.sources[0]))
+            return write(books, connection, sha256, change)
+
+        monkeypatch.setattr(Books, "write", come_in)
+        report = await kept.ledger.rebuild()
+        assert (report.missing, report.recovered) == (0, 0)
+        assert kept.states == [S.QUEUED]
+
+
+async def test_a_file_that_cannot_be_read_is_no_recording_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as kept:
+        await kept.take(0)
+
+        def broken(_: Spool, __: str) -> str:
+            raise OSError(errno.EIO, "broken")
+
+        monkeypatch.setattr(Spool, "digest", broken)
+        assert (await kept.ledger.rebuild()).corrupt == 1
+        assert kept.states == [S.CORRUPT]
+
+
+async def test_things_that_do_not_belong_there_are_told(tmp_path: Path) -> None:
+    async with opened(tmp_path) as kept:
+        (kept.spool.folder / "notes.txt").touch()
+    async with opened(tmp_path) as kept:
+        assert "1 that are none, now in" in str(kept.damage())
+        assert (kept.spool.folder / "strays" / "notes.txt").exists()
 
 
 def test_nothing_is_touched_before_it_is_loaded(tmp_path: Path) -> None:
@@ -262,7 +303,7 @@ def test_nothing_is_touched_before_it_is_loaded(tmp_path: Path) -> None:
             assert ledger.trouble is not None
             assert "not read" in ledger.trouble.text
             with pytest.raises(OSError, match="not read"):
-                await ledger.add(history(0, S.QUEUED)[0])
+                await ledger.change(sha256_of(0), lambda known: known)
             assert not (tmp_path / FOLDER).exists()
             worker.close()
 

@@ -112,7 +112,8 @@ class Bringing:
             sha256 = part.commit()
             source = Source(Way.INBOX, name, wall_ms())
             serial = None if place is None else self.serial(place)
-            await self.ledger.add(taken(sha256, len(content), source, serial_number=serial, span=span))
+            new = taken(sha256, len(content), source, serial_number=serial, span=span)
+            await self.ledger.taken(sha256, lambda _: new)
         return sha256
 
     def __getitem__(self, sha256: str) -> Recording:

@@ -1,0 +1,83 @@
+"""Reads every file of the spool, and compares it with its name and with what is known of it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
+
+from gateway.uploads.keeping.recovery import Finding, inspected, sentence
+from gateway.uploads.keeping.spool import Spool
+from gateway.uploads.recording import Recording
+from gateway.uploads.report import RebuiltReport
+from gateway.worker import Worker
+
+
+class Ledger(Protocol):
+    """What is known of the recordings."""
+
+    @property
+    def recordings(self) -> Mapping[str, Recording]:
+        """All of them, by SHA-256."""
+
+    async def taken(self, sha256: str, change: Callable[[Recording | None], Recording]) -> Recording:
+        """Change one of them, which may be unknown."""
+
+
+async def inspect(ledger: Ledger, spool: Spool, worker: Worker, now_ms: int) -> RebuiltReport:
+    """Set right what is not as was thought.
+
+    Args:
+        ledger: What was thought.
+        spool: What is there.
+        worker: In whose thread it is read.
+        now_ms: Epoch ms.
+
+    Raises:
+        OSError: If the spool cannot be read, or what was found not be written down.
+    """
+    known = dict(ledger.recordings)
+    found = await worker.run(spool.open)
+    findings: Counter[Finding] = Counter()
+    for sha256 in sorted({*known, *found.files}):
+        if (finding := await _inspect(ledger, sha256, spool, worker, now_ms)) is not None:
+            findings[finding] += 1
+    return RebuiltReport(
+        files=len(found.files),
+        recovered=findings[Finding.UNKNOWN] + findings[Finding.BACK],
+        missing=findings[Finding.MISSING],
+        corrupt=findings[Finding.CORRUPT],
+        strays=found.strays,
+        text=f"{len(found.files)} files were read: {sentence(findings) or 'all is as it should be'}",
+    )
+
+
+async def _inspect(ledger: Ledger, sha256: str, spool: Spool, worker: Worker, now_ms: int) -> Finding | None:
+    before = ledger.recordings.get(sha256)
+    size, is_right = await worker.run(partial(_read, spool, sha256))
+    if before is None and size is None:
+        return None
+    finding: Finding | None = None
+
+    def look(known: Recording | None) -> Recording:
+        nonlocal finding
+        finding = None
+        # What has become something else meanwhile may have another file, too.
+        if known is not None and known != before:
+            return known
+        recording, finding = inspected(known, sha256, size, now_ms, is_right=is_right)
+        return recording
+
+    await ledger.taken(sha256, look)
+    return finding
+
+
+def _read(spool: Spool, sha256: str) -> tuple[int | None, bool]:
+    """How long a file is, None if there is none, and whether it has the bytes by which it is named."""
+    size = 0
+    try:
+        size = spool.path(sha256).stat().st_size
+        return size, spool.digest(sha256) == sha256
+    except FileNotFoundError:
+        return None, False
+    except OSError:
+        return size, False
