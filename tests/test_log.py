@@ -89,10 +89,11 @@ try:
     raise KeyError("sensor-a09e1a001122")
 except KeyError:
     logger.exception("no such sensor; tracker 012345678901")
-try:
-    raise ValueError("Bob Miller's iPhone")
-except ValueError:
-    logging.getLogger("gateway.bluetooth.sightings").exception("a surprise")
+for name in ("gateway.bluetooth.sightings", "gateway.uploads.taking.inbox"):
+    try:
+        raise ValueError("Bob Miller's iPhone, or his Monday.asi")
+    except ValueError:
+        logging.getLogger(name).exception("a surprise")
 """
 
 
