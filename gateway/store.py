@@ -354,6 +354,7 @@ _TROUBLES = {
     sqlite3.SQLITE_IOERR: ("The disk fails with {}", "replace the card"),
     sqlite3.SQLITE_CORRUPT: ("{} is damaged", "wait a minute, then it is moved aside and begun anew"),
     sqlite3.SQLITE_NOTADB: ("{} is damaged", "wait a minute, then it is moved aside and begun anew"),
+    sqlite3.SQLITE_PROTOCOL: ("{} cannot be locked", f"check the card; {_AGAIN}"),
     sqlite3.SQLITE_BUSY: ("Another program has {} open", f"close it; {_AGAIN}"),
 }
 """What is nobody's mistake in this program, by SQLite's code."""

@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from tests.endurance.takeover import TAKEN, content, deliver, house, kept, live, take_rest, waiting
+from tests.endurance.takeover import LONGEST_S, TAKEN, content, deliver, house, kept, live, take_rest, waiting
 
 THREADS = ("intake", "ledger", "store")
 KILLED = "killed"
@@ -33,7 +33,6 @@ KILLED = "killed"
 SIZE = 2_500_000
 """Some blocks."""
 
-_LONGEST_S = 30.0
 _FLUSHES = ("fsync", "fdatasync")
 _WRITES = ("write", "pwrite64", "ftruncate", "fallocate")
 _NAMES = ("openat", "rename", "unlink", "unlinkat", "mkdir")
@@ -188,7 +187,7 @@ def _said(up: Connection) -> str:
     """What becomes of the next one."""
     try:
         up.send(None)
-        if not up.poll(_LONGEST_S):
+        if not up.poll(2 * LONGEST_S):
             return "nothing, it hangs"
         _, said = up.recv()
     except (EOFError, ConnectionError):
@@ -211,7 +210,7 @@ def traced(options: Iterable[str], tasks: str, log: Path) -> Iterator[None]:
                 assert strace.poll() is None, "strace has ended"
                 time.sleep(0.001)
             yield
-            strace.wait(_LONGEST_S)
+            strace.wait(2 * LONGEST_S)
         finally:
             strace.terminate()
 

@@ -23,6 +23,7 @@ from gateway.worker import Worker
 TRACKER = "012345"
 BALLAST_BYTES = 256 << 10
 TAKEN = ("taken", "taken at the second try")
+LONGEST_S, OFTEN_S = 30.0, 0.05
 SAFE = frozenset({State.QUEUED, State.UNASSIGNED})
 
 
@@ -142,6 +143,10 @@ async def _taken(it: House, inbox: Path, name: str) -> str:
             await it.take(inbox, name)
         except TakeError as error:
             said = f"refused ({error.code})"
+            async with asyncio.timeout(LONGEST_S):
+                # SQLite tries for ten seconds, where it cannot lock.
+                while it.store.trouble is not None and "does not answer" in it.store.trouble.text:
+                    await asyncio.sleep(OFTEN_S)
             await it.ledger.mend()
         else:
             return end
