@@ -57,8 +57,8 @@ def _served(
             reply = await work(request)
         except Refusal as refusal:
             answer = await send(cloud, request, refusal.status, refusal.body, refusal.headers)
-            if operation == "load_asi" and cloud.faults.upload_unread == "cut":
-                await uploads.hang_up(request, answer)
+            if operation == "load_asi":
+                await uploads.see_off(cloud, request, answer)
             return answer
         if is_change and cloud.dice.random() < cloud.faults.lost_answer_fraction:
             raise AnswerLost

@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -18,6 +19,7 @@ ASI_MAGIC = b"ASI"
 
 _JSON_BYTES = 64  # of a body, beside its base64; generous
 _BLOCK = 64 * 1024
+_DRAIN_S = 10.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,13 +59,25 @@ async def load_asi(cloud: SimulatedCloud, call: Call, request: web.Request) -> R
     return Reply({**told, "state": "SUCCESS", "details": {}} if faults.job_immediate else told)
 
 
-async def hang_up(request: web.Request, answer: web.StreamResponse) -> None:
-    """Close the connection after an answer to a body that was not read, which is then not read either."""
-    if request.content.at_eof() or request.transport is None:
+async def see_off(cloud: SimulatedCloud, request: web.Request, answer: web.StreamResponse) -> None:
+    """What follows an answer that was given before the body was read.
+
+    Raises:
+        ConnectionResetError: The client has gone meanwhile.
+    """
+    if request.content.at_eof():
         return
     await answer.prepare(request)
     await answer.write_eof()
-    request.transport.close()
+    if cloud.faults.upload_unread == "drained":
+        # Left to the server, this would go on for seconds after the client has gone.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                while await request.content.readany():
+                    pass
+                return
+    if request.transport is not None:
+        request.transport.close()
 
 
 def find_asi(cloud: SimulatedCloud, call: Call) -> Reply:

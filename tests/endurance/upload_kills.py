@@ -10,10 +10,8 @@ has twice is marked. It prints in which state the shots have met the recordings.
 
 import argparse
 import asyncio
-import hashlib
 import logging
 import multiprocessing
-import os
 import random
 import tempfile
 import time
@@ -27,7 +25,6 @@ from pathlib import Path
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.simulator.server import running
-from gateway.simulator.synthetic_asi import synthetic_asi
 from gateway.store import open_store
 from gateway.uploads.keeping.journal import NAME, Journal
 from gateway.uploads.keeping.ledger import SCHEMA, Ledger
@@ -36,6 +33,7 @@ from gateway.uploads.keeping.spool import FOLDER
 from gateway.uploads.recording import WITHOUT_FILE, Recording, State
 from gateway.worker import Worker
 from tests.endurance.haste import hasty_utc_ms
+from tests.endurance.upload_drops import Dropping, digest
 from tests.endurance.upload_life import AT_REST, Place, live, spool_of
 
 SHORT_S, LONG_S = 0.6, 3.0
@@ -49,14 +47,8 @@ RESEND_S = 120.0
 """Two seconds of the machine: of what an hour is about, this loop is not."""
 
 TRACKERS = 2
-SIZES = (1_000, 20_000, 100_000, 300_000, 1_000_000)
 MOST_AT_ONCE = 8
 """Recordings that are not at rest; no more are dropped then."""
-
-AGAIN_FRACTION = 0.1
-"""Of what is dropped, what was dropped before."""
-
-SLOWLY_FRACTION = 0.3
 
 IN_CLOUD = {State.AMBIGUOUS, State.ACCEPTED, State.DONE, State.QUARANTINED}
 """What a recording may be that the cloud has, unless it is marked."""
@@ -113,8 +105,7 @@ class Range:
         self._cloud, self._place = cloud, place
         self._dice = random.Random(seed)
         self._utc_ms = hasty_utc_ms(place.since_ms)
-        self._sizes: dict[str, int] = {}
-        self._dropped: dict[Path, str] = {}
+        self._dropping = Dropping(Path(place.inbox), Path(place.folder), list(place.trackers), self._utc_ms, self._dice)
         self._rested: set[str] = set()
         self._met: Counter[str] = Counter()
         self._processes = multiprocessing.get_context("forkserver")
@@ -122,12 +113,13 @@ class Range:
 
     async def shoot(self) -> None:
         """One life and its end; raises AssertionError if a recording is lost, or would be sent twice."""
-        room = MOST_AT_ONCE - len(self._sizes.keys() - self._rested)
+        room = MOST_AT_ONCE - len(self._dropping.sizes.keys() - self._rested)
         async with self._life(self._place) as life, asyncio.TaskGroup() as tasks:
             for _ in range(self._dice.randint(0, min(2, max(0, room)))):
-                tasks.create_task(self._drop())
+                tasks.create_task(self._dropping.drop(self._dice.uniform(0, SHORT_S / 3)))
             longest_s = LONG_S if self._dice.random() < LONG_FRACTION else SHORT_S
             await asyncio.sleep(self._dice.uniform(0, longest_s))
+            assert life.is_alive(), "it has ended without being shot"
             life.kill()
         self._look()
         await self._judge()
@@ -142,11 +134,11 @@ class Range:
         left = Counter(str(recording.state) for recording in known.values() if recording.state not in AT_REST)
         assert is_settled, f"something is left to do: {dict(left)}"
         waiting = {sha256 for sha256, recording in known.items() if recording.state is State.QUARANTINED}
-        twice = {sha256 for sha256 in self._sizes if jobs.accepted(sha256) > 1}
+        twice = {sha256 for sha256 in self._dropping.sizes if jobs.accepted(sha256) > 1}
         return Result(
             +self._met,
-            len(self._sizes),
-            lost=sum(not jobs.accepted(sha256) for sha256 in self._sizes.keys() - waiting),
+            len(self._dropping.sizes),
+            lost=sum(not jobs.accepted(sha256) for sha256 in self._dropping.sizes.keys() - waiting),
             duplicated=len(twice),
             unmarked=sum(not known[sha256].maybe_duplicate for sha256 in twice),
             waiting=len(waiting),
@@ -169,37 +161,12 @@ class Range:
             life.close()
             up.close()
 
-    async def _drop(self) -> None:
-        """A person copies a recording into the inbox: at once, or so slowly that it is half there for a while."""
-        dice, number = self._dice, len(self._dropped)
-        seed = dice.randrange(len(self._sizes)) if self._sizes and dice.random() < AGAIN_FRACTION else len(self._sizes)
-        size = random.Random(seed).choice(SIZES)
-        content = b"".join(synthetic_asi(size, seed))
-        sha256 = hashlib.sha256(content).hexdigest()
-        self._sizes[sha256] = size
-        serial_numbers = list(self._place.trackers)
-        target = Path(self._place.inbox, serial_numbers[seed % len(serial_numbers)], f"{number}.asi")
-        self._dropped[target] = sha256
-        await asyncio.sleep(dice.uniform(0, SHORT_S / 3))
-        if dice.random() < SLOWLY_FRACTION:
-            with target.open("wb") as file:
-                for start in range(0, size, size // 3):
-                    file.write(content[start : start + size // 3])
-                    file.flush()
-                    await asyncio.sleep(dice.uniform(0, 0.2))
-        else:
-            aside = Path(self._place.folder, target.name)
-            aside.write_bytes(content)
-            now_s = self._utc_ms() / 1000
-            os.utime(aside, (now_s, now_s))
-            aside.rename(target)
-
     def _look(self) -> None:
         """Where the shot has met what was not at rest."""
         spool = Path(self._place.folder, FOLDER)
         written = Journal(spool / NAME).read().recordings
-        self._met["half taken"] += sum(IS_PART(path.name) is not None for path in spool.iterdir())
-        for sha256 in self._sizes.keys() - self._rested:
+        self._met["half taken"] += sum(IS_PART(path.name) is not None for path in spool.glob("*"))
+        for sha256 in self._dropping.sizes.keys() - self._rested:
             recording = written.get(sha256)
             if recording is not None:
                 self._met[recording.state] += 1
@@ -210,16 +177,16 @@ class Range:
 
     async def _judge(self) -> None:
         known = await self._recovered()
-        lying = {sha256 for path, sha256 in self._dropped.items() if _digest(path) == sha256}
-        strangers = known.keys() - self._sizes.keys()
+        lying = self._dropping.lying()
+        strangers = known.keys() - self._dropping.sizes.keys()
         assert not strangers, f"something was taken that nobody has dropped: {sorted(strangers)}"
-        for sha256 in self._sizes.keys() - self._rested:
+        for sha256 in self._dropping.sizes.keys() - self._rested:
             recording = known.get(sha256)
             if recording is None:
                 assert sha256 in lying, "a recording is neither in the inbox nor in the spool"
                 continue
             assert recording.state not in WITHOUT_FILE | {State.CORRUPT}, f"a recording is {recording.state}"
-            assert _digest(spool_of(self._place).path(sha256)) == sha256, "a recording is not in the spool"
+            assert digest(spool_of(self._place).path(sha256)) == sha256, "a recording is not in the spool"
             if self._cloud.jobs.accepted(sha256):
                 is_known = recording.state in IN_CLOUD or (recording.may_be_in_cloud and not self._place.is_lookup)
                 assert is_known, f"the cloud has one that is {recording.state} and would be sent again, unmarked"
@@ -268,14 +235,6 @@ async def shot(times: int, seed: int, folder: Path, *, is_lookup: bool) -> Resul
         return await ground.settle()
 
 
-def _digest(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return None
-
-
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=100)
@@ -294,6 +253,8 @@ def _main() -> None:
     print(f"{result.lost} lost, {result.duplicated} duplicated ({result.unmarked} of them not marked as such).")
     if result.waiting:
         print(f"{result.waiting} had too many unclear answers and wait for a person.")
+    if result.lost or result.unmarked or (result.duplicated and not arguments.without_lookup):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -132,6 +132,14 @@ async def test_who_does_not_own_the_tracker_is_refused_unread(sim: Bench) -> Non
     assert (answer.startswith(b"HTTP/1.1 403"), sent < 1_000_000) == (True, True)
 
 
+async def test_who_goes_after_an_early_answer_is_not_waited_for() -> None:
+    async with bench(upload_limit_bytes=1000) as sim:
+        answer, _ = await _trickle(sim, 10_000_000)
+        assert answer.startswith(b"HTTP/1.1 413")
+    handling = [task for task in asyncio.all_tasks() if "RequestHandler" in str(task)]
+    assert handling == []
+
+
 async def test_an_early_answer_may_be_followed_by_a_reset() -> None:
     """A client that writes on and does not look finds a reset."""
     async with bench(upload_limit_bytes=1000, upload_unread="cut") as sim:
