@@ -1,9 +1,11 @@
 """The cloud's work on a recording: only its end, read back, ends anything."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from gateway.cloud.models import Job
 from gateway.uploads.recording import State
 from tests.uploads.sending.bringing import asi, bringing
 
@@ -86,6 +88,30 @@ async def test_what_a_person_sends_again_is_not_ended_by_the_work_on_what_was_se
         done = await one.until(sha256, State.DONE)
     assert done.maybe_duplicate
     assert one.accepted(sha256) == 2
+
+
+async def test_a_late_answer_about_the_work_before_says_nothing_about_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bringing(tmp_path, job_delay_s=0.0, job_failure_fraction=1.0) as one:
+        really, is_asked, may_answer = one.client.job, asyncio.Event(), asyncio.Event()
+
+        async def job(job_id: str) -> Job:
+            answer = await really(job_id)
+            is_asked.set()
+            await may_answer.wait()
+            return answer
+
+        monkeypatch.setattr(one.client, "job", job)
+        sha256 = await one.put(asi())
+        await is_asked.wait()
+        one.faults(job_failure_fraction=0.0)
+        await one.retry(sha256)
+        await one.until(sha256, State.SENDING)
+        await one.until(sha256, State.ACCEPTED)
+        may_answer.set()
+        done = await one.until(sha256, State.DONE, State.FAILED)
+    assert done.state is State.DONE
 
 
 async def test_work_that_is_followed_keeps_nobody_from_being_sent(tmp_path: Path) -> None:
