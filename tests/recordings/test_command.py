@@ -81,7 +81,9 @@ async def test_ctrl_c_ends_it_at_once_says_how_it_stands_and_the_terminal_is_as_
     async with gateway.open() as url, person() as one:
         process = started(one, url, *(str(file) if it == "FILE" else it for it in arguments))
         try:
-            await one.saw(words)
+            while words not in one.text:
+                assert process.poll() is None, one.seen
+                await asyncio.sleep(0.02)
             process.send_signal(signal.SIGINT)
             assert await status_of(process) in {0, 130}
         finally:
