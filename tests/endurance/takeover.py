@@ -24,6 +24,7 @@ TRACKER = "012345"
 BALLAST_BYTES = 256 << 10
 TAKEN = ("taken", "taken at the second try")
 LONGEST_S, OFTEN_S = 30.0, 0.05
+MENDINGS = 2
 SAFE = frozenset({State.QUEUED, State.UNASSIGNED})
 
 
@@ -143,14 +144,19 @@ async def _taken(it: House, inbox: Path, name: str) -> str:
             await it.take(inbox, name)
         except TakeError as error:
             said = f"refused ({error.code})"
-            async with asyncio.timeout(LONGEST_S):
-                # SQLite tries for ten seconds, where it cannot lock.
-                while it.store.trouble is not None and "does not answer" in it.store.trouble.text:
-                    await asyncio.sleep(OFTEN_S)
-            await it.ledger.mend()
+            for _ in range(MENDINGS):
+                await _wait_for_answer(it.store)
+                await it.ledger.mend()
         else:
             return end
     return said
+
+
+async def _wait_for_answer(store: Store) -> None:
+    """SQLite itself tries for ten seconds, where it cannot lock."""
+    async with asyncio.timeout(LONGEST_S):
+        while store.trouble is not None and "does not answer" in store.trouble.text:
+            await asyncio.sleep(OFTEN_S)
 
 
 def utc_ms() -> int:
