@@ -272,6 +272,11 @@ async def _pair(options: argparse.Namespace) -> int:
     return await _until_stopped(pairing.pair(options), if_stopped=EXIT_STOPPED)
 
 
+async def _recordings(options: argparse.Namespace) -> int:
+    is_followed = options.verb == "list" and options.is_followed
+    return await _until_stopped(recording.recordings(options), if_stopped=0 if is_followed else EXIT_STOPPED)
+
+
 async def _trackers(options: argparse.Namespace) -> int:
     settings = load(_config(options))
     roster, console = parts.roster(settings), Screen()
@@ -302,8 +307,8 @@ async def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _until_stopped(work: Coroutine[object, object, None], if_stopped: int = 0) -> int:
-    """Do the work until it ends or a signal asks to stop; returns the exit status."""
+async def _until_stopped(work: Coroutine[object, object, int | None], if_stopped: int = 0) -> int:
+    """Do the work until it ends or a signal asks to stop; returns the exit status, which the work may say."""
     with stop_on_signal() as stop:
         async with asyncio.TaskGroup() as tasks:
             working = tasks.create_task(work)
@@ -312,7 +317,7 @@ async def _until_stopped(work: Coroutine[object, object, None], if_stopped: int 
             is_done = working.done()
             working.cancel()
             stopping.cancel()
-    return 0 if is_done else if_stopped
+    return (working.result() or 0) if is_done else if_stopped
 
 
 def _config(options: argparse.Namespace) -> Path:
@@ -363,7 +368,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, in
     "gaps": _gaps,
     "scan": _scan,
     "pair": _pair,
-    "recordings": recording.recordings,
+    "recordings": _recordings,
     "trackers": _trackers,
     "config": _check,
 }

@@ -30,6 +30,7 @@ class OutgoingFile:
 
     Attributes:
         size: Bytes.
+        modified_ms: When it was written last, epoch ms.
         sent_bytes: Of them, those that have gone.
     """
 
@@ -41,6 +42,7 @@ class OutgoingFile:
         self._hash = hashlib.sha256()
         self._read_bytes = 0
         self.size = self._began.st_size
+        self.modified_ms = self._began.st_mtime_ns // 1_000_000
         self.sent_bytes = 0
 
     @property

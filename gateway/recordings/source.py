@@ -41,7 +41,9 @@ class Source:
             name: What is told of where it lies, for the tracker that it comes from may be said there.
             serial_number: Of that tracker, if a person has said so.
         """
-        query = {"name": name, "author": author()} | ({} if serial_number is None else {"tracker": serial_number})
+        query = {"name": name, "author": author(), "modified_ms": str(file.modified_ms)}
+        if serial_number is not None:
+            query["tracker"] = serial_number
         return await told(upload_recording(self.url, file, file.size, query), RecordingReport, self.url, "recordings")
 
     async def assign(self, sha256: str, serial_number: str) -> RecordingReport:

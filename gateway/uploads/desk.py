@@ -142,8 +142,13 @@ class Desk:
                 request.author,
                 request.sha256 or None,
                 basis=basis,
-                # That it has come now says nothing about when it was made; its name may.
-                span=span_of(request.name.rpartition("/")[2], now_ms, now_ms, self._options.zone),
+                span=span_of(
+                    request.name.rpartition("/")[2],
+                    # That it has come now says nothing about when it was made.
+                    now_ms if request.modified_ms is None else request.modified_ms,
+                    now_ms,
+                    self._options.zone,
+                ),
             )
         self._uploader.wake()
         return self._report(recording)

@@ -67,10 +67,12 @@ class AddRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         name: Of the file, with folders or without.
         tracker: Serial number; "" if its name shall say it, or a person later.
         author: Who brings it.
+        modified_ms: When the file was written last where it comes from, epoch ms; None if that is not known.
         sha256: Of its bytes, hexadecimal, to be compared with what comes; "" if that is not known.
     """
 
     name: Annotated[str, Meta(max_length=4096)] = ""
     tracker: Annotated[str, Meta(max_length=200)] = ""
     author: Author = ""
+    modified_ms: int | None = None
     sha256: Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""

@@ -102,7 +102,7 @@ function send(it) {
     request.addEventListener("load", () => end(...outcome(request)));
     request.addEventListener("error", () => end("failed", "The connection was cut: send it again."));
     request.addEventListener("abort", () => end("failed", "Nothing of it is in the gateway."));
-    request.open("POST", `${address}?${new URLSearchParams({ name: it.name, ...it.said })}`);
+    request.open("POST", `${address}?${new URLSearchParams({ name: it.name, modified_ms: it.file.lastModified, ...it.said })}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.send(it.file);
   });

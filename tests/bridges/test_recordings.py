@@ -156,6 +156,9 @@ async def test_its_folder_or_name_says_the_tracker_and_the_time_of_what_is_sent(
             nobody = await seen.well("POST", f"?name={name}", asi(seed=len(name) + 2))
             assert (nobody.state, nobody.serial_number, nobody.needs_person) == ("unassigned", None, True)
             assert nobody.name
+        made_ms = 1_794_000_000_000
+        older = await seen.well("POST", f"?name=robin/b.asi&modified_ms={made_ms}", asi(seed=99))
+        assert older.made_ms == made_ms
         last = await seen.report()
         assert [it.name for it in last.trackers] == ["Ada", None]
         assert last.max_file_bytes == MOST

@@ -42,10 +42,14 @@ async def test_a_file_gets_there_and_is_followed_to_its_end(folder: Path) -> Non
     async with desk.open() as url:
         talk, out = pipe()
         assert await add(url, talk, paths("a.asi"), tracker="Ada") == 0
-    id_, size = id_of(folder / "a.asi"), (folder / "a.asi").stat().st_size
-    assert desk.came == [
-        ({"name": f"{folder.name}/a.asi", "tracker": "SIM-0001", "author": author()}, size),
-    ]
+    id_, status = id_of(folder / "a.asi"), (folder / "a.asi").stat()
+    said = {
+        "name": f"{folder.name}/a.asi",
+        "tracker": "SIM-0001",
+        "author": author(),
+        "modified_ms": str(status.st_mtime_ns // 1_000_000),
+    }
+    assert desk.came == [(said, status.st_size)]
     assert out.getvalue().splitlines() == [
         f"a.asi is in the gateway: {id_}, 500.0 kB, 7 Ada Lindqvist.",
         f"{id_} a.asi: It waits for its turn.",
