@@ -20,8 +20,8 @@ from gateway.terminal.addressing import addressed
 from gateway.terminal.errors import CommandError
 from gateway.terminal.screen import Screen
 from gateway.terminal.talk import Talk
+from gateway.terminal.verbs import TRACKER, take_url, verbs_of
 
-_TRACKER = "its serial number, athlete or shirt number, or a part that no other has"
 _DECISIONS = {
     Verb.ADOPT: "Want what the cloud has: of all trackers, or of some, whose pending changes that takes back.",
     Verb.SUSPEND: "Stop writing, until somebody resumes: of some trackers, or of all.",
@@ -37,37 +37,27 @@ def add_verbs(pair: argparse.ArgumentParser, default_url: str) -> None:
         pair: Of the command.
         default_url: The gateway that is asked if no other is named.
     """
-    verbs = pair.add_subparsers(dest="verb", required=True, metavar="VERB")
-
-    def verb(name: str, text: str) -> argparse.ArgumentParser:
-        parser = verbs.add_parser(name, help=text, description=text)
-        parser.add_argument(
-            "--url",
-            default=default_url,
-            help=f"the gateway: a URL, host:port, or a port of this machine (default {default_url})",
-        )
-        return parser
+    verb = verbs_of(pair, default_url)
 
     listing = verb("list", "Show which sensors each tracker has, shall have, and how far that is.")
     listing.add_argument("--all", action="store_true", dest="is_all", help="however many there are")
     explaining = verb("explain", "Say what is not right with a tracker, and what to do next.")
-    explaining.add_argument("tracker", metavar="TRACKER", help=_TRACKER)
+    explaining.add_argument("tracker", metavar="TRACKER", help=TRACKER)
     planning = verb("plan", "Show what is to change, and what of it somebody has to approve.")
     for parser in (listing, explaining, planning):
         parser.add_argument("--json", action="store_true", help="print it as JSON")
     for parser in (listing, planning):
-        # Where nothing else can be named, the gateway can be, as after `watch` and `scan`.
-        parser.add_argument("url", nargs="?", default=argparse.SUPPRESS, metavar="URL", help="the same as --url")
+        take_url(parser)
 
     setting = verb("set", "Say which sensor a tracker shall have.")
-    setting.add_argument("tracker", metavar="TRACKER", help=_TRACKER)
+    setting.add_argument("tracker", metavar="TRACKER", help=TRACKER)
     which = setting.add_mutually_exclusive_group(required=True)
     which.add_argument("sensor", nargs="?", metavar="SENSOR", help="its name or address, or a part that no other has")
     which.add_argument("--hold", action="store_true", help="the one that is held to the gateway")
     setting.add_argument("--name", help="what the sensor is called, if the gateway has never heard it")
     setting.add_argument("--swap", action="store_true", help="if another tracker has it, the two exchange theirs")
     clearing = verb("clear", "Say that a tracker shall have no sensor.")
-    clearing.add_argument("tracker", metavar="TRACKER", help=_TRACKER)
+    clearing.add_argument("tracker", metavar="TRACKER", help=TRACKER)
     clearing.add_argument("--unmanage", action="store_true", help="want nothing of it any more; it keeps what it has")
     for parser in (setting, clearing):
         parser.add_argument("--slot", choices=[slot.value for slot in Slot], help="which of the two is meant")
@@ -88,7 +78,7 @@ def add_verbs(pair: argparse.ArgumentParser, default_url: str) -> None:
 
     deciding = [verb(decision.value, text) for decision, text in _DECISIONS.items()]
     for parser in deciding:
-        parser.add_argument("trackers", nargs="*", metavar="TRACKER", help=f"{_TRACKER} (default: all)")
+        parser.add_argument("trackers", nargs="*", metavar="TRACKER", help=f"{TRACKER} (default: all)")
     for parser in (setting, clearing, importing, *deciding):
         parser.add_argument(
             "--reason", default="", type=_reason, metavar="TEXT", help="why, for those who read it later"

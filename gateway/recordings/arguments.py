@@ -14,9 +14,9 @@ from gateway.terminal.addressing import addressed
 from gateway.terminal.errors import CommandError
 from gateway.terminal.screen import Screen
 from gateway.terminal.talk import Talk
+from gateway.terminal.verbs import TRACKER, take_url, verbs_of
 
 _ID = "the first digits of its id, four at least, as the list shows them"
-_TRACKER = "its serial number, athlete or shirt number, or a part that no other has"
 
 
 def add_verbs(recordings: argparse.ArgumentParser, default_url: str) -> None:
@@ -26,27 +26,17 @@ def add_verbs(recordings: argparse.ArgumentParser, default_url: str) -> None:
         recordings: Of the command.
         default_url: The gateway that is asked if no other is named.
     """
-    verbs = recordings.add_subparsers(dest="verb", required=True, metavar="VERB")
-
-    def verb(name: str, text: str) -> argparse.ArgumentParser:
-        parser = verbs.add_parser(name, help=text, description=text)
-        parser.add_argument(
-            "--url",
-            default=default_url,
-            help=f"the gateway: a URL, host:port, or a port of this machine (default {default_url})",
-        )
-        return parser
+    verb = verbs_of(recordings, default_url)
 
     listing = verb("list", "Show where each recording is, and first what needs you.")
     listing.add_argument("--all", action="store_true", dest="is_all", help="deleted ones too, however many there are")
     form = listing.add_mutually_exclusive_group()
     form.add_argument("--follow", action="store_true", dest="is_followed", help="go on showing it, until Ctrl-C")
-    # Where nothing else can be named, the gateway can be, as after `watch` and `scan`.
-    listing.add_argument("url", nargs="?", default=argparse.SUPPRESS, metavar="URL", help="the same as --url")
+    take_url(listing)
 
     adding = verb("add", "Give .asi files to the gateway, and follow them into the cloud.")
     adding.add_argument("files", nargs="+", type=Path, metavar="FILE", help="stays where it is")
-    adding.add_argument("--tracker", metavar="TRACKER", help=f"the one they come from: {_TRACKER}")
+    adding.add_argument("--tracker", metavar="TRACKER", help=f"the one they come from: {TRACKER}")
     adding.add_argument("--no-follow", action="store_false", dest="is_followed", help="end when the gateway has them")
 
     showing = verb("show", "Show one recording: how it stands, and what has happened to it.")
@@ -56,7 +46,7 @@ def add_verbs(recordings: argparse.ArgumentParser, default_url: str) -> None:
 
     assigning = verb("assign", "Say which tracker recordings come from; also answers what is asked of them.")
     assigning.add_argument("ids", nargs="+", metavar="ID", help=_ID)
-    assigning.add_argument("tracker", metavar="TRACKER", help=_TRACKER)
+    assigning.add_argument("tracker", metavar="TRACKER", help=TRACKER)
     retrying = verb("retry", "Let recordings be sent (again), whatever has been.")
     discarding = verb("discard", "Delete recordings; says whether each is the only copy, and asks.")
     discarding.add_argument("--yes", action="store_true", dest="is_sure", help="do not ask")
