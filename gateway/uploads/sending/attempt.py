@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
 from typing import Protocol
 
 from gateway.cloud.errors import CloudError
@@ -15,7 +14,15 @@ from gateway.uploads.recording import Recording, State
 from gateway.uploads.report import ProgressReport
 from gateway.uploads.sending.body import Body, CorruptError
 from gateway.uploads.sending.outcome import Outcome, Verdict, Wait, clause, outcome_of
-from gateway.uploads.transitions import TransitionError, accepted, closing, found_corrupt, found_missing, sending
+from gateway.uploads.transitions import (
+    UNDER_WAY,
+    TransitionError,
+    accepted,
+    closing,
+    found_corrupt,
+    found_missing,
+    sending,
+)
 
 DISK_AGAIN_S = 5.0
 """How often it is tried to write down how an attempt has ended."""
@@ -95,7 +102,8 @@ class Attempt:
             )
         except Exception as error:  # noqa: BLE001 - most of what the body raises is no surprise
             return await self._failed(self._body.failure or error)
-        await self._become(lambda known, at_ms: accepted(_sent(known, at_ms), job.job_id, at_ms))
+        at_ms = self._utc_ms()
+        await self._become(lambda known: accepted(_sent(known, at_ms), job.job_id, at_ms))
         return End.ACCEPTED
 
     async def _begin(self) -> None:
@@ -105,29 +113,31 @@ class Attempt:
             # It may have waited for hours until the line was free.
             if known.serial_number != self._recording.serial_number:
                 raise TransitionError("it is said to be from another tracker by now")
-            return sending(known, at_ms)
+            # What is sent a second time, because its token had ended, is under way already.
+            return known if known.state in UNDER_WAY else sending(known, at_ms)
 
         await self._ledger.change(self.sha256, begun)
 
     async def _close(self) -> None:
         at_ms = self._utc_ms()
-        await self._ledger.change(self.sha256, lambda known: closing(known, at_ms))
+        await self._ledger.change(
+            self.sha256, lambda known: known if known.state is State.CLOSING else closing(known, at_ms)
+        )
 
     async def _failed(self, failure: Exception) -> End | Outcome:
         """What has failed is here and not there."""
+        at_ms = self._utc_ms()
         match failure:
             case CorruptError():
-                await self._become(lambda known, at_ms: found_corrupt(known, str(failure), at_ms))
+                await self._become(lambda known: found_corrupt(known, str(failure), at_ms))
                 return End.SET_ASIDE
             case FileNotFoundError():
-                await self._become(found_missing)
+                await self._become(lambda known: found_missing(known, at_ms))
                 return End.SET_ASIDE
             case TransitionError() | KeyError():
                 return End.SET_ASIDE
             case StoreError():
-                return await self._ended(
-                    Outcome(Verdict.POSTPONED, "disk_failed", clause(failure.text), failure.action)
-                )
+                return await self._ended(_disk_failed(clause(failure.text), failure.action))
             case OSError():
                 return await self._ended(_disk_failed("its file cannot be read", "replace the card if that stays so"))
             case _:
@@ -138,15 +148,15 @@ class Attempt:
     async def _ended(self, outcome: Outcome) -> Outcome:
         # The cloud was not reached, and nothing has become of it.
         if self._body.has_begun or outcome.wait is not Wait.NOTHING:
-            await self._become(lambda known, at_ms: outcome.applied(_sent(known, at_ms), at_ms))
+            at_ms = self._utc_ms()
+            await self._become(lambda known: outcome.applied(_sent(known, at_ms), at_ms))
         return outcome
 
-    async def _become(self, change: Callable[[Recording, int], Recording]) -> None:
+    async def _become(self, change: Callable[[Recording], Recording]) -> None:
         """Write down what has happened, however long that takes; who is stopped meanwhile goes on from before."""
-        at_ms = self._utc_ms()
         while True:
             try:
-                await self._ledger.change(self.sha256, partial(_reversed, change, at_ms))
+                await self._ledger.change(self.sha256, change)
             except StoreError:
                 await asyncio.sleep(DISK_AGAIN_S)
             except (TransitionError, KeyError):
@@ -162,7 +172,3 @@ def _sent(known: Recording, at_ms: int) -> Recording:
 
 def _disk_failed(text: str, action: str) -> Outcome:
     return Outcome(Verdict.POSTPONED, "disk_failed", text, action)
-
-
-def _reversed(change: Callable[[Recording, int], Recording], at_ms: int, known: Recording) -> Recording:
-    return change(known, at_ms)

@@ -53,8 +53,8 @@ class Body:
             size: Bytes that it shall have.
             sha256: Of those.
             worker: The thread that reads.
-            begin: Called before anything leaves; what it raises keeps everything here.
-            close: Called before the end leaves; what it raises keeps that here.
+            begin: Called before anything leaves, each time if it is sent again; what it raises keeps everything here.
+            close: The same before the end leaves.
             max_bytes_per_s: What may leave; None if as much as is taken.
         """
         self.has_begun = False
@@ -64,7 +64,6 @@ class Body:
         self._path, self._size, self._sha256 = path, size, sha256
         self._worker = worker
         self._begin, self._close = begin, close
-        self._is_closed = False
         self._max_bytes_per_s = max_bytes_per_s
         self._free_s = 0.0
         self._now = asyncio.get_running_loop().time
@@ -81,9 +80,8 @@ class Body:
         try:
             reader = _Reader(self._path, self._size)
             await self._worker.run(reader.check)
-            if not self.has_begun:
-                self.has_begun = True
-                await self._begin()
+            self.has_begun = True
+            await self._begin()
             yield reader.encoder.head()
             while reader.offset < self._size:
                 offset = reader.offset
@@ -94,9 +92,7 @@ class Body:
                     self._progress.moved(reader.offset - left * (reader.offset - offset) // len(encoded), self._now())
             if reader.hash.hexdigest() != self._sha256:
                 raise CorruptError("its bytes have changed on the card")
-            if not self._is_closed:
-                await self._close()
-                self._is_closed = True
+            await self._close()
             end = reader.encoder.end()
         except Exception as error:
             self.failure = error

@@ -21,7 +21,9 @@ _MAX_STATE = 40
 OPEN = frozenset({State.AMBIGUOUS, State.ACCEPTED})
 """States in which something is to be found out."""
 
-NOT_OURS = Standing("its tracker is not ours", "see under the problems why, or assign it to the tracker it comes from")
+NOT_OURS = Standing(
+    "its tracker is not ours", "see among the problems why, or assign it to the tracker that it comes from"
+)
 
 
 class Answering(Protocol):
@@ -178,7 +180,6 @@ class Settler:
             else:
                 at_ms = self._time.utc_ms()
                 await self._become(recording, case, lambda known: sent_again(known, at_ms))
-            self._line = Line()
         except CloudError as error:
             case.trouble = Standing(reason_of(error), error.action)
             if is_about_all(error):
@@ -199,6 +200,7 @@ class Settler:
         if recording.job_id is None:
             return
         job = await self._cloud.job(recording.job_id)
+        self._line = Line()
         self.job_states[recording.sha256] = words_of(job.state)[:_MAX_STATE]
         at_ms = self._time.utc_ms()
         match job.meaning:
@@ -215,6 +217,7 @@ class Settler:
         if device_id is None:
             return
         job = await self._cloud.find_asi(device_id, recording.sha256)
+        self._line = Line()
         at_ms = self._time.utc_ms()
         if job is not None:
             await self._become(recording, case, lambda known: accepted(known, job.job_id, at_ms))

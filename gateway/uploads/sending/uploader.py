@@ -24,10 +24,10 @@ from gateway.uploads.report import ProgressReport
 from gateway.uploads.sending.attempt import Attempt, Taking
 from gateway.uploads.sending.body import Body
 from gateway.uploads.sending.comparing import Knowing, question_about
-from gateway.uploads.sending.outcome import Outcome, Wait, clause, reason_of
-from gateway.uploads.sending.patience import Line, after_refusal_s, again_s
+from gateway.uploads.sending.outcome import Outcome, Wait, clause, is_about_all, reason_of
 from gateway.uploads.sending.settler import NOT_OURS, OPEN, Answering, Settler, Time, Trackers
 from gateway.uploads.sending.turn import next_of
+from gateway.uploads.sending.waits import Waits
 from gateway.uploads.standing import Standing
 from gateway.uploads.transitions import TransitionError, checked, questioned
 from gateway.worker import Worker
@@ -56,14 +56,6 @@ class Options:
 
     max_bytes_per_s: float | None = None
     is_lookup: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Backoff:
-    """One that did not get through: how often in a row, and when it is sent again."""
-
-    failures: int
-    next_s: float
 
 
 class Uploader:
@@ -104,12 +96,10 @@ class Uploader:
         self._options = options
         self._utc_ms = utc_ms
         self._zone = zone
-        self._jitter = jitter
         self._now = asyncio.get_running_loop().time
         time = Time(utc_ms, is_clock_sure)
         self._settler = Settler(cloud, ledger, trackers, time, jitter, is_lookup=options.is_lookup)
-        self._line = Line()
-        self._backoffs: dict[str, _Backoff] = {}
+        self._waits = Waits(jitter)
         self._turns = 0
         self._attempt: Attempt | None = None
         self._revision = -1
@@ -135,9 +125,8 @@ class Uploader:
 
     def retry(self, sha256: str) -> None:
         """A person does not want to wait: what is due later for this recording is due now."""
-        self._backoffs.pop(sha256, None)
+        self._waits.hurry(sha256, self._now())
         self._settler.hurry(sha256)
-        self._line = self._line.impatient(self._now())
         self.wake()
 
     def progress(self, sha256: str) -> ProgressReport | None:
@@ -156,7 +145,8 @@ class Uploader:
             return None if wait_s is None else max(0.0, wait_s)
         if recording.state is not State.QUEUED or self._device_id(recording) is None:
             return None
-        return max(self._line.wait_s(self._now()), self._backoff_s(sha256)) or None
+        now_s = self._now()
+        return max(self._waits.line_s(now_s), self._waits.left_s(sha256, now_s)) or None
 
     def job_state(self, sha256: str) -> str | None:
         """The cloud's last word on its work on it, since the start; None if there was none."""
@@ -173,7 +163,7 @@ class Uploader:
             return self._settler.trouble(sha256)
         if self._device_id(recording) is None:
             return NOT_OURS
-        return self._line.trouble if self._line.wait_s(self._now()) > 0 else None
+        return self._waits.trouble(self._now())
 
     def _turn(self, tasks: asyncio.TaskGroup) -> None:
         if self._ledger.revision != self._revision:
@@ -184,25 +174,27 @@ class Uploader:
         if not self._is_settling and (recording := self._settler.due()) is not None:
             self._is_settling = True
             tasks.create_task(self._guarded(self._settle(recording)), name="settling of a recording")
-        if not self._is_sending and self._line.wait_s(self._now()) <= 0:
-            ready = {
-                recording.sha256: device_id
-                for recording in self._queue
-                if self._backoff_s(recording.sha256) <= 0 and (device_id := self._device_id(recording)) is not None
-            }
-            recording = next_of((it for it in self._queue if it.sha256 in ready), self._turns)
+        if not self._is_sending and (ready := self._ready()):
+            recording = next_of(ready, self._turns)
             if recording is not None:
                 self._is_sending = True
-                work = self._advance(recording, ready[recording.sha256])
-                tasks.create_task(self._guarded(work), name="sending of a recording")
+                tasks.create_task(self._guarded(self._advance(recording)), name="sending of a recording")
+
+    def _ready(self) -> list[Recording]:
+        """What is queued and has nothing to wait for."""
+        now_s = self._now()
+        if self._waits.line_s(now_s) > 0:
+            return []
+        serials = {recording.serial_number for recording in self._queue}
+        ours = {serial for serial in serials if serial is not None and self._trackers.device_id(serial) is not None}
+        return [it for it in self._queue if it.serial_number in ours and self._waits.left_s(it.sha256, now_s) <= 0]
 
     def _look(self) -> None:
         self._revision = self._ledger.revision
         live = [recording for recording in self._ledger.recordings.values() if recording.state in _LIVE]
         self._queue = [recording for recording in live if recording.state is State.QUEUED]
         self._settler.update(recording for recording in live if recording.state in OPEN)
-        pending = {recording.sha256 for recording in live if recording.state is not State.ACCEPTED}
-        self._backoffs = {sha256: backoff for sha256, backoff in self._backoffs.items() if sha256 in pending}
+        self._waits.keep({recording.sha256 for recording in live if recording.state is not State.ACCEPTED})
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         """The edge of a task: one recording's surprise must not keep the others."""
@@ -212,7 +204,8 @@ class Uploader:
             # Where, and never what: the text of an error may hold a file's name.
             places = "".join(traceback.format_tb(error.__traceback__))
             _LOG.error("Unexpected %s among the recordings, it goes on\n%s", type(error).__name__, places)
-            self._fail_line(Standing("something unexpected has happened", "look into the log of the gateway"))
+            trouble = Standing("something unexpected has happened", "look into the log of the gateway")
+            self._waits.fail_line(trouble, self._now())
         finally:
             self.wake()
 
@@ -222,15 +215,18 @@ class Uploader:
         finally:
             self._is_settling = False
 
-    async def _advance(self, recording: Recording, device_id: int) -> None:
+    async def _advance(self, recording: Recording) -> None:
         """Compare it with its tracker, or send it."""
         try:
-            if recording.span is not None and not recording.is_checked:
+            device_id = self._device_id(recording)
+            if device_id is None:
+                pass  # it has become another account's in the same turn
+            elif recording.span is not None and not recording.is_checked:
                 await self._compare(recording, recording.span, device_id)
             else:
                 await self._send(recording, device_id)
         except Exception:
-            self._postpone(recording.sha256)
+            self._waits.postpone(recording.sha256, self._now())
             raise
         finally:
             self._attempt = None
@@ -240,8 +236,10 @@ class Uploader:
         try:
             question = await question_about(self._cloud, span, device_id, self._zone)
         except CloudError as error:
-            self._fail_line(Standing(reason_of(error), error.action))
-            self._postpone(recording.sha256)
+            if is_about_all(error):
+                self._waits.fail_line(Standing(reason_of(error), error.action), self._now())
+            else:
+                self._waits.postpone(recording.sha256, self._now())
             return
         at_ms = self._utc_ms()
 
@@ -255,7 +253,7 @@ class Uploader:
         except (TransitionError, KeyError):
             pass  # somebody was quicker
         except StoreError:
-            self._postpone(recording.sha256)
+            self._waits.postpone(recording.sha256, self._now())
 
     async def _send(self, recording: Recording, device_id: int) -> None:
         path, size, sha256 = self._spool.path(recording.sha256), recording.size, recording.sha256
@@ -263,41 +261,14 @@ class Uploader:
         self._attempt = Attempt(recording, make_body, self._ledger, self._utc_ms, is_lookup=self._options.is_lookup)
         end = await self._attempt.run(self._cloud, device_id)
         if isinstance(end, Outcome):
-            self._wait_after(end, sha256)
+            known = self._ledger.recordings.get(sha256, recording)
+            self._waits.ended(sha256, end, known.tries, self._now())
+            if end.is_ours_in_doubt:
+                self._trackers.recheck()
         else:
-            self._line = Line()
-            self._backoffs.pop(sha256, None)
-            self._turns += 1
-
-    def _wait_after(self, outcome: Outcome, sha256: str) -> None:
-        trouble = Standing(outcome.text, outcome.action)
-        if outcome.pause_s is not None:
-            self._line = self._line.held(trouble, self._now(), outcome.pause_s)
-        elif outcome.is_for_all:
-            self._fail_line(trouble)
-        else:
-            self._line = Line()
-        if outcome.wait is not Wait.NOTHING:
-            self._turns += 1
-            self._postpone(sha256, is_refused=outcome.wait is Wait.REFUSAL)
-        if outcome.is_ours_in_doubt:
-            self._trackers.recheck()
-
-    def _postpone(self, sha256: str, *, is_refused: bool = False) -> None:
-        before, known = self._backoffs.get(sha256), self._ledger.recordings.get(sha256)
-        failures = 1 if before is None else before.failures + 1
-        if is_refused:
-            pause_s = after_refusal_s(1 if known is None else max(known.tries, 1))
-        else:
-            pause_s = again_s(failures, self._jitter())
-        self._backoffs[sha256] = _Backoff(failures, self._now() + pause_s)
-
-    def _fail_line(self, trouble: Standing) -> None:
-        self._line = self._line.failed(trouble, self._now(), self._jitter())
-
-    def _backoff_s(self, sha256: str) -> float:
-        backoff = self._backoffs.get(sha256)
-        return 0.0 if backoff is None else max(0.0, backoff.next_s - self._now())
+            self._waits.got_through(sha256)
+        # Who could not even try has not had a turn.
+        self._turns += not (isinstance(end, Outcome) and end.wait is Wait.NOTHING)
 
     def _device_id(self, recording: Recording) -> int | None:
         return None if recording.serial_number is None else self._trackers.device_id(recording.serial_number)

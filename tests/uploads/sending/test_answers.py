@@ -1,5 +1,6 @@
 """Answers that are not a job: what each says about the recording, and about those behind it."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,24 @@ async def test_a_token_that_has_ended_costs_one_more_sending_and_nothing_else(tm
         second = await one.put(asi(300_000, seed=2))
         done = await one.until(second, State.DONE)
     assert (one.accepted(second), done.tries, done.maybe_duplicate) == (1, 0, False)
+
+
+@pytest.mark.parametrize("when", ["before disk", "after disk"])
+@pytest.mark.parametrize("write", [0, 1])
+async def test_a_refusal_of_the_token_while_the_state_is_written_changes_nothing(
+    tmp_path: Path, when: str, write: int
+) -> None:
+    """The cloud refuses the token as soon as it sees the request, and the disk takes five seconds."""
+    async with bringing(tmp_path) as one:
+        await one.until(await one.put(asi(seed=1)), State.DONE)
+        one.ours.ids, ours = {}, one.ours.ids
+        sha256 = await one.put(asi(300_000, seed=2))
+        one.cloud.accounts.revoke(refresh_tokens=True)
+        one.disk.acts[when] = [*[lambda: None] * write, lambda: asyncio.sleep(5)]
+        one.ours.ids = ours
+        done = await one.until(sha256, State.DONE, within_s=60)
+    assert (one.accepted(sha256), done.tries, done.maybe_duplicate) == (1, 0, False)
+    assert [step.state for step in done.trail] == ["queued", "sending", "closing", "accepted", "done"]
 
 
 async def test_a_surprise_is_logged_without_its_text_and_keeps_nobody(
