@@ -97,13 +97,7 @@ class Books:
     def begin_anew(self, connection: Connection, recordings: Iterable[Recording]) -> None:
         """Let there be these and nothing else."""
         everything = tuple(recordings)
-        try:
-            self._journal.rewrite(everything)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            self._spool.give_up_ballast()
-            self._journal.rewrite(everything)
+        self._journal.rewrite(everything)
         rows.clear(connection)
         rows.put(connection, everything)
 

@@ -27,8 +27,8 @@ MEND_S = 60.0
 TOLD_S = 86_400.0
 """How long people are told what was found damaged, unless every file was compared before."""
 
-_SCARCE_BYTES = 2 << 20
-"""With less than this on the disk its ballast goes."""
+_SCARCE_BYTES = 8 << 20
+"""With less than this on the disk its ballast goes: what the log of the database and a new journal may take."""
 
 
 class Ledger:

@@ -70,6 +70,16 @@ def test_torn_at_every_byte_it_is_whole_and_goes_on_where_it_was_torn(tmp_path: 
         assert Journal(path).read() == Read(latest([*LINES[:lines], LEFT]), is_whole=True), length
 
 
+def test_nothing_of_a_long_line_that_was_cut_off_is_left_behind_a_short_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(written(path, LINES) + b"x" * 5000)
+    journal = Journal(path)
+    assert journal.read().is_whole
+    journal.append(LEFT, is_synced=False)
+    assert Journal(path).read() == Read(latest([*LINES, LEFT]), is_whole=True)
+    assert path.stat().st_size < 5000 + len(written(tmp_path / "other", LINES))
+
+
 def test_torn_in_its_head_it_is_not_whole(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     content = written(path, [])

@@ -336,6 +336,13 @@ async def test_trouble_is_mended_every_minute_and_damage_is_told_for_a_day(
         await asyncio.sleep(MEND_S + 2)
         assert kept.trouble() is None
         assert beats > MEND_S
+        await break_database(kept)
+        with pytest.raises(StoreError):
+            await kept.store.write(lambda connection: connection.execute("DELETE FROM recording"))
+        assert await kept.store.mend()  # by somebody else, so nobody needs to wait any longer
+        assert kept.trouble() is not None
+        await asyncio.sleep(5)
+        assert kept.trouble() is None
         assert kept.damage() is not None
         monkeypatch.setattr("gateway.uploads.keeping.ledger.TURN_S", 600.0)
         await asyncio.sleep(TOLD_S + 600)
@@ -345,7 +352,7 @@ async def test_trouble_is_mended_every_minute_and_damage_is_told_for_a_day(
 
 @pytest.mark.skipif(bool(why_no_mount()), reason=why_no_mount())
 async def test_on_a_full_disk_the_ballast_lets_changes_and_deletions_go_on(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", "12m") as folder:
+    with small_disk(tmp_path / "disk", "24m") as folder:
         async with opened(folder, ballast_bytes=8 << 20) as kept:
             one = await kept.take(0, S.DONE)
             await kept.take(1, S.SENDING)
