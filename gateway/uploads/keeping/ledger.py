@@ -201,7 +201,6 @@ class Ledger:
             await self._store.write(self._books.compact)
 
     async def _load(self) -> None:
-        self._books.failure = None
         opening = self._store.openings
         found = await self._opened()
         try:
@@ -225,6 +224,7 @@ class Ledger:
         except OSError as error:
             self._fail(error)
             return
+        self._books.failure = None
         self._opening = opening
         self._tell(recovery, found.strays)
         self._doomed.update(recovery.to_remove)
