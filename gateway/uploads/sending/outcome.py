@@ -34,10 +34,10 @@ MAX_REASON = 200
 """Characters of the cloud's own words that are kept."""
 
 _DECLINED: Mapping[int, str] = {
-    400: "it cannot read it",
-    413: "it is too large for it",
-    415: "it does not take this kind of file",
-    422: "it finds something wrong with it",
+    400: "it cannot be read there",
+    413: "it is too large",
+    415: "it is not of a kind that is taken",
+    422: "something is wrong with it",
 }
 """Statuses that the same file will get again, and what each says."""
 
@@ -232,7 +232,7 @@ def _for_all(error: CloudError, pause_s: float | None = None) -> Outcome:
 
 
 def _declined(error: Rejected) -> Outcome:
-    words = _DECLINED.get(error.status, "it declines it")
+    words = _DECLINED.get(error.status, "it was declined")
     text = f"{words}, status {error.status}{said(error)}"
     if error.status in _DECLINED:
         return Outcome(Verdict.DECLINED, error.code, text)

@@ -134,7 +134,7 @@ def test_texts_name_what_a_person_can_change() -> None:
 
     assert told(Rejected(UP, 405)).endswith("correct load_asi in [cloud.paths]")
     assert "load_asi in [cloud.paths]" in told(NotFound(UP, "asi/", is_path_unknown=True))
-    assert told(Rejected(UP, 413, "Too big")) == 'it is too large for it, status 413 (it says "Too big"): '
+    assert told(Rejected(UP, 413, "Too big")) == 'it is too large, status 413 (it says "Too big"): '
     assert told(Unreachable(UP, Broken.TIMEOUT)).startswith("no answer in time: check")
 
 
