@@ -121,7 +121,9 @@ def assigned(known: Recording, serial_number: str, author: str, at_ms: int) -> R
         error="",
         job_id=None,
     )
-    return _moved(said, _waiting(said), at_ms)
+    # Whether the cloud has it for the tracker that it was sent for does not say whether it has it for this one.
+    is_elsewhere = known.may_be_in_cloud and known.serial_number not in {None, serial_number}
+    return _moved(said, State.QUEUED if is_elsewhere else _waiting(said), at_ms)
 
 
 def questioned(known: Recording, question: str, at_ms: int) -> Recording:
@@ -193,11 +195,7 @@ def sent_again(known: Recording, at_ms: int) -> Recording:
 def accepted(known: Recording, job_id: str, at_ms: int) -> Recording:
     """The cloud has taken it: its answer says so, or it was found there."""
     _only(known, {State.SENDING, State.CLOSING, State.AMBIGUOUS})
-    # Found where it was looked for, it is there once.
-    is_twice = known.maybe_duplicate and known.state is not State.AMBIGUOUS
-    there = replace(
-        known, job_id=job_id, may_be_in_cloud=False, maybe_duplicate=is_twice, tries=0, error_code="", error=""
-    )
+    there = replace(known, job_id=job_id, may_be_in_cloud=False, tries=0, error_code="", error="")
     return _moved(there, State.ACCEPTED, at_ms)
 
 

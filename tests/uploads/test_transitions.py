@@ -204,9 +204,18 @@ def test_what_may_be_in_the_cloud_is_marked_when_it_is_sent_again_and_only_then(
     assert t.sending(t.retried(failed, "Ada", 102), 103).maybe_duplicate
     twice = t.unanswered(t.closing(again, 99), "timeout", "no answer", 100)
     assert not t.found_absent(twice, 101).maybe_duplicate
+    assert t.accepted(twice, "job-2", 101).maybe_duplicate, "both may be there, and one of them was found"
     found = t.accepted(at(S.AMBIGUOUS), "job-1", 99)
     assert not found.may_be_in_cloud
     assert not found.maybe_duplicate
+
+
+def test_what_may_be_in_the_cloud_for_another_tracker_is_not_looked_for_but_marked() -> None:
+    """To be asked, the cloud has to be told for which tracker."""
+    other = t.assigned(at(S.AMBIGUOUS), "B", "Ada", 99)
+    assert (other.state, other.may_be_in_cloud) == (S.QUEUED, True)
+    assert t.sending(other, 100).maybe_duplicate
+    assert t.assigned(t.doubted(fresh(), 5), "B", "Ada", 99).state is S.AMBIGUOUS
 
 
 DETOURS = {
@@ -300,8 +309,7 @@ def check_step(before: Recording, after: Recording) -> None:
         assert after.state in {S.ACCEPTED, S.QUEUED}
         assert before.state in {S.SENDING, S.CLOSING, S.AMBIGUOUS}
     if before.maybe_duplicate and not after.maybe_duplicate:
-        assert before.state is S.AMBIGUOUS
-        assert after.state in {S.ACCEPTED, S.QUEUED}
+        assert (before.state, after.state) == (S.AMBIGUOUS, S.QUEUED)
     if before.state is S.CLOSING and after.state in {S.MISSING, S.CORRUPT, S.AMBIGUOUS}:
         assert after.may_be_in_cloud
 
