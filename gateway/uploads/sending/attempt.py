@@ -54,8 +54,6 @@ class Attempt:
         make_body: Callable[..., Body],
         ledger: Ledger,
         utc_ms: Callable[[], int],
-        *,
-        is_lookup: bool,
     ) -> None:
         """Nothing happens before `run`.
 
@@ -64,12 +62,10 @@ class Attempt:
             make_body: Makes its body, given "begin" and "close".
             ledger: Is told what becomes of it.
             utc_ms: The wall clock, epoch ms.
-            is_lookup: Whether the cloud can be asked which recordings it has.
         """
         self._recording = recording
         self._ledger = ledger
         self._utc_ms = utc_ms
-        self._is_lookup = is_lookup
         self._body = make_body(begin=self._begin, close=self._close)
 
     @property
@@ -97,9 +93,7 @@ class Attempt:
             if self._body.failure is not None:
                 return await self._failed(self._body.failure)
             body = self._body
-            return await self._ended(
-                outcome_of(error, has_begun=body.has_begun, has_ended=body.has_ended, is_lookup=self._is_lookup)
-            )
+            return await self._ended(outcome_of(error, has_begun=body.has_begun, has_ended=body.has_ended))
         except Exception as error:  # noqa: BLE001 - most of what the body raises is no surprise
             return await self._failed(self._body.failure or error)
         at_ms = self._utc_ms()

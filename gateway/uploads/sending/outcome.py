@@ -41,6 +41,17 @@ _DECLINED: Mapping[int, str] = {
 }
 """Statuses that the same file will get again, and what each says."""
 
+_NOT_WAITED = {408, 425}
+"""Statuses that say that not all of it has come, and nothing about what has."""
+
+_NO_REFUSAL: Mapping[int, str] = {
+    408: "the cloud did not wait for all of it",
+    409: "it conflicts with something there",
+    425: "it came too early",
+    499: "somebody in between did not wait for the cloud",
+}
+"""Statuses that somebody may get whose recording was taken, once all of that has left, and what each says."""
+
 _BAD_GATEWAY = {502, 504}
 """Somebody in between has lost the cloud."""
 
@@ -109,14 +120,13 @@ class Outcome:
                 return refused(known, self.code, self.text, at_ms, is_final=verdict is Verdict.DECLINED)
 
 
-def outcome_of(error: CloudError, *, has_begun: bool, has_ended: bool, is_lookup: bool) -> Outcome:
+def outcome_of(error: CloudError, *, has_begun: bool, has_ended: bool) -> Outcome:
     """How an upload has ended.
 
     Args:
         error: What came back instead of a job.
         has_begun: Whether anything of the body may have left.
         has_ended: Whether its end may have left.
-        is_lookup: Whether the cloud can be asked which recordings it has.
     """
     if error.operation != OPERATION:  # no token: nothing was sent
         return _for_all(error)
@@ -125,14 +135,13 @@ def outcome_of(error: CloudError, *, has_begun: bool, has_ended: bool, is_lookup
             return _for_all(error)
         case Throttled():
             return _for_all(error, pause_s=error.retry_after_s)
-        case NetworkLoginNeeded() if has_ended and not error.host:  # a page: anybody's, or a proxy's of the cloud
+        case NetworkLoginNeeded() if has_ended:  # anybody's, or a proxy's of the cloud
+            found = f"a redirect to {error.host}" if error.host else "a web page"
+            text = f"{found} came instead of an answer"
+            return Outcome(Verdict.UNANSWERED, error.code, text, error.action, Wait.REFUSAL, is_for_all=True)
+        case TlsFailed() if has_ended:
             return Outcome(
-                Verdict.UNANSWERED,
-                error.code,
-                "a web page came instead of an answer",
-                error.action,
-                Wait.REFUSAL,
-                is_for_all=True,
+                Verdict.UNANSWERED, error.code, clause(error.text), error.action, Wait.REFUSAL, is_for_all=True
             )
         case Unauthorized() | LoginRefused() | NetworkLoginNeeded() | TlsFailed():
             return _for_all(error)
@@ -146,9 +155,10 @@ def outcome_of(error: CloudError, *, has_begun: bool, has_ended: bool, is_lookup
             text = f"the cloud says that its tracker is not ours{said(error)}"
             action = "check that this account owns the tracker"
             return Outcome(Verdict.POSTPONED, error.code, text, action, is_ours_in_doubt=True)
-        case Rejected(status=409) if has_ended and is_lookup:  # most likely because it has it; it can say so
-            text = f"it conflicts with something there{said(error)}"
-            return Outcome(Verdict.UNANSWERED, error.code, text, wait=Wait.REFUSAL)
+        case Rejected() if has_ended and error.status in _NO_REFUSAL:
+            return Outcome(Verdict.UNANSWERED, error.code, _declined(error).text, wait=Wait.REFUSAL)
+        case Rejected() if error.status in _NOT_WAITED:
+            return Outcome(Verdict.POSTPONED, error.code, _declined(error).text, "send it over a better line")
         case Rejected():
             return _declined(error)
         case _ if has_ended and not (isinstance(error, ServerFailed) and error.status == 503):
@@ -232,7 +242,7 @@ def _for_all(error: CloudError, pause_s: float | None = None) -> Outcome:
 
 
 def _declined(error: Rejected) -> Outcome:
-    words = _DECLINED.get(error.status, "it was declined")
+    words = {**_DECLINED, **_NO_REFUSAL}.get(error.status, "it was declined")
     text = f"{words}, status {error.status}{said(error)}"
     if error.status in _DECLINED:
         return Outcome(Verdict.DECLINED, error.code, text)

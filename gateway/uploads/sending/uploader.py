@@ -258,7 +258,7 @@ class Uploader:
     async def _send(self, recording: Recording, device_id: int) -> None:
         path, size, sha256 = self._spool.path(recording.sha256), recording.size, recording.sha256
         make_body = partial(Body, path, size, sha256, self._worker, max_bytes_per_s=self._options.max_bytes_per_s)
-        self._attempt = Attempt(recording, make_body, self._ledger, self._utc_ms, is_lookup=self._options.is_lookup)
+        self._attempt = Attempt(recording, make_body, self._ledger, self._utc_ms)
         end = await self._attempt.run(self._cloud, device_id)
         if isinstance(end, Outcome):
             known = self._ledger.recordings.get(sha256, recording)

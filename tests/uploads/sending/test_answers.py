@@ -38,7 +38,7 @@ async def test_what_is_too_large_is_told_before_it_has_left(tmp_path: Path) -> N
     assert State.CLOSING not in {step.state for step in over.trail}
 
 
-@pytest.mark.parametrize("status", [409, 451])
+@pytest.mark.parametrize("status", [410, 451])
 async def test_what_may_be_declined_for_a_passing_reason_is_sent_five_times_over_half_an_hour(
     tmp_path: Path, status: int
 ) -> None:

@@ -169,3 +169,14 @@ async def test_with_a_wall_clock_that_jumps_the_hour_is_one_all_the_same(tmp_pat
         error_ms = -30 * 86_400_000
         await one.passing(120)
         assert one.uploads == 2
+
+
+@pytest.mark.parametrize("status", [408, 409, 499])
+async def test_who_did_not_wait_or_has_it_already_has_not_declined_it(tmp_path: Path, status: int) -> None:
+    """Without a lookup it is sent once an hour, five times, and a person is told that it may be there."""
+    async with bringing(tmp_path, upload_refuses=status) as one:
+        sha256 = await one.put(asi())
+        await one.until(sha256, State.AMBIGUOUS)
+        over = await one.until(sha256, State.QUARANTINED, within_s=6 * HOUR_S)
+    assert (one.uploads, over.may_be_in_cloud, over.maybe_duplicate) == (5, True, True)
+    assert one.cloud.now_ms() - over.taken_ms > 4 * HOUR_S * 1000

@@ -33,13 +33,13 @@ TABLE: list[tuple[CloudError, Verdict, Verdict, Verdict]] = [
     (Unreachable(UP, Broken.CONNECT), P, P, UNANSWERED),
     (Unreachable(UP, Broken.TIMEOUT), P, P, UNANSWERED),
     (Unreachable(UP, Broken.CUT), P, P, UNANSWERED),
-    (TlsFailed(UP, "certificate has expired"), P, P, P),
+    (TlsFailed(UP, "certificate has expired"), P, P, UNANSWERED),
     (LoginRefused("token", "invalid_grant"), P, P, P),
     (Unreachable("token", Broken.TIMEOUT), P, P, P),
     (ServerFailed("token", 500), P, P, P),
     (BadAnswer("token", Fault.NOT_JSON), P, P, P),
     (Unauthorized(UP), P, P, P),
-    (NetworkLoginNeeded(UP, "login.example"), P, P, P),
+    (NetworkLoginNeeded(UP, "login.example"), P, P, UNANSWERED),
     (NetworkLoginNeeded(UP), P, P, UNANSWERED),
     (Throttled(UP, 120.0), P, P, P),
     (Forbidden(UP, "Not yours"), P, P, P),
@@ -47,12 +47,14 @@ TABLE: list[tuple[CloudError, Verdict, Verdict, Verdict]] = [
     (NotFound(UP, "devices/1/asi/", is_path_unknown=True), P, P, P),
     (Rejected(UP, 400), DECLINED, DECLINED, DECLINED),
     (Rejected(UP, 405), P, P, P),
-    (Rejected(UP, 408), DOUBTED, DOUBTED, DOUBTED),
-    (Rejected(UP, 409), DOUBTED, DOUBTED, DOUBTED),
+    (Rejected(UP, 408), P, P, UNANSWERED),
+    (Rejected(UP, 409), DOUBTED, DOUBTED, UNANSWERED),
     (Rejected(UP, 413), DECLINED, DECLINED, DECLINED),
     (Rejected(UP, 415), DECLINED, DECLINED, DECLINED),
     (Rejected(UP, 418), DOUBTED, DOUBTED, DOUBTED),
     (Rejected(UP, 422), DECLINED, DECLINED, DECLINED),
+    (Rejected(UP, 425), P, P, UNANSWERED),
+    (Rejected(UP, 499), DOUBTED, DOUBTED, UNANSWERED),
     (ServerFailed(UP, 500), DOUBTED, DOUBTED, UNANSWERED),
     (ServerFailed(UP, 502), P, P, UNANSWERED),
     (ServerFailed(UP, 503), P, P, P),
@@ -72,7 +74,7 @@ CASES = [(error, *end, verdict) for error, *verdicts in TABLE for end, verdict i
 
 @pytest.mark.parametrize(("error", "has_begun", "has_ended", "verdict"), CASES)
 def test_the_table(error: CloudError, has_begun: bool, has_ended: bool, verdict: Verdict) -> None:
-    outcome = outcome_of(error, has_begun=has_begun, has_ended=has_ended, is_lookup=False)
+    outcome = outcome_of(error, has_begun=has_begun, has_ended=has_ended)
     assert outcome.verdict is verdict
     assert outcome.code == error.code
     assert outcome.text
@@ -86,7 +88,7 @@ def test_only_what_has_ended_is_in_doubt_and_every_verdict_has_its_state(
 ) -> None:
     known = sending(taken("a" * 64, 5, Source(Way.INBOX, "a.asi", 1), serial_number="S1"), 2)
     known = closing(known, 3) if has_ended else known
-    outcome = outcome_of(error, has_begun=has_begun, has_ended=has_ended, is_lookup=True)
+    outcome = outcome_of(error, has_begun=has_begun, has_ended=has_ended)
     after: Recording = outcome.applied(known, 4)
     expected = {P: State.QUEUED, DOUBTED: State.QUEUED, DECLINED: State.QUARANTINED, UNANSWERED: State.AMBIGUOUS}
     assert after.state is expected[outcome.verdict]
@@ -96,15 +98,9 @@ def test_only_what_has_ended_is_in_doubt_and_every_verdict_has_its_state(
     assert (after.error_code, after.error) == (outcome.code, outcome.text)
 
 
-def test_a_conflict_is_looked_up_where_that_is_possible() -> None:
-    error = Rejected(UP, 409, "Uploaded before")
-    assert outcome_of(error, has_begun=True, has_ended=True, is_lookup=True).verdict is UNANSWERED
-    assert outcome_of(error, has_begun=True, has_ended=False, is_lookup=True).verdict is DOUBTED
-
-
 def test_what_concerns_everybody_holds_everybody_and_not_the_recording() -> None:
     def outcome(error: CloudError, *, has_begun: bool = True) -> tuple[Wait, bool, float | None]:
-        it = outcome_of(error, has_begun=has_begun, has_ended=False, is_lookup=False)
+        it = outcome_of(error, has_begun=has_begun, has_ended=False)
         return it.wait, it.is_for_all, it.pause_s
 
     assert outcome(Throttled(UP, 120.0)) == (Wait.NOTHING, True, 120.0)
@@ -122,20 +118,26 @@ def test_whose_tracker_it_is_is_doubted_where_the_cloud_doubts_it() -> None:
     doubts = [
         error.status if isinstance(error, Rejected) else type(error)
         for error, *_ in TABLE
-        if outcome_of(error, has_begun=True, has_ended=False, is_lookup=False).is_ours_in_doubt
+        if outcome_of(error, has_begun=True, has_ended=False).is_ours_in_doubt
     ]
     assert doubts == [Forbidden, NotFound]
 
 
 def test_texts_name_what_a_person_can_change() -> None:
     def told(error: CloudError) -> str:
-        outcome = outcome_of(error, has_begun=True, has_ended=True, is_lookup=False)
+        outcome = outcome_of(error, has_begun=True, has_ended=True)
         return f"{outcome.text}: {outcome.action}"
 
     assert told(Rejected(UP, 405)).endswith("correct load_asi in [cloud.paths]")
     assert "load_asi in [cloud.paths]" in told(NotFound(UP, "asi/", is_path_unknown=True))
     assert told(Rejected(UP, 413, "Too big")) == 'it is too large, status 413 (it says "Too big"): '
     assert told(Unreachable(UP, Broken.TIMEOUT)).startswith("no answer in time: check")
+    assert told(NetworkLoginNeeded(UP, "a.example")).startswith("a redirect to a.example came instead of an answer: ")
+    slow = outcome_of(Rejected(UP, 408), has_begun=True, has_ended=False)
+    assert (slow.text, slow.action) == (
+        "the cloud did not wait for all of it, status 408",
+        "send it over a better line",
+    )
 
 
 def test_which_errors_of_a_question_concern_everybody() -> None:
