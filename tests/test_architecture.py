@@ -37,7 +37,7 @@ IMPORTERS = {
         "gateway.watch",
     ),
     "sqlite3": ("gateway.store",),
-    "watchfiles": ("gateway.uploads.taking.inbox",),
+    "watchfiles": ("gateway.uploads.taking.watching",),
 }
 """Library -> the modules and packages that may import it."""
 

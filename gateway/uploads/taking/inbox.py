@@ -9,8 +9,6 @@ from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
 
-from watchfiles import awatch
-
 from gateway.store import StoreError
 from gateway.uploads.report import InboxReport
 from gateway.uploads.taking.intake import Intake
@@ -19,6 +17,7 @@ from gateway.uploads.taking.settling import QUIET_S, Reason, Settling
 from gateway.uploads.taking.sources import Look, OpenSource, SourceChangedError
 from gateway.uploads.taking.survey import MAX_ENTRIES, Survey, survey
 from gateway.uploads.taking.untakeable import TakeError, Untakeable, not_asi
+from gateway.uploads.taking.watching import Watch
 from gateway.worker import Worker
 from insiders_codecs.asi import MAGIC
 
@@ -32,10 +31,6 @@ _TURN_S = 1.0
 _LULL_S = 2.0
 """Between two looks at least: while somebody copies, there is news all the time."""
 
-_WATCHED_FOLDERS = 200
-_WATCH_STEP_MS = 250
-_WATCH_AGAIN_S = 60.0
-
 _BAD_AGAIN_S = 300.0
 _AGAIN_S = {
     Untakeable.BEING_WRITTEN: QUIET_S,
@@ -48,6 +43,8 @@ _AGAIN_S = {
 
 _UNREADABLE = Reason("unreadable", "It may not be read", "let the gateway read and write it and its folder")
 _UNEXPECTED = Reason("unreadable", "Taking it has failed unexpectedly", "look into the gateway's log")
+
+_UNEXPECTED_TROUBLE = StoreError("Going through the inbox has failed unexpectedly", "look into the gateway's log")
 
 _NOTHING = Survey((), (), frozenset(), is_whole=True)
 
@@ -103,7 +100,7 @@ class Inbox:
         self._failure: StoreError | None = None
         self._woken = asyncio.Event()
         self._folders = _NOTHING.folders
-        self._moved = asyncio.Event()
+        self._watch = Watch(self.wake)
 
     @property
     def trouble(self) -> StoreError | None:
@@ -131,7 +128,7 @@ class Inbox:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take(), name="inbox")
             if self._is_watched:
-                tasks.create_task(self._watch(), name="watch of the inbox")
+                tasks.create_task(self._watch.run(), name="watch of the inbox")
             while True:
                 beat()
                 await asyncio.sleep(_TURN_S)
@@ -140,7 +137,11 @@ class Inbox:
         time = asyncio.get_running_loop().time
         while True:
             self._woken.clear()
-            await self._turn()
+            try:
+                await self._turn()
+            except Exception as error:  # noqa: BLE001 - nothing that lies in an inbox may end the gateway
+                _LOG.error("The inbox could not be gone through (%s)", type(error).__name__)
+                self._failure = _UNEXPECTED_TROUBLE
             await asyncio.sleep(_LULL_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(min(self._settling.next_s - time(), LOOK_S - _LULL_S), 0)):
@@ -184,7 +185,8 @@ class Inbox:
         self._settling.observe(seen.looks, asyncio.get_running_loop().time(), self._utc_ms(), seen.read_only)
         if seen.folders != self._folders:
             self._folders = seen.folders
-            self._moved.set()
+            # Each alone: asked about all below one, the kernel would be asked about where links lead, too.
+            self._watch.follow(str(self.folder / path) for path, _, _ in seen.folders)
 
     async def _try(self, look: Look) -> None:
         try:
@@ -226,34 +228,6 @@ class Inbox:
         """It was not what was looked at: it begins to rest at the next look, which is soon."""
         self._settling.forget(look)
         self.wake()
-
-    async def _watch(self) -> None:
-        """Look at once when the kernel tells of a change.
-
-        It is asked about each folder alone: asked about all below one, it would be asked about where links lead, too.
-        """
-        while True:
-            self._moved.clear()
-            paths = [self.folder / path for path, _, _ in self._folders[:_WATCHED_FOLDERS]]
-            if not paths:
-                await self._moved.wait()
-                continue
-            # Nobody has told of what came since the last look. The next one begins when this task first waits: then it
-            # is listened to.
-            self.wake()
-            try:
-                async for _ in awatch(
-                    *paths,
-                    watch_filter=None,
-                    step=_WATCH_STEP_MS,
-                    stop_event=self._moved,
-                    recursive=False,
-                    ignore_permission_denied=True,
-                ):
-                    self.wake()
-            except (OSError, RuntimeError):
-                # Without it things take longer, and that is all.
-                await asyncio.sleep(_WATCH_AGAIN_S)
 
 
 def _surveyed(folder: Path) -> Survey:

@@ -1,13 +1,17 @@
 """What the kernel tells of the inbox: a look at once, and never a need. In real time, as it is told."""
 
 import asyncio
+import os
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from gateway.uploads.taking import inbox as module
+from gateway.uploads.taking import watching
 from tests.endurance.disks import small_disk, why_no_mount
 from tests.uploads.taking.dropping import Bench, asi, dropping
 
@@ -91,12 +95,64 @@ async def test_a_stick_is_seen_when_the_inbox_is_touched_after_it_was_mounted(tm
         assert len(bench.recordings) == 1
 
 
-async def test_without_the_kernel_s_help_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_inotify(*_: object, **__: object) -> object:
-        raise OSError(24, "too many watches")
+class RustPanicError(BaseException):
+    """As what Rust calls a panic comes to Python: no Exception."""
 
-    monkeypatch.setattr(module, "awatch", no_inotify)
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OSError(24, "too many watches"),
+        RuntimeError("can't start new thread"),
+        ExceptionGroup("in a group", [OSError(24, "too many open files")]),
+        RustPanicError("poisoned"),
+    ],
+)
+async def test_without_the_kernel_s_help_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: BaseException
+) -> None:
+    class Broken:
+        def __next__(self) -> NoReturn:
+            raise failure
+
+    monkeypatch.setattr(watching, "watch", lambda *_, **__: Broken())
     async with dropping(tmp_path, is_watched=True, is_virtual=False) as bench:
         bench.drop("rec.asi", asi())
         bench.inbox.wake()
         await until(lambda: len(bench.recordings) == 1)
+        assert str(failure) not in caplog.text
+
+
+async def test_names_that_are_no_utf8_cost_only_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watching, "_AGAIN_S", 0.1)
+    odd = os.fsdecode(b"caf\xe9")
+    async with dropping(tmp_path, is_watched=True, is_virtual=False) as bench:
+        await quiet(bench)
+        (bench.folder / odd).mkdir()
+        bench.drop(f"{odd}.asi", asi())
+        await until(lambda: len(bench.recordings) == 1)
+        bench.drop(f"{odd}/rec.asi", asi(seed=1))
+        bench.drop("rec.asi", asi(seed=2))
+        await until(lambda: len(bench.recordings) == 3)
+        assert "caf" not in caplog.text
+
+
+async def test_a_stick_that_hangs_when_it_is_to_be_watched_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+
+    def hanging(*_: object, **__: object) -> Iterator[set[object]]:
+        goes_on.wait(30)
+        yield set()
+
+    monkeypatch.setattr(watching, "watch", hanging)
+    try:
+        async with dropping(tmp_path, is_watched=True, is_virtual=False) as bench:
+            bench.drop("rec.asi", asi())
+            bench.inbox.wake()
+            await until(lambda: len(bench.recordings) == 1)
+    finally:
+        goes_on.set()
