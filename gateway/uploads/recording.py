@@ -164,10 +164,12 @@ class Recording(Struct, frozen=True):
         span: When it was probably made; None if that is not known.
         is_checked: Whether its time was compared with what the cloud knows of the tracker, or a person has answered.
         question: The sentence that a person shall answer; "" if there is none.
+        remark: What speaks against its tracker and came too late for a question, a clause; "" if nothing has.
         tries: How often it was sent and not clearly taken, since a person has looked at it.
         sent_ms: When the last try began, epoch ms.
         job_id: Of the cloud's work on it.
         may_be_in_cloud: Whether a try has ended without anybody knowing how.
+        may_be_elsewhere: Whether such a try was for another tracker than that of now, so that no lookup tells of it.
         maybe_duplicate: Whether it was sent again after such a try, so that the cloud may have it twice.
         error_code: Why it is not done, for programs; "" if nothing is wrong.
         error: The same as a clause for people, with the cloud's own words, bounded and printable.
@@ -188,10 +190,12 @@ class Recording(Struct, frozen=True):
     span: Span | None = None
     is_checked: bool = False
     question: str = ""
+    remark: str = ""
     tries: int = 0
     sent_ms: int | None = None
     job_id: str | None = None
     may_be_in_cloud: bool = False
+    may_be_elsewhere: bool = False
     maybe_duplicate: bool = False
     error_code: str = ""
     error: str = ""

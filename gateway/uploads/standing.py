@@ -49,16 +49,10 @@ def standing(recording: Recording, now_ms: int, *, hindrance: Standing | None = 
         hindrance: Clauses that say what keeps it from being sent, looked up or followed, beside its turn, and what to
             do about that; None if nothing does.
     """
-    told = Standing(_text(recording, now_ms), _action(recording, now_ms))
-    if hindrance is None:
+    told = _hindered(Standing(_text(recording, now_ms), _action(recording, now_ms)), recording, hindrance)
+    if not recording.remark:
         return told
-    match recording.state:
-        case State.QUEUED:
-            return Standing(f"It waits: {hindrance.text}", hindrance.action)
-        case State.AMBIGUOUS | State.ACCEPTED:
-            return Standing(f"{told.text}; {hindrance.text}", hindrance.action or told.action)
-        case _:
-            return told
+    return Standing(f"{told.text}; {recording.remark}", told.action or "look in the cloud whether its tracker is right")
 
 
 def is_overdue(recording: Recording, now_ms: int) -> bool:
@@ -90,6 +84,18 @@ def is_only_copy(recording: Recording) -> bool:
 def deletes_ms(recording: Recording, keep_days: int) -> int | None:
     """When its file is deleted by itself, epoch ms; None if that is not to happen."""
     return recording.changed_ms + keep_days * LONG_MS if recording.state is State.DONE else None
+
+
+def _hindered(told: Standing, recording: Recording, hindrance: Standing | None) -> Standing:
+    if hindrance is None:
+        return told
+    match recording.state:
+        case State.QUEUED:
+            return Standing(f"It waits: {hindrance.text}", hindrance.action)
+        case State.AMBIGUOUS | State.ACCEPTED:
+            return Standing(f"{told.text}; {hindrance.text}", hindrance.action or told.action)
+        case _:
+            return told
 
 
 def _text(recording: Recording, now_ms: int) -> str:

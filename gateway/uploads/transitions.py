@@ -88,42 +88,32 @@ def taken_again(
     """
     sources = (*known.sources[:1], *(*known.sources[1:], source)[-(MAX_SOURCES - 1) :])
     noted = replace(known, sources=sources, version=known.version + 1)
-    if known.state is State.PURGED:
-        return _moved(noted, State.DONE, source.at_ms)
     if known.state in {State.DISCARDED, State.MISSING, State.CORRUPT}:
         noted = replace(noted, tries=0, error_code="", error="", job_id=None)
-        if serial_number is not None:
-            noted = replace(noted, serial_number=serial_number, basis=basis, author=author, is_checked=False)
-        return _moved(noted, _waiting(noted), source.at_ms)
-    if serial_number is None or serial_number == known.serial_number:
-        return noted
-    if known.serial_number is None:
-        noted = replace(noted, serial_number=serial_number, basis=basis, author=author)
-        return _moved(noted, _waiting(noted), source.at_ms) if known.state in UNSENT else noted
-    if known.state in UNSENT:
+        if serial_number is None:
+            return _moved(noted, _waiting(noted), source.at_ms)
+        return _said(replace(noted, is_checked=False), serial_number, basis, author, source.at_ms)
+    is_contradicted = serial_number is not None and known.serial_number not in {None, serial_number}
+    if is_contradicted and known.state in UNSENT:
         return questioned(
             noted, f"it came in for {known.serial_number} and once more for {serial_number}", source.at_ms
         )
-    return noted
+    if is_contradicted:
+        noted = replace(noted, remark=f"it came in once more, for {serial_number}")
+    if known.state is State.PURGED:
+        return _moved(noted, State.DONE, source.at_ms)
+    if serial_number is None or known.serial_number is not None:
+        return noted
+    if known.state in UNSENT:
+        return _said(noted, serial_number, basis, author, source.at_ms)
+    return replace(noted, serial_number=serial_number, basis=basis, author=author)
 
 
 def assigned(known: Recording, serial_number: str, author: str, at_ms: int) -> Recording:
     """A person has said which tracker it comes from, and by that answered what was asked."""
     _only(known, ASSIGNABLE)
-    said = replace(
-        known,
-        serial_number=serial_number,
-        basis=Basis.PERSON,
-        author=author,
-        is_checked=True,
-        tries=0,
-        error_code="",
-        error="",
-        job_id=None,
-    )
-    # Whether the cloud has it for the tracker that it was sent for does not say whether it has it for this one.
-    is_elsewhere = known.may_be_in_cloud and known.serial_number not in {None, serial_number}
-    return _moved(said, State.QUEUED if is_elsewhere else _waiting(said), at_ms)
+    answered = replace(known, is_checked=True, tries=0, error_code="", error="", job_id=None)
+    return _said(answered, serial_number, Basis.PERSON, author, at_ms)
 
 
 def questioned(known: Recording, question: str, at_ms: int) -> Recording:
@@ -141,8 +131,8 @@ def checked(known: Recording) -> Recording:
 def sending(known: Recording, at_ms: int) -> Recording:
     """Its body begins to leave."""
     _only(known, {State.QUEUED})
-    sent = replace(known, sent_ms=at_ms, maybe_duplicate=known.maybe_duplicate or known.may_be_in_cloud)
-    return _moved(sent, State.SENDING, at_ms)
+    is_twice = known.maybe_duplicate or known.may_be_in_cloud or known.may_be_elsewhere
+    return _moved(replace(known, sent_ms=at_ms, maybe_duplicate=is_twice), State.SENDING, at_ms)
 
 
 def closing(known: Recording, at_ms: int) -> Recording:
@@ -181,9 +171,10 @@ def unanswered(known: Recording, error_code: str, error: str, at_ms: int) -> Rec
 
 
 def found_absent(known: Recording, at_ms: int) -> Recording:
-    """The cloud was asked, and does not have it."""
+    """The cloud was asked, and does not have it for its tracker."""
     _only(known, {State.AMBIGUOUS})
-    return _moved(replace(known, may_be_in_cloud=False, maybe_duplicate=False), State.QUEUED, at_ms)
+    is_there = known.may_be_elsewhere
+    return _moved(replace(known, may_be_in_cloud=is_there, maybe_duplicate=is_there), State.QUEUED, at_ms)
 
 
 def sent_again(known: Recording, at_ms: int) -> Recording:
@@ -195,7 +186,10 @@ def sent_again(known: Recording, at_ms: int) -> Recording:
 def accepted(known: Recording, job_id: str, at_ms: int) -> Recording:
     """The cloud has taken it: its answer says so, or it was found there."""
     _only(known, {State.SENDING, State.CLOSING, State.AMBIGUOUS})
-    there = replace(known, job_id=job_id, may_be_in_cloud=False, tries=0, error_code="", error="")
+    is_twice = known.maybe_duplicate or known.may_be_elsewhere
+    there = replace(
+        known, job_id=job_id, may_be_in_cloud=False, maybe_duplicate=is_twice, tries=0, error_code="", error=""
+    )
     return _moved(there, State.ACCEPTED, at_ms)
 
 
@@ -292,6 +286,21 @@ def waits_for_a_person(recording: Recording) -> bool:
 def _may_be_in_cloud(known: Recording) -> bool:
     """Whether what is sent from now on may be there twice."""
     return known.may_be_in_cloud or known.state is State.CLOSING or known.state in IN_CLOUD
+
+
+def _said(known: Recording, serial_number: str, basis: Basis, author: str, at_ms: int) -> Recording:
+    """Somebody has said which tracker it comes from, and nothing of it is under way."""
+    is_another = known.serial_number not in {None, serial_number}
+    said = replace(
+        known,
+        serial_number=serial_number,
+        basis=basis,
+        author=author,
+        remark="",
+        # The cloud is asked for which tracker it has something: of what it has for another it will not tell.
+        may_be_elsewhere=known.may_be_elsewhere or (is_another and (known.may_be_in_cloud or known.maybe_duplicate)),
+    )
+    return _moved(said, State.QUEUED if is_another else _waiting(said), at_ms)
 
 
 def _waiting(recording: Recording) -> State:

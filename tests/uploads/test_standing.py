@@ -32,7 +32,8 @@ def variants(state: State) -> list[Recording]:
     some = [replace(it, may_be_in_cloud=True, maybe_duplicate=True) for it in plain]
     tried = [replace(it, tries=transitions.MAX_TRIES) for it in plain + some]
     told = [replace(known, error_code=code, error="the cloud does something") for code in CODES]
-    return plain + some + tried + told
+    remarked = [replace(known, remark="it came in once more, for B")]
+    return plain + some + tried + told + remarked
 
 
 def is_clause(text: str) -> bool:
@@ -71,6 +72,17 @@ def test_what_the_cloud_may_have_is_told_wherever_it_is(state: State) -> None:
         assert "the cloud could not work with it" in told.lower()
     else:
         assert re.search("(cloud|it) (may have|has) it", told), told
+
+
+def test_what_came_too_late_for_a_question_is_told_all_the_same() -> None:
+    known = replace(recording(1, State.DONE), remark="it came in once more, for B")
+    assert standing(known, 0) == Standing(
+        "The cloud has it and has finished its work; it came in once more, for B",
+        "look in the cloud whether its tracker is right",
+    )
+    waits = Standing("it rains", "wait for the sun")
+    told = standing(replace(known, state=State.QUEUED), 0, hindrance=waits)
+    assert told == Standing("It waits: it rains; it came in once more, for B", "wait for the sun")
 
 
 def test_a_file_that_was_declined_after_a_lost_answer_does_not_say_that_the_answer_was_lost() -> None:

@@ -216,6 +216,21 @@ def test_what_may_be_in_the_cloud_for_another_tracker_is_not_looked_for_but_mark
     assert (other.state, other.may_be_in_cloud) == (S.QUEUED, True)
     assert t.sending(other, 100).maybe_duplicate
     assert t.assigned(t.doubted(fresh(), 5), "B", "Ada", 99).state is S.AMBIGUOUS
+    lost = t.unanswered(t.closing(t.sending(other, 100), 100), "timeout", "no answer", 101)
+    absent = t.found_absent(lost, 102)
+    assert (absent.may_be_in_cloud, t.sending(absent, 103).maybe_duplicate) == (True, True)
+    assert t.accepted(lost, "job-1", 102).maybe_duplicate
+    twice = t.failed(t.accepted(t.closing(t.sending(at(S.AMBIGUOUS, "sent again"), 9), 9), "job-1", 9), "no rows", 9)
+    lost = CHANGES["unanswered"](t.closing(t.sending(t.assigned(twice, "B", "Ada", 10), 10), 10), 10)
+    assert t.sending(t.found_absent(lost, 11), 12).maybe_duplicate
+
+
+@pytest.mark.parametrize("detour", ["discarded", "found missing", "found corrupt"])
+def test_what_comes_in_again_for_another_tracker_takes_the_doubt_with_it(detour: str) -> None:
+    other = CHANGES["taken again for B"](at(S.AMBIGUOUS, detour), 50)
+    assert (other.state, other.serial_number) == (S.QUEUED, "B")
+    assert other.may_be_elsewhere
+    assert not CHANGES["taken again for B"](at(S.QUEUED, "discarded"), 50).may_be_elsewhere
 
 
 DETOURS = {
@@ -246,7 +261,10 @@ def test_the_answer_of_a_person_ends_the_question() -> None:
 
 def test_another_tracker_for_what_is_on_its_way_or_done_changes_nothing() -> None:
     for state in ALL - {S.UNASSIGNED, S.QUESTIONED, S.QUEUED, S.DISCARDED, S.MISSING, S.CORRUPT}:
-        assert t.taken_again(at(state), source(99), serial_number="B").serial_number == "A"
+        again = t.taken_again(at(state), source(99), serial_number="B")
+        assert (again.serial_number, again.remark) == ("A", "it came in once more, for B")
+        assert t.taken_again(at(state), source(99), serial_number="A").remark == ""
+    assert CHANGES["assigned A"](at(S.AMBIGUOUS, "taken again for B"), 99).remark == ""
 
 
 def test_the_first_source_and_the_latest_ones_are_kept() -> None:
@@ -335,17 +353,18 @@ OPEN_ENDS = frozenset({"unanswered", "recovered", "doubted", "found missing", "f
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from(sorted(CHANGES)), max_size=60))
 def test_no_second_copy_goes_to_the_cloud_without_a_mark(names: list[str]) -> None:
-    """By a model: what the cloud has taken, though nobody may know it, is not sent again as if it were the first."""
+    """By a model: what the cloud has taken, for whichever tracker, is sent with a mark, known or not."""
     recording = fresh()
-    may_have = False
+    having: set[str | None] = set()
     for at_ms, name in enumerate(names, start=2):
         try:
             changed = CHANGES[name](recording, at_ms)
         except t.TransitionError:
             continue
         if name in {"found absent", "failed"}:
-            may_have = False
+            having.discard(recording.serial_number)
         if name == "sending":
-            assert changed.maybe_duplicate or not may_have
-        may_have |= name == "accepted" or (name in OPEN_ENDS and recording.state is S.CLOSING)
+            assert changed.maybe_duplicate or not having
+        if name == "accepted" or (name in OPEN_ENDS and recording.state is S.CLOSING):
+            having.add(recording.serial_number)
         recording = changed
