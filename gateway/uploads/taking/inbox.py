@@ -14,7 +14,7 @@ from gateway.uploads.report import InboxReport
 from gateway.uploads.taking.intake import Intake
 from gateway.uploads.taking.naming import Known, printable, span_of, trackers_in
 from gateway.uploads.taking.settling import QUIET_S, Reason, Settling
-from gateway.uploads.taking.sources import Look, OpenSource, SourceChangedError
+from gateway.uploads.taking.sources import Look, OpenSource, SourceChangedError, original
 from gateway.uploads.taking.survey import MAX_ENTRIES, Survey, survey
 from gateway.uploads.taking.untakeable import TakeError, Untakeable, not_asi
 from gateway.uploads.taking.watching import Watch
@@ -204,8 +204,9 @@ class Inbox:
             await self._take_over(look)
 
     async def _take_over(self, look: Look) -> None:
-        name = look.path.rpartition("/")[2]
-        named = trackers_in(look.path, self._known, self._pattern)
+        path = original(look.path)
+        name = path.rpartition("/")[2]
+        named = trackers_in(path, self._known, self._pattern)
         taken = await self._intake.take_file(
             OpenSource(self.folder, look),
             name=printable(name),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.uploads.report import InboxReport
 from gateway.uploads.taking.naming import SUFFIX, printable
-from gateway.uploads.taking.sources import Kind, Look
+from gateway.uploads.taking.sources import ASIDE, Kind, Look
 
 QUIET_S = 5.0
 """How long a file has to be unchanged if it is known that nobody has it open for writing."""
@@ -197,6 +197,6 @@ def _at_sight(look: Look) -> Reason | None:
     if look.kind is not Kind.FILE:
         return _KINDS[look.kind]
     name = look.path.rpartition("/")[2]
-    if name.startswith("."):
+    if name.startswith(".") and not name.startswith(ASIDE):
         return _HIDDEN
     return _UNFINISHED_NAME if name.lower().endswith(_UNFINISHED) else None

@@ -6,19 +6,27 @@ Everything here waits for the disk and belongs into a worker's thread.
 import errno
 import fcntl
 import os
+import re
+import secrets
 import signal
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 BLOCK_BYTES = 1 << 20
 
+ASIDE = ".insiders-gateway-"
+"""So begins the name of a file while it is removed. Where one is left, the gateway was stopped in that."""
+
 _TO_LIST = os.O_RDONLY | os.O_DIRECTORY
 _TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+_MAX_NAME_BYTES = 255
+_ASIDE = re.compile(re.escape(ASIDE) + "[0-9a-f]{8}-")
 
 _LED_ASTRAY = frozenset({errno.ELOOP, errno.ENOTDIR})
 """A link where there was none, at the end of a path or on its way."""
@@ -97,6 +105,12 @@ def look_at(folder: Path, path: str) -> Look:
         return look_of(path, os.stat(name, dir_fd=above, follow_symlinks=False))
 
 
+def original(path: str) -> str:
+    """The path that a file had before it was to be removed, wherever it is left."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{_ASIDE.sub('', name, count=1)}"
+
+
 @contextmanager
 def opened(folder: Path) -> Iterator[int]:
     """The descriptor of a folder, which itself may be a link."""
@@ -155,7 +169,7 @@ class OpenSource:
                 with opened(self._folder) as top:
                     self._above, self._name = stack.enter_context(below(top, self.look.path))
                 # Before it is opened: to open a device already does something.
-                self._expect(self._seen())
+                self._expect(self._seen(self._name))
                 self._file = os.open(self._name, _TO_READ, dir_fd=self._above)
                 stack.callback(os.close, self._file)
                 self._expect(look_of(self.look.path, os.fstat(self._file)))
@@ -217,23 +231,56 @@ class OpenSource:
     def unlink(self) -> bool:
         """Remove it from the folder, unless it was changed, is written to, or its name leads to something else.
 
-        Not flushed: should it come back after a power cut, its bytes are known.
+        Another name is given to it first: a new version that somebody saves at this very moment is seen by that, and
+        put back. Not flushed: should it come back after a power cut, its bytes are known.
 
         Returns:
             Whether it is gone.
         """
         with suppress(OSError):
-            if self.is_unchanged() and self._seen() == self.look and self.is_written_to is not True:
-                os.unlink(self._name, dir_fd=self._above)
-                return True
+            if self.is_unchanged() and self._seen(self._name) == self.look and self.is_written_to is not True:
+                aside = _aside(self._name)
+                self._rename(self._name, aside)
+                with suppress(OSError):
+                    if self._is_aside(aside):
+                        os.unlink(aside, dir_fd=self._above)
+                        return True
+                self._put_back(aside)
         return False
+
+    def _is_aside(self, aside: str) -> bool:
+        held = look_of(self.look.path, os.fstat(self._file))
+        # That it was renamed is a change of it, too.
+        is_same = replace(held, ctime_ns=self.look.ctime_ns) == self.look
+        return is_same and self._seen(aside) == held and self.is_written_to is not True
+
+    def _put_back(self, aside: str) -> None:
+        """What somebody else has made stays: under its name, or if that is another's by now, under one like it."""
+        try:
+            # To rename it could replace something.
+            os.link(aside, self._name, src_dir_fd=self._above, dst_dir_fd=self._above, follow_symlinks=False)
+        except OSError:
+            self._rename(aside, aside.removeprefix(ASIDE))
+        else:
+            os.unlink(aside, dir_fd=self._above)
+
+    def _rename(self, name: str, to: str) -> None:
+        os.rename(name, to, src_dir_fd=self._above, dst_dir_fd=self._above)
 
     def _expect(self, look: Look) -> None:
         if look != self.look or look.kind is not Kind.FILE:
             raise _changed()
 
-    def _seen(self) -> Look:
-        return look_of(self.look.path, os.stat(self._name, dir_fd=self._above, follow_symlinks=False))
+    def _seen(self, name: str) -> Look:
+        return look_of(self.look.path, os.stat(name, dir_fd=self._above, follow_symlinks=False))
+
+
+def _aside(name: str) -> str:
+    """A name that nothing has, from which the one before can be told."""
+    aside = f"{ASIDE}{secrets.token_hex(4)}-"
+    while len(os.fsencode(aside + name)) > _MAX_NAME_BYTES:
+        name = name[1:]
+    return aside + name
 
 
 def _changed() -> SourceChangedError:

@@ -20,7 +20,7 @@ import pytest
 from gateway.uploads.recording import Basis, Clue, Span, State
 from gateway.uploads.taking.inbox import LOOK_S
 from gateway.uploads.taking.intake import Intake, Taken
-from gateway.uploads.taking.sources import OpenSource
+from gateway.uploads.taking.sources import ASIDE, OpenSource
 from tests.endurance.disks import small_disk, why_no_mount
 from tests.uploads.taking.dropping import MB, NOBODY, START_MS, asi, dropping
 
@@ -128,6 +128,22 @@ async def test_a_file_renamed_when_it_is_whole_is_taken(tmp_path: Path) -> None:
         hidden.rename(bench.folder / "rec2.asi")
         await asyncio.sleep(SOON_S)
         assert {recording.name for recording in bench.recordings} == {"rec.asi", "rec2.asi"}
+
+
+async def test_what_a_gateway_that_was_stopped_had_in_hand_is_taken_by_the_next_as_it_was_called(
+    tmp_path: Path,
+) -> None:
+    async with dropping(tmp_path) as bench:
+        bench.drop("rec.asi", asi())
+        await asyncio.sleep(SOON_S)
+        # Taken, and not yet removed; and a new version that was not yet put back.
+        bench.drop(f"{ASIDE}0a1b2c3d-rec.asi", asi())
+        bench.drop(f"{ASIDE}3d2c1b0a-012345 20261117.asi", asi(seed=1))
+        await asyncio.sleep(SOON_S)
+        first, second = bench.recordings
+        assert [source.name for source in first.sources] == ["rec.asi", "rec.asi"]
+        assert (second.name, second.serial_number) == ("012345 20261117.asi", "012345")
+        assert list(bench.folder.iterdir()) == []
 
 
 async def test_what_is_no_file_is_told_left_alone_and_holds_up_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.uploads.taking.sources import BLOCK_BYTES, Kind, Look, OpenSource, SourceChangedError, look_at
+from gateway.uploads.taking.sources import (
+    ASIDE,
+    BLOCK_BYTES,
+    Kind,
+    Look,
+    OpenSource,
+    SourceChangedError,
+    look_at,
+    original,
+)
 from gateway.uploads.taking.survey import MAX_DEPTH, survey
 from tests.endurance.disks import small_disk, why_no_mount
 
@@ -273,6 +282,124 @@ def test_another_file_under_the_same_name_stays(folder: Path) -> None:
         replacement.rename(folder / "rec.asi")
         assert not source.unlink()
     assert {path.name for path in folder.iterdir()} == {"old", "rec.asi"}
+
+
+@pytest.fixture
+def at_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], object]], None]:
+    """Does something right before the next removal, renaming or linking of a name."""
+    todo: dict[str, Callable[[], object]] = {}
+
+    def before(really: Callable[..., None]) -> Callable[..., None]:
+        def do(path: str, *others: object, **how: object) -> None:
+            for name in (path, *others):
+                if name in todo:
+                    todo.pop(str(name))()
+            really(path, *others, **how)
+
+        return do
+
+    for call in ("unlink", "rename", "link"):
+        monkeypatch.setattr(os, call, before(getattr(os, call)))
+    return todo.__setitem__
+
+
+def save(folder: Path, content: bytes) -> None:
+    """As editors and copiers do: written beside, and renamed over what was there."""
+    (folder / "new").write_bytes(content)
+    subprocess.run(["mv", folder / "new", folder / "rec.asi"], check=True)
+
+
+AtTheLastMoment = Callable[[str, Callable[[], object]], None]
+
+
+def test_a_new_version_saved_at_the_last_moment_stays(folder: Path, at_the_last_moment: AtTheLastMoment) -> None:
+    look = dropped(folder)
+    with OpenSource(folder, look) as source:
+        at_the_last_moment("rec.asi", lambda: save(folder, b"ASI 2"))
+        assert not source.unlink()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"rec.asi": b"ASI 2"}
+
+
+def test_of_two_new_versions_saved_at_the_last_moment_both_stay(
+    folder: Path, at_the_last_moment: AtTheLastMoment
+) -> None:
+    look = dropped(folder)
+    with OpenSource(folder, look) as source:
+
+        def save_two() -> None:
+            save(folder, b"ASI 2")
+            at_the_last_moment("rec.asi", lambda: save(folder, b"ASI 3"))
+
+        at_the_last_moment("rec.asi", save_two)
+        assert not source.unlink()
+    assert (folder / "rec.asi").read_bytes() == b"ASI 3"
+    [other] = [path for path in folder.iterdir() if path.name != "rec.asi"]
+    assert other.read_bytes() == b"ASI 2"
+    assert other.name.endswith("-rec.asi")
+    assert not other.name.startswith(".")
+
+
+def test_where_there_are_no_hard_links_what_was_saved_stays_under_a_name_like_it(
+    folder: Path, at_the_last_moment: AtTheLastMoment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", none)
+    look = dropped(folder)
+    with OpenSource(folder, look) as source:
+        at_the_last_moment("rec.asi", lambda: save(folder, b"ASI 2"))
+        assert not source.unlink()
+    [path] = folder.iterdir()
+    assert path.read_bytes() == b"ASI 2"
+    assert path.name.endswith("-rec.asi")
+    assert not path.name.startswith(".")
+
+
+def test_a_folder_that_comes_at_the_last_moment_stays(folder: Path, at_the_last_moment: AtTheLastMoment) -> None:
+    look = dropped(folder)
+
+    def put_a_folder() -> None:
+        subprocess.run(["rm", folder / "rec.asi"], check=True)
+        dropped(folder, b"ASI 2", "rec.asi/monday.asi")
+
+    with OpenSource(folder, look) as source:
+        at_the_last_moment("rec.asi", put_a_folder)
+        assert not source.unlink()
+    assert [path.read_bytes() for path in folder.glob("*/monday.asi")] == [b"ASI 2"]
+
+
+def test_who_begins_to_write_at_the_last_moment_goes_on_with_the_same_file(
+    folder: Path, at_the_last_moment: AtTheLastMoment
+) -> None:
+    look = dropped(folder)
+    writers = []
+    with OpenSource(folder, look) as source:
+        at_the_last_moment("rec.asi", lambda: writers.append((folder / "rec.asi").open("ab", buffering=0)))
+        assert not source.unlink()
+    [writer] = writers
+    with writer:
+        writer.write(b" and more")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"rec.asi": b"ASI 1 and more"}
+
+
+@pytest.mark.parametrize("name", ["rec.asi", "x" * 251 + ".asi", "走" * 84 + ".as", "-.insiders-gateway-"])
+def test_what_is_left_by_a_gateway_that_was_stopped_while_it_removed_a_file_can_be_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    look = dropped(folder, path=name)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "unlink", stopped)
+    with pytest.raises(KeyboardInterrupt), OpenSource(folder, look) as source:
+        source.unlink()
+    [left] = survey(folder).looks
+    assert left.path.startswith(ASIDE)
+    assert name.endswith(original(left.path))
+    assert original(f"a/{left.path}") == f"a/{original(left.path)}"
+    assert len(original(left.path).encode()) >= min(len(name.encode()), 225)
 
 
 def test_of_hard_links_each_name_is_a_file(folder: Path) -> None:
