@@ -94,25 +94,36 @@ class Books:
             self._journal.append(recording, is_synced=False)
             rows.put(connection, [recording])
 
-    def begin_anew(self, connection: Connection, recordings: Iterable[Recording]) -> None:
-        """Let there be these and nothing else."""
-        everything = tuple(recordings)
+    def begin_anew(self, connection: Connection) -> tuple[Recording, ...]:
+        """Write down the newest of every recording, and nothing else.
+
+        Which that is, is told here and now: by the time this is done, what memory was when it was asked for may be old.
+
+        Returns:
+            All of them; some may be later than in memory, where a disk has kept what it seemed to have failed with.
+        """
+        everything = self._newest_of_all(connection)
         self._journal.rewrite(everything)
         rows.clear(connection)
         rows.put(connection, everything)
+        return everything
 
     def compact(self, connection: Connection) -> None:
         """Where the journal has become long, leave only the last line of each recording."""
         if self._journal.is_long:
-            stored, _ = rows.read(connection)
-            newest = (_later(stored.get(sha256), self._known.get(sha256)) for sha256 in {*stored, *self._known})
-            self._journal.rewrite([recording for recording in newest if recording is not None])
+            self._journal.rewrite(self._newest_of_all(connection))
 
     def delete_file(self, connection: Connection, sha256: str) -> None:
         """Delete a file, unless the same recording was taken again meanwhile."""
         known = self._newest(connection, sha256)
         if known is not None and known.state in DELETED:
             self._spool.remove(sha256)
+
+    def _newest_of_all(self, connection: Connection) -> tuple[Recording, ...]:
+        stored, _ = rows.read(connection)
+        known = dict(self._known)
+        newest = (_later(stored.get(sha256), known.get(sha256)) for sha256 in {*stored, *known})
+        return tuple(recording for recording in newest if recording is not None)
 
     def _newest(self, connection: Connection, sha256: str) -> Recording | None:
         return _later(rows.get(connection, sha256), self._known.get(sha256))

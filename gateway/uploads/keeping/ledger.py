@@ -13,7 +13,7 @@ from gateway.uploads.keeping.inspection import inspect
 from gateway.uploads.keeping.recovery import Recovery, recover, told
 from gateway.uploads.keeping.rows import SCHEMA
 from gateway.uploads.keeping.spool import Found, Spool
-from gateway.uploads.recording import SHORT_ID, WITHOUT_FILE, Recording
+from gateway.uploads.recording import DELETED, SHORT_ID, WITHOUT_FILE, Recording
 from gateway.uploads.report import RebuiltReport
 from gateway.worker import OVERDUE_S, Worker
 
@@ -103,7 +103,7 @@ class Ledger:
 
         Raises:
             KeyError: If it is unknown.
-            StoreError: If it could not be written; then it is as it was.
+            StoreError: If it could not be written; then it is as it was, as far as a failing disk can promise.
             Exception: What `change` raises.
         """
 
@@ -148,7 +148,7 @@ class Ledger:
                 return
             if self._opening is None:
                 await self._load()
-            elif found is not None:
+            elif found is not None and self._is_doubtful:
                 await self._begin_anew()
 
     async def rebuild(self) -> RebuiltReport:
@@ -187,6 +187,11 @@ class Ledger:
                 await asyncio.sleep(TURN_S)
 
     @property
+    def _is_doubtful(self) -> bool:
+        """Whether what is on the disk may be something else than memory; nothing is changed as long as that is so."""
+        return self._books.failure is not None or self._opening != self._store.openings
+
+    @property
     def _is_behind(self) -> bool:
         """Whether somebody else has mended the store."""
         return self._store.trouble is None and self._opening not in {None, self._store.openings}
@@ -217,8 +222,7 @@ class Ledger:
             return
         try:
             if written.damaged or not written.journal.is_whole:
-                everything = tuple(recovery.recordings.values())
-                await self._store.write(lambda it: self._books.begin_anew(it, everything))
+                await self._store.write(self._books.begin_anew)
             elif recovery.to_write:
                 await self._store.write(lambda it: self._books.settle(it, recovery.to_write))
         except OSError as error:
@@ -232,10 +236,7 @@ class Ledger:
     async def _begin_anew(self) -> None:
         opening = self._store.openings
         try:
-            # What was given to the store before the trouble is in memory after this; what comes later is refused.
-            await self._store.read(lambda _: None)
-            everything = tuple(self._recordings.values())
-            await self._store.write(lambda it: self._books.begin_anew(it, everything))
+            await self._store.write(self._books.begin_anew, self._adopt)
         except OSError as error:
             self._fail(error)
             return
@@ -268,6 +269,12 @@ class Ledger:
         if self._recordings.get(recording.sha256) != recording:
             self._recordings[recording.sha256] = recording
             self._notify()
+
+    def _adopt(self, everything: tuple[Recording, ...]) -> None:
+        for recording in everything:
+            if recording.state in DELETED and self._recordings.get(recording.sha256) != recording:
+                self._doomed.add(recording.sha256)
+            self._apply(recording)
 
     def _notify(self) -> None:
         self.revision += 1

@@ -1,11 +1,12 @@
 """A ledger with everything that it needs, for tests."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.store import Store, StoreError, open_store
+from gateway.store import DATABASE, Store, StoreError, open_store
 from gateway.uploads.keeping.ledger import SCHEMA, Ledger
 from gateway.uploads.keeping.spool import FOLDER, Spool
 from gateway.uploads.recording import Recording, State
@@ -68,3 +69,16 @@ async def opened(folder: Path, *, ballast_bytes: int = 4096) -> AsyncIterator[Ke
             yield kept
     finally:
         worker.close()
+
+
+def sql(folder: Path, *statements: str) -> None:
+    """Do something to the database behind the gateway's back."""
+    connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+async def break_database(kept: Kept) -> None:
+    """As it is with a disk that cannot be written: the next one who tries finds out."""
+    await kept.store.read(lambda connection: connection.execute("PRAGMA query_only = ON").fetchall())

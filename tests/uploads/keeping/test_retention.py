@@ -10,9 +10,8 @@ from msgspec.structs import replace
 
 from gateway.uploads.keeping.retention import DAY_MS, PURGE_S, Retention, due
 from gateway.uploads.recording import State
-from tests.uploads.keeping.ledgers import Kept, opened
+from tests.uploads.keeping.ledgers import Kept, break_database, opened
 from tests.uploads.keeping.stages import recording, sha256_of
-from tests.uploads.keeping.test_ledger_faults import break_database
 
 S = State
 DONE_MS = recording(0, S.DONE).changed_ms
