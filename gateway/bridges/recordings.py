@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
-from gateway.fleet.claim import owned
+from gateway.fleet.claim import Claim, owned
 from gateway.fleet.ownership import Claims
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
 from gateway.uploads.desk import Desk
@@ -16,10 +16,15 @@ class OurTrackers:
 
     def __init__(self, claims: Claims) -> None:
         self._claims = claims
+        self._seen: tuple[Claim, ...] = ()
+        self._owned: dict[str, int] = {}
 
     def device_id(self, serial_number: str) -> int | None:
         """What the cloud calls one; None as long as it is not ours."""
-        return owned(self._claims.current).get(serial_number)
+        # Asked for every recording, every second.
+        if (current := self._claims.current) is not self._seen:
+            self._seen, self._owned = current, owned(current)
+        return self._owned.get(serial_number)
 
     def recheck(self) -> None:
         """Look soon which are: the cloud has refused one."""
@@ -32,9 +37,13 @@ class ServedRecordings:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def report(self, *, is_all: bool) -> RecordingsReport:
-        """All that are kept; with `is_all` also those that were deleted."""
-        return self._desk.report(is_all=is_all)
+    async def report(self, *, is_all: bool) -> RecordingsReport:
+        """All that somebody has to know of; with `is_all` also what is over."""
+        return await self._desk.report(is_all=is_all)
+
+    def tag(self, *, is_all: bool) -> str:
+        """What is another whenever `report` has something else to say."""
+        return self._desk.tag(is_all=is_all)
 
     def show(self, recording_id: str) -> RecordingReport:
         """How one of them stands; raises `RequestError`, as all that follow."""

@@ -22,7 +22,7 @@ PATIENCE_BYTES = 10_000
 """Less than what the worst mobile link brings in that time."""
 
 _ROOT = "/api/v1/recordings"
-_CREATED = 201
+_CREATED, _NOT_MODIFIED = 201, 304
 
 
 class _Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +46,15 @@ class RecordingRoutes:
         add_page(router)
 
     async def _report(self, request: web.Request) -> web.Response:
-        return json_answer(self._recordings.report(is_all=parse_query(request.query, _Listing).is_all))
+        is_all = parse_query(request.query, _Listing).is_all
+        # Before the report: what changes while that is made is told the next time.
+        tag = self._recordings.tag(is_all=is_all)
+        if tag in {known.value for known in request.if_none_match or ()}:
+            answer = web.Response(status=_NOT_MODIFIED)
+        else:
+            answer = json_answer(await self._recordings.report(is_all=is_all))
+        answer.etag = tag
+        return answer
 
     async def _show(self, request: web.Request) -> web.Response:
         return json_answer(self._recordings.show(request.match_info["id"]))

@@ -226,11 +226,14 @@ class RecordingsView(Protocol):
     """The recordings on their way into the cloud.
 
     Every method answers with what becomes the JSON of the answer. An id is anything that a stranger wrote; a body is
-    JSON, as it came. All but the first raise `RequestError` with the code that says why not.
+    JSON, as it came. All but the first two raise `RequestError` with the code that says why not.
     """
 
-    def report(self, *, is_all: bool) -> object:
-        """All that are kept; with `is_all` also those that were deleted."""
+    async def report(self, *, is_all: bool) -> object:
+        """All that somebody has to know of; with `is_all` also what is over."""
+
+    def tag(self, *, is_all: bool) -> str:
+        """A word of letters, digits and hyphens that is another whenever `report` has something else to say."""
 
     def show(self, recording_id: str) -> object:
         """How one of them stands."""

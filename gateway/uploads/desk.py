@@ -7,15 +7,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from heapq import nlargest
-from operator import attrgetter
+from itertools import chain
+from secrets import token_hex
 
 from gateway.store import StoreError
 from gateway.uploads.keeping.room import Room
-from gateway.uploads.publisher import DELETED, Publisher, StateBoard
-from gateway.uploads.recording import Basis, Recording
-from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
-from gateway.uploads.reporting import Wearer, counted, report_one, report_spool, report_tracker, scarcity
+from gateway.uploads.overview import Overview, overview
+from gateway.uploads.publisher import Publisher, StateBoard
+from gateway.uploads.recording import DELETED, Basis, Recording
+from gateway.uploads.report import InboxReport, RebuiltReport, RecordingReport, RecordingsReport
+from gateway.uploads.reporter import Reporter
+from gateway.uploads.reporting import Wearer, report_spool, report_tracker, scarcity
 from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest, RecordingRefused, Refusal
 from gateway.uploads.standing import deeds, standing
 from gateway.uploads.surroundings import Inbox, Intake, Ledger, Options, Spool, Uploader
@@ -27,11 +29,18 @@ from gateway.worker import Worker
 
 _LOG = logging.getLogger(__name__)
 
-MAX_DELETED = 200
-"""Deleted recordings that are told of to who asks for them, the latest ones; of more there are numbers only."""
+FEWEST_DIGITS = 4
+"""Of an id by which something is decided: one that is mistyped must not be another's."""
+
+FRESH_S = 30.0
+"""What passes by itself, the time until something is tried again for example, is told anew so often."""
 
 _TURN_S = 1.0
 _ROOM_S = 5.0
+_SLICE = 100
+"""Recordings that are told before others have a turn of the event loop."""
+
+_MINUTE_MS = 60_000
 
 _NAMELESS = "recording.asi"
 
@@ -77,9 +86,13 @@ class Desk:
         self._wearers = {wearer.serial_number: wearer for wearer in wearers}
         self._options = options
         self._utc_ms = utc_ms
+        self._reporter = Reporter(uploader, self._wearers, options.keep_days, utc_ms)
         self._publisher = Publisher(board)
         self._trouble = Trouble(problems)
         self._room: Room | None = None
+        self._overview, self._revision = Overview(), -1
+        self._looked_at = (-1, -1)
+        self._run = token_hex(4)
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Tell what changes, once a second, until cancelled; `beat` is called with each turn."""
@@ -97,16 +110,24 @@ class Desk:
                 beat()
                 await asyncio.sleep(_TURN_S)
 
-    def report(self, *, is_all: bool = False) -> RecordingsReport:
-        """All that are kept, newest first; with `is_all` the latest of those that were deleted as well."""
-        every = self._ledger.recordings.values()
-        told = [it for it in every if it.state not in DELETED]
-        if is_all:
-            told += nlargest(MAX_DELETED, (it for it in every if it.state in DELETED), key=attrgetter("changed_ms"))
+    async def report(self, *, is_all: bool = False) -> RecordingsReport:
+        """All that need a person or get on, and the latest of those that are done, newest first.
+
+        Args:
+            is_all: With more of those that are done, and the latest of those that were deleted.
+        """
+        seen = self._seen()
+        listed, left_out = seen.listed(is_all=is_all)
+        told = []
+        for place, recording in enumerate(listed, 1):
+            told.append(self._reporter.report(recording))
+            if place % _SLICE == 0:
+                await asyncio.sleep(0)
         return RecordingsReport(
-            recordings=tuple(map(self._report, sorted(told, key=attrgetter("taken_ms"), reverse=True))),
-            counts=counted(every),
-            inbox=() if self._inbox is None else tuple(self._inbox.waiting),
+            recordings=tuple(told),
+            left_out=left_out,
+            counts=seen.counts,
+            inbox=self._left(),
             inbox_folder=self._options.inbox_folder,
             spool=report_spool(self._room, self._ledger.trouble),
             trackers=tuple(map(report_tracker, self._wearers.values())),
@@ -114,9 +135,17 @@ class Desk:
             utc_ms=self._utc_ms(),
         )
 
+    def tag(self, *, is_all: bool = False) -> str:
+        """What is another whenever `report` has something else to say, and every now and then, as time passes."""
+        # What the uploader knows beside the ledger is looked at once a second, when it is published.
+        disk, fresh = self._disk(), int(asyncio.get_running_loop().time() / FRESH_S)
+        room = (None if self._room is None else self._room.used_bytes, "" if disk is None else disk.text)
+        said = (is_all, self._ledger.revision, self._publisher.changes, self._left(), room, fresh)
+        return f"{self._run}-{hash(said):x}"
+
     def show(self, recording_id: str) -> RecordingReport:
         """One recording; raises `RecordingRefused` if there is none."""
-        return self._report(self._found(recording_id))
+        return self._reporter.report(self._found(recording_id))
 
     async def add(self, blocks: AsyncIterator[bytes], size: int | None, request: AddRequest) -> RecordingReport:
         """Take over what somebody sends; what `blocks` raises is raised.
@@ -139,7 +168,7 @@ class Desk:
                 size,
                 printable(request.name) or _NAMELESS,
                 serial_number,
-                request.author,
+                printable(request.author),
                 request.sha256 or None,
                 basis=basis,
                 span=span_of(
@@ -151,33 +180,31 @@ class Desk:
                 ),
             )
         self._uploader.wake()
-        return self._report(recording)
+        return self._reporter.report(recording)
 
     async def assign(self, recording_id: str, request: AssignRequest) -> RecordingReport:
         """Say which tracker one comes from."""
         self._check_tracker(request.tracker)
-        tracker, author = request.tracker, request.author
+        tracker, author = request.tracker, printable(request.author)
         changed = await self._change(
             recording_id, "assigned", lambda known, at_ms: assigned(known, tracker, author, at_ms)
         )
         self._uploader.wake()
-        return self._report(changed)
+        return self._reporter.report(changed)
 
     async def retry(self, recording_id: str, request: PersonRequest) -> RecordingReport:
         """Let one be sent again now, whatever has been."""
-        changed = await self._change(
-            recording_id, "retried", lambda known, at_ms: retried(known, request.author, at_ms)
-        )
+        author = printable(request.author)
+        changed = await self._change(recording_id, "retried", lambda known, at_ms: retried(known, author, at_ms))
         self._uploader.retry(changed.sha256)
-        return self._report(changed)
+        return self._reporter.report(changed)
 
     async def discard(self, recording_id: str, request: PersonRequest) -> RecordingReport:
         """Delete one here."""
-        changed = await self._change(
-            recording_id, "discarded", lambda known, at_ms: discarded(known, request.author, at_ms)
-        )
+        author = printable(request.author)
+        changed = await self._change(recording_id, "discarded", lambda known, at_ms: discarded(known, author, at_ms))
         await self._ledger.drop_file(changed.sha256)
-        return self._report(changed)
+        return self._reporter.report(changed)
 
     async def rebuild(self) -> RebuiltReport:
         """Read every file, and set right what is not as it was written down."""
@@ -202,20 +229,32 @@ class Desk:
         except OSError:
             return None  # what is wrong with the disk the ledger says
 
-    def _tell(self) -> None:
-        recordings, inbox, now_ms = self._ledger.recordings, self._inbox, self._utc_ms()
-        self._publisher.publish(recordings, self._report, now_ms, asyncio.get_running_loop().time())
-        self._trouble.update(recordings.values(), () if inbox is None else inbox.waiting, now_ms)
-        self._trouble.check(
-            disk=self._ledger.trouble or scarcity(self._room),
-            damage=self._ledger.damage,
-            inbox=None if inbox is None else inbox.trouble,
-        )
+    def _seen(self) -> Overview:
+        if self._revision != self._ledger.revision:
+            self._revision = self._ledger.revision
+            self._overview = overview(self._ledger.recordings.values())
+        return self._overview
 
-    def _report(self, recording: Recording) -> RecordingReport:
-        wearer = self._wearers.get(recording.serial_number or "")
-        athlete = None if wearer is None else wearer.athlete
-        return report_one(recording, self._uploader, athlete, self._utc_ms(), self._options.keep_days)
+    def _left(self) -> tuple[InboxReport, ...]:
+        return () if self._inbox is None else tuple(self._inbox.waiting)
+
+    def _disk(self) -> StoreError | None:
+        return self._ledger.trouble or scarcity(self._room)
+
+    def _tell(self) -> None:
+        seen, now_ms = self._seen(), self._utc_ms()
+        now_s = asyncio.get_running_loop().time()
+        self._publisher.publish(seen.told(now_ms), self._ledger.recordings, self._reporter.lasting, now_s)
+        # Time itself makes a recording overdue.
+        if (looked_at := (self._revision, now_ms // _MINUTE_MS)) != self._looked_at:
+            self._trouble.update(chain(seen.waiting, seen.open), now_ms)
+            self._looked_at = looked_at
+        self._trouble.look(self._left())
+        self._trouble.check(
+            disk=self._disk(),
+            damage=self._ledger.damage,
+            inbox=None if self._inbox is None else self._inbox.trouble,
+        )
 
     def _check_tracker(self, serial_number: str) -> None:
         if serial_number not in self._wearers:
@@ -238,6 +277,9 @@ class Desk:
 
     async def _change(self, recording_id: str, done: str, change: Callable[[Recording, int], Recording]) -> Recording:
         """Let something become of a recording at this moment; `done` says what, in a sentence about that it cannot."""
+        if len(recording_id) < FEWEST_DIGITS:
+            text = f"{printable(recording_id)} is too short for that: give at least {FEWEST_DIGITS} digits of the id."
+            raise RecordingRefused(Refusal.UNKNOWN_RECORDING, text)
         sha256, at_ms = self._found(recording_id).sha256, self._utc_ms()
         try:
             with _refusing():

@@ -142,6 +142,22 @@ class CountReport(msgspec.Struct, frozen=True, kw_only=True):
     oldest_ms: int
 
 
+class LeftOutReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How many recordings there are that a list has left out, because it would be too long.
+
+    Attributes:
+        needs_person: That wait for a person; older than those that it has.
+        under_way: That get on by themselves; older, too.
+        done: That were done before those that it has.
+        deleted: That were deleted before those that it has; 0 if those were not asked for.
+    """
+
+    needs_person: int = 0
+    under_way: int = 0
+    done: int = 0
+    deleted: int = 0
+
+
 class SpoolReport(msgspec.Struct, frozen=True, kw_only=True):
     """The room that recordings have.
 
@@ -178,7 +194,8 @@ class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
     """All of it: the body of `GET /api/v1/recordings`.
 
     Attributes:
-        recordings: Newest first; what is deleted is left out unless it was asked for.
+        recordings: Newest first; what is deleted is not among them unless it was asked for.
+        left_out: How many more there are.
         counts: Of every state in which there is one.
         inbox: What lies in the inbox, a hundred at most.
         inbox_folder: Where that is.
@@ -196,6 +213,7 @@ class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
     trackers: tuple[TrackerReport, ...]
     max_file_bytes: int
     utc_ms: int
+    left_out: LeftOutReport = LeftOutReport()
 
 
 class RebuiltReport(msgspec.Struct, frozen=True, kw_only=True):

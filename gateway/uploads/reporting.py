@@ -1,13 +1,11 @@
 """Tells of the recordings what the reports hold: from what is known of each, and of the way that it is on."""
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.store import StoreError
 from gateway.uploads.keeping.room import Room
-from gateway.uploads.recording import Recording, State
+from gateway.uploads.recording import Recording
 from gateway.uploads.report import (
-    CountReport,
     ProgressReport,
     RecordingReport,
     SourceReport,
@@ -95,23 +93,6 @@ def report_one(
         deletes_ms=deletes_ms(recording, keep_days),
         sources=tuple(SourceReport(way=it.way, name=it.name, at_ms=it.at_ms) for it in recording.sources),
         trail=tuple(StepReport(state=it.state, at_ms=it.at_ms) for it in recording.trail),
-    )
-
-
-def counted(recordings: Iterable[Recording]) -> tuple[CountReport, ...]:
-    """How many there are of each state, in the order of the states."""
-    found: dict[State, list[Recording]] = {}
-    for recording in recordings:
-        found.setdefault(recording.state, []).append(recording)
-    return tuple(
-        CountReport(
-            state=state,
-            recordings=len(found[state]),
-            bytes=sum(it.size for it in found[state]),
-            oldest_ms=min(it.changed_ms for it in found[state]),
-        )
-        for state in State
-        if state in found
     )
 
 

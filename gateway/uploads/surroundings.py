@@ -21,6 +21,10 @@ class Ledger(Protocol):
         """All, by SHA-256, as they are on the disk."""
 
     @property
+    def revision(self) -> int:
+        """Another with every change of them."""
+
+    @property
     def trouble(self) -> StoreError | None:
         """Why nothing can be written down; None if it can."""
 

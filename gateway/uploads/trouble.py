@@ -1,7 +1,7 @@
 """Tells people when recordings need them. It reaches the log, so it names no file and no athlete."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.store import StoreError
@@ -42,12 +42,11 @@ class Trouble:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
 
-    def update(self, recordings: Iterable[Recording], inbox: Collection[InboxReport], now_ms: int) -> None:
+    def update(self, recordings: Iterable[Recording], now_ms: int) -> None:
         """Take how the recordings stand now.
 
         Args:
-            recordings: All that are kept.
-            inbox: What lies in the inbox and is not taken.
+            recordings: All that are neither done nor deleted.
             now_ms: The wall clock, epoch ms.
         """
         waiting: Counter[State] = Counter()
@@ -60,6 +59,9 @@ class Trouble:
         self._tell("recordings_waiting_for_person", text if parts else "", _LOOK)
         text = f"{_many(overdue, 'recording is', 'recordings are')} not done in the cloud after more than a day"
         self._tell("recordings_overdue", text if overdue else "", f"look why; {_LOOK}")
+
+    def look(self, inbox: Iterable[InboxReport]) -> None:
+        """Take what lies in the inbox and is not taken."""
         left = sum(bool(it.action) for it in inbox)
         text = f"{_many(left, 'file lies', 'files lie')} in the inbox and cannot be taken"
         self._tell("inbox_not_taken", text if left else "", _LOOK)

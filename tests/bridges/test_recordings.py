@@ -12,6 +12,7 @@ from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -25,14 +26,15 @@ from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.problems import Problems
 from gateway.store import StoreError
-from gateway.uploads.desk import MAX_DELETED, Desk
+from gateway.uploads.desk import FRESH_S, Desk
+from gateway.uploads.overview import MAX_DELETED
 from gateway.uploads.recording import State
-from gateway.uploads.report import InboxReport, RecordingReport, RecordingsReport
+from gateway.uploads.report import InboxReport, LeftOutReport, RecordingReport, RecordingsReport
 from gateway.uploads.requests import Refusal
 from gateway.uploads.surroundings import Options
 from gateway.uploads.taking.intake import Intake
 from gateway.uploads.taking.naming import Known
-from gateway.uploads.transitions import discarded, found_missing
+from gateway.uploads.transitions import assigned, discarded, found_missing
 from gateway.worker import Worker
 from tests.uploads.sending.bringing import Bringing, asi, bringing, wall_ms
 
@@ -291,10 +293,79 @@ async def test_of_many_deleted_ones_the_latest_are_told(tmp_path: Path) -> None:
         for seed in range(MAX_DELETED + 5):
             sha256 = await seen.gateway.put(asi(seed=seed), None)
             await seen.gateway.ledger.change(sha256, partial(discarded, author="", at_ms=seed))
+        assert (await seen.report()).left_out == LeftOutReport(), "nobody has asked for them"
         told = await seen.report("?all=true")
         assert len(told.recordings) == MAX_DELETED
+        assert told.left_out == LeftOutReport(deleted=5)
         assert min(it.since_ms for it in told.recordings) == 5
         assert told.counts[0].recordings == MAX_DELETED + 5
+
+
+async def test_nothing_is_decided_by_a_digit_or_two(tmp_path: Path) -> None:
+    async with faced(tmp_path) as seen:
+        only = await seen.well("POST", "?name=a.asi", asi())
+        for deed, body in (("discard", None), ("retry", None), ("assign", f'{{"tracker": "{seen.gateway.serial()}"}}')):
+            for digits in (1, 3):
+                status, answer = await seen.refused("POST", f"/{only.id[:digits]}/{deed}", body)
+                assert (status, answer["code"]) == (404, "unknown_recording")
+                assert answer["text"] == f"{only.id[:digits]} is too short for that: give at least 4 digits of the id."
+        assert (await seen.well("GET", f"/{only.id[:1]}")).state == "unassigned", "to look is no decision"
+        assert (await seen.well("POST", f"/{only.id[:4]}/discard")).state == "discarded"
+
+
+async def test_what_a_person_is_called_cannot_turn_what_is_said(tmp_path: Path) -> None:
+    async with faced(tmp_path) as seen:
+        strange = "Kim\u202efdp\u2028x"
+        for seed, deed in enumerate(("discard", "retry", "assign")):
+            one = await seen.well("POST", f"?name=a.asi&author={quote(strange)}", asi(seed=seed))
+            assert seen.gateway[one.sha256].author.isprintable()
+            wish = {"author": strange, **({"tracker": seen.gateway.serial()} if deed == "assign" else {})}
+            if deed == "retry":
+                await seen.gateway.ledger.change(one.sha256, lambda it: assigned(it, seen.gateway.serial(), "", 1))
+            told = await seen.well("POST", f"/{one.id}/{deed}", json.dumps(wish))
+            assert "Kim" in seen.gateway[one.sha256].author
+            assert seen.gateway[one.sha256].author.isprintable()
+            assert told.text.isprintable()
+
+
+async def test_whoever_has_the_report_is_told_again_when_something_in_it_is_another(tmp_path: Path) -> None:
+    async with faced(tmp_path, upload_seconds_per_mb=100.0) as seen:
+        url, known = f"http://127.0.0.1:{seen.port}{ADDRESS}", ""
+
+        async def is_news() -> bool:
+            nonlocal known
+            async with aiohttp.ClientSession() as http, http.get(url, headers={"If-None-Match": known}) as answer:
+                known = answer.headers["ETag"]
+                assert answer.status in {200, 304}
+                return answer.status == 200
+
+        async def settled() -> None:
+            """Not at once: free room and the like are looked at every few seconds."""
+            while await is_news():
+                await asyncio.sleep(FRESH_S / 4)
+
+        await settled()
+        one = await seen.well("POST", "?name=a.asi", asi(400_000))
+        assert await is_news()
+        await settled()
+        seen.inbox.waiting = (InboxReport(name="a", size=1, code="x", text="It is", action="", since_ms=1),)
+        assert await is_news()
+        await settled()
+        seen.gateway.disk.told = StoreError("The disk is full", "free some space")
+        assert await is_news()
+        seen.gateway.disk.told = None
+        await settled()
+        await seen.well("POST", f"/{one.id}/assign", json.dumps({"tracker": seen.gateway.serial()}))
+        await seen.gateway.until(one.sha256, State.SENDING)
+        assert await is_news()
+        for _ in range(5):
+            await asyncio.sleep(2)
+            assert await is_news(), "it gets on"
+        await seen.gateway.until(one.sha256, State.DONE)
+        await settled()
+        assert not await is_news()
+        await asyncio.sleep(FRESH_S)
+        assert await is_news(), "of what time does by itself"
 
 
 async def test_an_id_is_as_many_digits_as_it_takes(tmp_path: Path) -> None:

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
+from gateway.uploads.overview import overview
 from gateway.uploads.recording import Basis, Clue, Recording, Source, Span, State, Way
 from gateway.uploads.report import (
     InboxReport,
+    LeftOutReport,
     ProgressReport,
     RecordingReport,
     RecordingsReport,
     SpoolReport,
     TrackerReport,
 )
-from gateway.uploads.reporting import counted, report_one
+from gateway.uploads.reporting import report_one
 from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest
 from gateway.uploads.standing import Standing
 from gateway.uploads.transitions import assigned, discarded, retried, taken, taken_again
@@ -38,6 +40,9 @@ class Shelf:
         spool_text: What is wrong with the disk.
         bytes_per_s: How fast what is sent is taken; None as fast as it comes.
         is_down: Whether nothing is answered as it should be.
+        inbox: What lies there.
+        left_out: How many more there are than those.
+        told: How often all was told.
     """
 
     recordings: dict[str, Recording] = field(default_factory=dict)
@@ -46,6 +51,8 @@ class Shelf:
     bytes_per_s: float | None = None
     is_down: bool = False
     inbox: tuple[InboxReport, ...] = ()
+    left_out: LeftOutReport = field(default_factory=LeftOutReport)
+    told: int = 0
 
     def put(self, name: str, state: State, **known: object) -> Recording:
         """One more, in a state."""
@@ -61,13 +68,15 @@ class Shelf:
         """The one that was called so."""
         return next(it for it in self.recordings.values() if it.name == name)
 
-    def report(self, *, is_all: bool) -> object:
+    async def report(self, *, is_all: bool) -> object:
         if self.is_down:
             raise RequestError(ErrorCode.INTERNAL_ERROR, "It is down.")
+        self.told += 1
         told = [it for it in self.recordings.values() if is_all or it.state not in {State.PURGED, State.DISCARDED}]
         return RecordingsReport(
             recordings=tuple(map(self._report, sorted(told, key=lambda it: -it.taken_ms))),
-            counts=counted(self.recordings.values()),
+            counts=overview(self.recordings.values()).counts,
+            left_out=self.left_out,
             inbox=self.inbox,
             inbox_folder="/srv/insiders-gateway/inbox",
             spool=SpoolReport(
@@ -84,6 +93,10 @@ class Shelf:
             max_file_bytes=5_000_000,
             utc_ms=NOW_MS,
         )
+
+    def tag(self, *, is_all: bool) -> str:
+        said = (is_all, tuple(self.recordings.values()), self.inbox, self.left_out, self.spool_text, self.is_down)
+        return f"{hash(said):x}"
 
     def show(self, recording_id: str) -> object:
         return self._report(self.recordings[recording_id])

@@ -36,6 +36,7 @@ class Desk:
         came: Bytes of what was taken over or is being; none are kept.
         left: Bodies that came to no end.
         pause_s: How long each block takes to be written.
+        revision: Of what there is to report.
     """
 
     refusal: RequestError | None = None
@@ -44,9 +45,13 @@ class Desk:
     came: int = 0
     left: int = 0
     pause_s: float = 0.0
+    revision: int = 0
 
-    def report(self, *, is_all: bool) -> object:
+    async def report(self, *, is_all: bool) -> object:
         return {"recordings": [], "is_all": is_all}
+
+    def tag(self, *, is_all: bool) -> str:
+        return f"{self.revision}-{is_all}"
 
     def show(self, recording_id: str) -> object:
         return self._answered("show", recording_id)
@@ -112,6 +117,20 @@ async def test_the_report_is_told_with_what_is_deleted_if_that_is_asked_for(
     served: Served, query: str, *, is_all: bool
 ) -> None:
     assert await served.ask("GET", query) == (200, {"recordings": [], "is_all": is_all})
+
+
+async def test_whoever_knows_the_report_already_is_told_so_and_no_more(served: Served) -> None:
+    url = f"http://127.0.0.1:{served.port}/api/v1/recordings"
+    async with aiohttp.ClientSession() as http:
+        async with http.get(url) as answer:
+            known = {"If-None-Match": answer.headers["ETag"]}
+        async with http.get(url, headers=known) as answer:
+            assert (answer.status, await answer.read(), answer.headers["ETag"]) == (304, b"", known["If-None-Match"])
+        async with http.get(f"{url}?all=true", headers=known) as answer:
+            assert answer.status == 200, "that is another report"
+        served.desk.revision += 1
+        async with http.get(url, headers=known) as answer:
+            assert (answer.status, (await answer.json())["is_all"]) == (200, False)
 
 
 async def test_one_recording_is_shown(served: Served) -> None:

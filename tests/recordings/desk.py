@@ -151,13 +151,16 @@ class Desk:
     looks: int = 0
     _courses: dict[str, Iterator[State]] = field(default_factory=dict)
 
-    def report(self, *, is_all: bool) -> RecordingsReport:
+    async def report(self, *, is_all: bool) -> RecordingsReport:
         self.looks += 1
         for place, one in enumerate(self.recordings):
             state = next(self._courses.get(one.sha256, iter(())), None)
             if state is not None:
                 self.recordings[place] = self._in_state(one, state)
         return queue(*self.recordings, *(self.gone if is_all else []), **self.told)
+
+    def tag(self, *, is_all: bool) -> str:
+        return f"{self.looks}-{is_all}"
 
     def show(self, recording_id: str) -> RecordingReport:
         for one in (*self.recordings, *self.gone):

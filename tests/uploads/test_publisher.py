@@ -9,16 +9,24 @@ from msgspec.structs import replace
 from gateway.live.board import Board
 from gateway.problems import Problems
 from gateway.store import StoreError
-from gateway.uploads.publisher import GONE_FOR_S, MAX_TOLD, TOLD_DONE_MS, Publisher
+from gateway.uploads.overview import MAX_TOLD, TOLD_DONE_MS, overview
+from gateway.uploads.publisher import GONE_FOR_S, Publisher
 from gateway.uploads.recording import Recording, State
-from gateway.uploads.report import InboxReport, ProgressReport, RecordingReport
-from gateway.uploads.reporting import report_one
-from gateway.uploads.standing import LONG_MS, Standing
+from gateway.uploads.report import InboxReport, ProgressReport
+from gateway.uploads.reporter import Reporter
+from gateway.uploads.standing import LONG_MS, Standing, standing
 from gateway.uploads.trouble import Trouble
 from tests.uploads.keeping.stages import recording
 
 NOW_MS = 1_000
 DELETED = {State.PURGED, State.DISCARDED}
+
+
+@dataclass(frozen=True)
+class Wearer:
+    serial_number: str
+    athlete: str | None
+    number: int | None
 
 
 @dataclass
@@ -33,13 +41,15 @@ class Told:
 
     def __post_init__(self) -> None:
         self.publisher = Publisher(self.board)
+        self.reporter = Reporter(self, {"A": Wearer("A", "Anna", None)}, 7, lambda: NOW_MS)
 
     def put(self, *recordings: Recording) -> None:
         self.recordings |= {it.sha256: it for it in recordings}
 
     def news(self, now_ms: int = NOW_MS, now_s: float = 0.0) -> list[dict[str, object]]:
         """What is told anew at a time."""
-        self.publisher.publish(self.recordings, self._report, now_ms, now_s)
+        some = overview(self.recordings.values()).told(now_ms)
+        self.publisher.publish(some, self.recordings, self.reporter.lasting, now_s)
         told, self.revision = self.board.since(self.revision), self.board.revision
         return told
 
@@ -56,9 +66,6 @@ class Told:
 
     def hindrance(self, _sha256: str) -> Standing | None:
         return None
-
-    def _report(self, known: Recording) -> RecordingReport:
-        return report_one(known, self, "Anna", NOW_MS, 7)
 
 
 def test_a_recording_is_told_once_and_again_when_it_stands_otherwise() -> None:
@@ -124,6 +131,30 @@ def test_of_very_many_the_newest_are_told() -> None:
     news = told.news()
     assert len(news) == MAX_TOLD
     assert min(int(str(it["taken_ms"])) for it in news) == 10
+    told.put(recording(0, State.SENDING))
+    assert [it["value"] for it in told.news() if "text" in it] == ["sending"], "however old, it is what moves"
+
+
+def test_what_stands_as_before_is_not_looked_at_anew() -> None:
+    told = Told()
+    told.put(*(recording(it, State.QUEUED) for it in range(50)))
+    told.news()
+    reports = [told.reporter.lasting(it) for it in told.recordings.values()]
+    told.put(recording(7, State.SENDING))
+    again = [told.reporter.lasting(it) for it in told.recordings.values()]
+    assert [place for place, it in enumerate(again) if it is not reports[place]] == [7]
+
+
+def test_what_time_makes_of_a_recording_is_told() -> None:
+    """What was told of it is remembered, and nothing else changes meanwhile."""
+    one, now_ms = recording(1, State.ACCEPTED), 0
+    reporter = Reporter(Told(), {}, 7, lambda: now_ms)
+    told = []
+    for ago_ms in (0, LONG_MS, LONG_MS + 1, 2 * LONG_MS, 3 * LONG_MS):
+        now_ms = one.changed_ms + ago_ms
+        told.append(reporter.lasting(one).text)
+        assert told[-1] == standing(one, now_ms).text
+    assert len(set(told)) == 4
 
 
 def problems(known: Problems) -> dict[str, tuple[str, str]]:
@@ -138,14 +169,14 @@ def test_what_waits_for_a_person_is_a_problem_with_numbers_until_somebody_has_co
     known = Problems(lambda: NOW_MS)
     trouble = Trouble(known)
     some = [recording(1, State.UNASSIGNED), recording(2, State.UNASSIGNED), recording(3, State.CORRUPT)]
-    trouble.update(some, (), NOW_MS)
+    trouble.update(some, NOW_MS)
     text, action = problems(known)["recordings_waiting_for_person"]
     assert text == "3 recordings wait for somebody: 2 without a tracker, 1 that the card has damaged"
     assert "`insiders-gateway recordings list`" in action
-    trouble.update(some[:1], (), NOW_MS)
+    trouble.update(some[:1], NOW_MS)
     text, _ = problems(known)["recordings_waiting_for_person"]
     assert text == "1 recording waits for somebody: 1 without a tracker"
-    trouble.update([recording(1, State.QUEUED)], (), NOW_MS)
+    trouble.update([recording(1, State.QUEUED)], NOW_MS)
     assert len(known) == 0
 
 
@@ -157,7 +188,7 @@ def test_a_state_is_a_problem_if_it_waits_for_a_person_and_else_after_a_day(stat
         (NOW_MS, {"recordings_waiting_for_person"}),
         (one.changed_ms + LONG_MS + 1, {"recordings_waiting_for_person", "recordings_overdue"}),
     ):
-        Trouble(known).update([one], (), now_ms)
+        Trouble(known).update([one], now_ms)
         assert {it.code for it in known} <= codes
     is_over = state in {*DELETED, State.DONE}
     assert bool(len(known)) is not is_over
@@ -165,9 +196,9 @@ def test_a_state_is_a_problem_if_it_waits_for_a_person_and_else_after_a_day(stat
 
 def test_what_lies_in_the_inbox_for_a_person_is_a_problem_and_what_takes_its_time_is_none() -> None:
     known = Problems(lambda: NOW_MS)
-    Trouble(known).update((), [left(""), left("")], NOW_MS)
+    Trouble(known).look([left(""), left("")])
     assert len(known) == 0
-    Trouble(known).update((), [left("remove it"), left(""), left("remove it")], NOW_MS)
+    Trouble(known).look([left("remove it"), left(""), left("remove it")])
     assert problems(known)["inbox_not_taken"][0] == "2 files lie in the inbox and cannot be taken"
 
 
@@ -191,7 +222,9 @@ def test_no_name_of_a_file_or_an_athlete_reaches_the_log(caplog: pytest.LogCaptu
         for number, state in enumerate(State):
             told.put(recording(number, state))
         told.news()
-        Trouble(Problems(lambda: NOW_MS)).update(told.recordings.values(), [left("remove it")], LONG_MS * 9)
+        trouble = Trouble(Problems(lambda: NOW_MS))
+        trouble.update(told.recordings.values(), LONG_MS * 9)
+        trouble.look([left("remove it")])
     assert "recordings_overdue" in caplog.text
     for name in ("asi", "anna", "Anna"):
         assert name not in caplog.text
