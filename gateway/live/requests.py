@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from gateway.live.forms import mismatch
 from insiders_codecs.live import Message
 from insiders_codecs.samples import COLUMN_NAMES
 
@@ -179,6 +180,4 @@ def _convert(message: Mapping[str, Any], form: type[_T], *, is_text: bool = Fals
     try:
         return msgspec.convert(message, form, strict=not is_text)
     except msgspec.ValidationError as error:
-        # msgspec says "Expected `int`, got `str` - at `$.from.last_s`".
-        text, _, place = str(error).partition(" - at `$.")
-        raise RequestError(ErrorCode.BAD_MESSAGE, f"{place.rstrip('`') or 'sub'}: {text}.") from None
+        raise RequestError(ErrorCode.BAD_MESSAGE, mismatch(error, form)) from None

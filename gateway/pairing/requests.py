@@ -45,8 +45,12 @@ MAX_WORDS = 200
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
-Author = Annotated[str, Meta(max_length=80, pattern=_PRINTABLE)]
-Words = Annotated[str, Meta(max_length=MAX_WORDS, pattern=_PRINTABLE)]
+_ONE_LINE = "on one line, {} characters at most, without control characters"
+
+Author = Annotated[str, Meta(max_length=80, pattern=_PRINTABLE, description=f"a name {_ONE_LINE.format(80)}")]
+Words = Annotated[
+    str, Meta(max_length=MAX_WORDS, pattern=_PRINTABLE, description=f"a text {_ONE_LINE.format(MAX_WORDS)}")
+]
 Generation = Annotated[int, Meta(ge=0)]
 
 

@@ -35,7 +35,14 @@ class RecordingRefused(Exception):  # noqa: N818 - a refusal is mostly no error
         self.facts = facts
 
 
-Author = Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Author = Annotated[
+    str,
+    Meta(
+        max_length=80,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="a name on one line, 80 characters at most, without control characters",
+    ),
+]
 
 
 class PersonRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,4 +82,6 @@ class AddRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     tracker: Annotated[str, Meta(max_length=200)] = ""
     author: Author = ""
     modified_ms: int | None = None
-    sha256: Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""
+    sha256: Annotated[
+        str, Meta(pattern=r"\A([0-9a-f]{64})?\Z", description="64 of the digits 0 to 9 and a to f, in lower case")
+    ] = ""
