@@ -10,6 +10,9 @@ from gateway.cloud.uploading import Stream
 _job = decoder(Job)
 _known_asi_page = page_decoder(KnownAsi)
 
+MAX_JOB_ID = 200
+"""Characters: what is longer is no name of anything."""
+
 
 class RecordingOperations:
     """The operations on recordings; every one raises `CloudError`, and gives way to all that is live."""
@@ -29,13 +32,14 @@ class RecordingOperations:
                 the access token was refused, even if all of it had been sent: what was refused was not taken.
 
         Raises:
-            CloudError: The leaf that names the cause.
+            CloudError: The leaf that names the cause. That a job has no name that it could be asked for by is one.
             Exception: What ``body.blocks`` raised, as itself; the cloud has not got the document's end then, unless
                 that had left before.
         """
-        return await self._transport.send(
+        job = await self._transport.send(
             "load_asi", _job, priority=Priority.UPLOAD, ids={"device": device_id}, body=body, attempts=1
         )
+        return _named("load_asi", job)
 
     async def find_asi(self, device_id: int, sha256: str) -> Job | None:
         """The cloud's work on a recording that it has; None if it surely does not have it.
@@ -67,8 +71,22 @@ class RecordingOperations:
             # The filter may not be known there, and everything be listed.
             found += (known for known in page.items if known.sha256.lower() == sha256.lower())
         best_first = (JobState.DONE, JobState.RUNNING, JobState.FAILED)
-        return min(found, key=lambda known: best_first.index(known.meaning), default=None)
+        best = min(found, key=lambda known: best_first.index(known.meaning), default=None)
+        return None if best is None else _named("find_asi", best)
 
     async def job(self, job_id: str) -> Job:
-        """How far an upload's job has come."""
-        return await self._transport.send("job", _job, priority=Priority.UPLOAD, ids={"job": job_id})
+        """How far an upload's job has come.
+
+        Raises:
+            CloudError: The leaf that names the cause. That the answer is about another job is one.
+        """
+        job = await self._transport.send("job", _job, priority=Priority.UPLOAD, ids={"job": job_id})
+        if job.job_id != job_id:
+            raise BadAnswer("job", Fault.WRONG_SHAPE, "it is about another job")
+        return job
+
+
+def _named(operation: str, job: Job) -> Job:
+    if not 0 < len(job.job_id) <= MAX_JOB_ID or not job.job_id.isprintable() or job.job_id.isspace():
+        raise BadAnswer(operation, Fault.WRONG_SHAPE, "its job_id cannot be one")
+    return job

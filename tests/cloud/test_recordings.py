@@ -272,3 +272,22 @@ async def test_a_body_without_its_end_is_no_upload_for_the_simulated_cloud() -> 
             await cloud.client.load_asi(4101, Stream(body_size(len(ASI)), blocks))
         await asyncio.sleep(10)
         assert await cloud.client.find_asi(4101, SHA256) is None
+
+
+@pytest.mark.parametrize("job_id", ["", " ", "j" * 201, "job\u0000", "job\n"])
+async def test_work_that_cannot_be_asked_about_is_no_answer(cloud: ScriptedCloud, job_id: str) -> None:
+    async with cloud.open() as client:
+        cloud.handler = says(201, {"job_id": job_id, "state": "NEW"})
+        with pytest.raises(BadAnswer):
+            await client.load_asi(7, body_of(ASI))
+        cloud.handler = listed(known(job_id=job_id))
+        with pytest.raises(BadAnswer):
+            await client.find_asi(7, SHA256)
+
+
+async def test_the_document_of_another_job_is_no_answer(cloud: ScriptedCloud) -> None:
+    cloud.handler = says(200, {"job_id": "job-2", "state": "SUCCESS"})
+    async with cloud.open() as client:
+        with pytest.raises(BadAnswer, match="another job"):
+            await client.job("job-1")
+        assert (await client.job("job-2")).meaning is JobState.DONE

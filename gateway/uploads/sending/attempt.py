@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
-from gateway.cloud.errors import CloudError
+from gateway.cloud.errors import BadAnswer, CloudError
 from gateway.cloud.models import Job
 from gateway.cloud.uploading import Stream
 from gateway.store import StoreError
@@ -13,7 +13,7 @@ from gateway.uploads.keeping.ledger import Ledger
 from gateway.uploads.recording import Recording, State
 from gateway.uploads.report import ProgressReport
 from gateway.uploads.sending.body import Body, CorruptError
-from gateway.uploads.sending.outcome import Outcome, Verdict, Wait, clause, outcome_of
+from gateway.uploads.sending.outcome import OF_ANOTHER, Outcome, Verdict, Wait, clause, is_of_another, outcome_of
 from gateway.uploads.transitions import (
     UNDER_WAY,
     TransitionError,
@@ -21,6 +21,7 @@ from gateway.uploads.transitions import (
     closing,
     found_corrupt,
     found_missing,
+    postponed,
     sending,
 )
 
@@ -64,6 +65,7 @@ class Attempt:
             utc_ms: The wall clock, epoch ms.
         """
         self._recording = recording
+        self._version = recording.version
         self._ledger = ledger
         self._utc_ms = utc_ms
         self._body = make_body(begin=self._begin, close=self._close)
@@ -96,6 +98,8 @@ class Attempt:
             return await self._ended(outcome_of(error, has_begun=body.has_begun, has_ended=body.has_ended))
         except Exception as error:  # noqa: BLE001 - most of what the body raises is no surprise
             return await self._failed(self._body.failure or error)
+        if is_of_another(job.job_id, self.sha256, self._ledger.recordings.values()):
+            return await self._ended(Outcome(Verdict.UNANSWERED, BadAnswer.code, OF_ANOTHER, wait=Wait.REFUSAL))
         at_ms = self._utc_ms()
         await self._become(lambda known: accepted(_sent(known, at_ms), job.job_id, at_ms))
         return End.ACCEPTED
@@ -110,23 +114,24 @@ class Attempt:
             # What is sent a second time, because its token had ended, is under way already.
             return known if known.state in UNDER_WAY else sending(known, at_ms)
 
-        await self._ledger.change(self.sha256, begun)
+        self._version = (await self._ledger.change(self.sha256, begun)).version
 
     async def _close(self) -> None:
         at_ms = self._utc_ms()
-        await self._ledger.change(
+        closed = await self._ledger.change(
             self.sha256, lambda known: known if known.state is State.CLOSING else closing(known, at_ms)
         )
+        self._version = closed.version
 
     async def _failed(self, failure: Exception) -> End | Outcome:
         """What has failed is here and not there."""
         at_ms = self._utc_ms()
         match failure:
             case CorruptError():
-                await self._become(lambda known: found_corrupt(known, str(failure), at_ms))
+                await self._become(lambda known: self._lost(known, found_corrupt(known, str(failure), at_ms), at_ms))
                 return End.SET_ASIDE
             case FileNotFoundError():
-                await self._become(lambda known: found_missing(known, at_ms))
+                await self._become(lambda known: self._lost(known, found_missing(known, at_ms), at_ms))
                 return End.SET_ASIDE
             case TransitionError() | KeyError():
                 return End.SET_ASIDE
@@ -138,6 +143,14 @@ class Attempt:
                 verdict = Verdict.UNANSWERED if self._body.has_ended else Verdict.POSTPONED
                 await self._ended(Outcome(verdict, "unexpected", _UNEXPECTED))
                 raise failure
+
+    def _lost(self, known: Recording, lost: Recording, at_ms: int) -> Recording:
+        """What it becomes without its file; if it came in again meanwhile, that is looked at first."""
+        if known.version == self._version:
+            return lost
+        if known.state not in UNDER_WAY:
+            raise TransitionError("it has changed meanwhile")
+        return postponed(known, "brought_again", "it came in once more while it was sent", at_ms)
 
     async def _ended(self, outcome: Outcome) -> Outcome:
         # The cloud was not reached, and nothing has become of it.

@@ -5,7 +5,7 @@ so without it nothing was uploaded, whatever came back.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
@@ -29,6 +29,8 @@ from gateway.uploads.transitions import postponed, refused, unanswered
 OPERATION = "load_asi"
 
 HOUR_S = 3600.0
+
+OF_ANOTHER = "the cloud names its work on another recording"
 
 MAX_REASON = 200
 """Characters of the cloud's own words that are kept."""
@@ -196,6 +198,11 @@ def clause(sentence: str) -> str:
 def said(error: CloudError) -> str:
     """The cloud's own words, in brackets; "" if it has none."""
     return f' (it says "{error.server_text}")' if error.server_text else ""
+
+
+def is_of_another(job_id: str, sha256: str, known: Iterable[Recording]) -> bool:
+    """Whether a job is known as the cloud's work on another recording than this one: then it is not that on this."""
+    return any(it.job_id == job_id and it.sha256 != sha256 for it in known)
 
 
 def words_of(details: object) -> str:

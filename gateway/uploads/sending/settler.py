@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.cloud.errors import CloudError, Forbidden, NotFound
+from gateway.cloud.errors import BadAnswer, CloudError, Forbidden, NotFound
 from gateway.cloud.models import Job, JobState
 from gateway.store import StoreError
 from gateway.uploads.keeping.ledger import Ledger
 from gateway.uploads.recording import Recording, State
-from gateway.uploads.sending.outcome import clause, is_about_all, reason_of, words_of
+from gateway.uploads.sending.outcome import OF_ANOTHER, clause, is_about_all, is_of_another, reason_of, words_of
 from gateway.uploads.sending.patience import ABSENT_APART_S, Line, lookup_s, poll_s, resend_s
 from gateway.uploads.standing import Standing
 from gateway.uploads.transitions import TransitionError, accepted, done, failed, found_absent, sent_again
@@ -219,7 +219,9 @@ class Settler:
         job = await self._cloud.find_asi(device_id, recording.sha256)
         self._line = Line()
         at_ms = self._time.utc_ms()
-        if job is not None:
+        if job is not None and is_of_another(job.job_id, recording.sha256, self._ledger.recordings.values()):
+            case.trouble = Standing(OF_ANOTHER, BadAnswer.action)
+        elif job is not None:
             await self._become(recording, case, lambda known: accepted(known, job.job_id, at_ms))
         elif case.absent_s is None:
             case.absent_s = self._now()

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cloud.models import Job
+from gateway.cloud.uploading import Stream
 from gateway.store import StoreError
-from gateway.uploads.recording import State
+from gateway.uploads.recording import Source, State, Way
+from gateway.uploads.transitions import taken_again
 from tests.uploads.sending.bringing import Bringing, asi, bringing, living, simulation
 
 pytestmark = pytest.mark.looptime
@@ -83,6 +86,38 @@ async def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None
         one.ours.ids = ours
         await one.until(sha256, State.CORRUPT)
     assert one.accepted(sha256) == 0
+
+
+@pytest.mark.parametrize("harm", ["flipped", "gone"])
+async def test_what_comes_in_again_while_the_harm_is_found_is_no_harm(tmp_path: Path, harm: str) -> None:
+    """Between the reading of the file and the word about it a technician adds it once more."""
+    content = asi(200_000)
+    async with bringing(tmp_path) as one:
+        one.ours.ids, ours = {}, one.ours.ids
+        sha256 = await one.put(content)
+        really = one.client.load_asi
+
+        async def load_asi(device_id: int, body: Stream) -> Job:
+            if harm == "gone":
+                one.spool.path(sha256).unlink(missing_ok=True)
+            try:
+                return await really(device_id, body)
+            finally:
+                monkeypatch.undo()
+                with one.spool.part(len(content)) as part:
+                    part.write(content)
+                    part.commit()
+                again = Source(Way.UPLOAD, "again.asi", 5)
+                await one.ledger.change(sha256, lambda known: taken_again(known, again))
+
+        monkeypatch = pytest.MonkeyPatch()
+        monkeypatch.setattr(one.client, "load_asi", load_asi)
+        if harm == "flipped":
+            flip(one, sha256, 100_000)
+        one.ours.ids = ours
+        done = await one.until(sha256, State.DONE)
+    assert {State.CORRUPT, State.MISSING}.isdisjoint({step.state for step in done.trail})
+    assert (one.accepted(sha256), done.tries, done.maybe_duplicate) == (1, 0, False)
 
 
 @pytest.mark.parametrize("state", [State.SENDING, State.CLOSING])

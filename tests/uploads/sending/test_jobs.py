@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from gateway.cloud.models import Job
+from gateway.cloud.uploading import Stream
 from gateway.uploads.recording import State
 from gateway.uploads.sending import patience
-from tests.uploads.sending.bringing import asi, bringing
+from tests.uploads.sending.bringing import LOOKUP, asi, bringing
 
 pytestmark = [pytest.mark.looptime, pytest.mark.usefixtures("long_turns")]
 
@@ -133,3 +134,47 @@ async def test_work_that_is_followed_keeps_nobody_from_being_sent(tmp_path: Path
         for sha256 in ids:
             await one.until(sha256, State.DONE)
     assert one.uploads == 5
+
+
+async def test_the_work_on_another_recording_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bringing(tmp_path, job_delay_s=0.0) as one:
+        first = await one.until(await one.put(asi(seed=1)), State.DONE)
+        really = one.client.load_asi
+
+        async def load_asi(device_id: int, body: Stream) -> Job:
+            answer = await really(device_id, body)
+            return Job(first.job_id or "", answer.state)
+
+        monkeypatch.setattr(one.client, "load_asi", load_asi)
+        second = await one.put(asi(seed=2))
+        lost = await one.until(second, State.AMBIGUOUS)
+        assert (lost.error, lost.may_be_in_cloud) == ("the cloud names its work on another recording", True)
+        monkeypatch.undo()
+        done = await one.until(second, State.DONE, within_s=2 * HOUR_S)
+    assert done.maybe_duplicate
+
+
+async def test_what_is_found_as_the_work_on_another_recording_is_told_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knobs = {"lookup_enabled": True, "job_delay_s": 0.0}
+    async with bringing(tmp_path, LOOKUP, **knobs) as one:
+        first = await one.until(await one.put(asi(seed=1)), State.DONE)
+
+        async def find_asi(_device_id: int, _sha256: str) -> Job:
+            return Job(first.job_id or "", "SUCCESS")
+
+        monkeypatch.setattr(one.client, "find_asi", find_asi)
+        one.faults(upload_answer_lost_fraction=1.0)
+        second = await one.put(asi(seed=2))
+        await one.until(second, State.AMBIGUOUS)
+        await one.passing(120)
+        hindrance = one.uploader.hindrance(second)
+        assert hindrance is not None
+        assert (one.state(second), hindrance.text) == (
+            State.AMBIGUOUS,
+            "the cloud names its work on another recording",
+        )
+        monkeypatch.undo()
+        await one.until(second, State.DONE)
+    assert one.accepted(second) == 1
