@@ -50,8 +50,6 @@ class Problems:
     def report(self, code: str, text: str, action: str, subject: str = "") -> None:
         """Say that something is wrong; saying it again changes its words at most, never its beginning."""
         known = self._current.get((code, subject))
-        level = logging.DEBUG if known else logging.WARNING
-        _log.log(level, "%s: %s: %s", _label(code, subject), text, action)
         if known is None:
             problem = Problem(code, subject, text, action, self._now_ms())
         else:
@@ -59,6 +57,8 @@ class Problems:
         if problem != known:
             self._current[code, subject] = problem
             self.revision += 1
+            level = logging.DEBUG if known else logging.WARNING
+            _log.log(level, "%s: %s: %s", _label(code, subject), text, action)
 
     def resolve(self, code: str, subject: str = "") -> None:
         """Say that it is right again; no matter if it never was wrong."""

@@ -101,15 +101,15 @@ def test_a_problem_cannot_be_changed() -> None:
         Problem("a", "", "t", "x", 0).code = "b"  # type: ignore[misc]
 
 
-def test_first_report_warns_repeats_are_quiet_and_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_report_warns_then_only_other_words_and_the_end_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     problems = Problems(Clock())
-    problems.report("a", "Something is wrong", "x", subject="s")
-    problems.report("a", "Something is wrong", "x", subject="s")
+    for text in ("Something is wrong", "Something is wrong", "It is still wrong", "It is still wrong"):
+        problems.report("a", text, "x", subject="s")
     problems.resolve("a", subject="s")
     problems.resolve("a", subject="s")
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.WARNING, "a [s]: Something is wrong: x"),
-        (logging.DEBUG, "a [s]: Something is wrong: x"),
+        (logging.DEBUG, "a [s]: It is still wrong: x"),
         (logging.INFO, "a [s]: resolved"),
     ]
 
