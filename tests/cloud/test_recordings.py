@@ -21,6 +21,7 @@ from gateway.cloud.errors import (
     Unauthorized,
 )
 from gateway.cloud.models import JobState
+from gateway.cloud.pacing import FAILURES_TO_CLOSE
 from gateway.cloud.uploading import Stream
 from gateway.simulator.faults import Faults
 from insiders_codecs.asi import AsiBody, body_size
@@ -291,3 +292,24 @@ async def test_the_document_of_another_job_is_no_answer(cloud: ScriptedCloud) ->
         with pytest.raises(BadAnswer, match="another job"):
             await client.job("job-1")
         assert (await client.job("job-2")).meaning is JobState.DONE
+
+
+@pytest.mark.parametrize("kind", [OSError, FileNotFoundError, TimeoutError, ConnectionResetError])
+async def test_what_fails_here_is_no_failure_of_the_cloud(cloud: ScriptedCloud, kind: type[OSError]) -> None:
+    """A card that cannot be read must not close the gate for live data."""
+    reason = kind(5, "Input/output error")
+
+    async def blocks() -> AsyncGenerator[bytes, None]:
+        yield AsiBody().head()
+        raise reason
+
+    cloud.handler = says(201, {"job_id": "job-1", "state": "NEW"})
+    async with cloud.open() as client:
+        for _ in range(FAILURES_TO_CLOSE + 1):
+            with pytest.raises(kind) as caught:
+                await client.load_asi(7, Stream(body_size(len(ASI)), blocks))
+            assert caught.value is reason
+        before_s = now()
+        await client.job("job-1")
+        assert now() - before_s < 0.5
+        assert not client.traffic.failed
