@@ -344,9 +344,9 @@ def _path_mistakes(paths: Mapping[str, object]) -> Iterator[Mistake]:
         if name not in ENDPOINTS:
             yield Mistake(key, "an unknown operation", nearest(name, ENDPOINTS))
         elif not isinstance(text, str):
-            yield Mistake(key, shown(text), '"path/" or "METHOD path/"')
+            yield Mistake(key, shown(key, text), '"path/" or "METHOD path/"')
         else:
             try:
                 override(name, text)
             except ValueError as error:
-                yield Mistake(key, shown(text), f'"path/" or "METHOD path/": {error}')
+                yield Mistake(key, shown(key, text), f'"path/" or "METHOD path/": {error}')

@@ -198,6 +198,10 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
             'recordings.tracker_pattern: found "(a", expected a regular expression in single quotes with a group',
         ),
         (
+            "[recordings]\ntracker_pattern = '(?<name>.*)@#'",
+            'recordings.tracker_pattern: found "(?<name>.*)@#", expected a regular expression in single quotes with',
+        ),
+        (
             "[recordings]\ntracker_pattern = '(.*)/'",
             'recordings.tracker_pattern: found "(.*)/", expected a regular expression in single quotes with a group',
         ),
@@ -323,6 +327,8 @@ def test_bases_that_are_refused(tmp_path: Path, key: str, url: str) -> None:
         '[passwords]\nmine = "hunter2"',
         'token_url = "https://me:hunter2@example.org/"',
         'token_url = "https://example.org/?key=hunter2"',
+        'api_url = "me:hunter2@example.org"',
+        '[cloud.paths]\njob = "me:hunter2@jobs/"',
         'password = hunter2"',
         'password = "hunter2',
         'password "hunter2"',
