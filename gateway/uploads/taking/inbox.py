@@ -13,8 +13,9 @@ from gateway.store import StoreError
 from gateway.uploads.report import InboxReport
 from gateway.uploads.taking.intake import Intake
 from gateway.uploads.taking.naming import Known, printable, span_of, trackers_in
+from gateway.uploads.taking.removal import original
 from gateway.uploads.taking.settling import QUIET_S, Reason, Settling
-from gateway.uploads.taking.sources import Look, OpenSource, SourceChangedError, original
+from gateway.uploads.taking.sources import Look, OpenSource, SourceChangedError
 from gateway.uploads.taking.survey import MAX_ENTRIES, Survey, survey
 from gateway.uploads.taking.untakeable import TakeError, Untakeable, not_asi
 from gateway.uploads.taking.watching import Watch
@@ -154,7 +155,9 @@ class Inbox:
         looked_s = time()
         barrier: TakeError | None = None
         barrier_size = 0
-        for look in self._settling.due(looked_s):
+        # What nobody has first: to see whether the rest is here already may take long.
+        sizes = self._intake.known_sizes()
+        for look in sorted(self._settling.due(looked_s), key=lambda look: look.size in sizes):
             if time() - looked_s >= LOOK_S:
                 return
             if barrier is not None and look.size >= barrier_size:

@@ -5,16 +5,19 @@ finds file and row. The bytes go through a worker's thread block by block, so th
 """
 
 import errno
+import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.store import StoreError
 from gateway.uploads.keeping.spool import FULL, NoRoomError, Part, Spool
-from gateway.uploads.recording import MAX_NAME, Basis, Recording, Source, Span, Way
-from gateway.uploads.taking.sources import Kind, OpenSource, SourceChangedError
+from gateway.uploads.recording import DELETED, MAX_NAME, Basis, Recording, Source, Span, State, Way
+from gateway.uploads.taking.reading import close_source, compare, next_block, next_hashed, open_source
+from gateway.uploads.taking.sources import Kind, OpenSource
 from gateway.uploads.taking.untakeable import TakeError, Untakeable, not_asi
 from gateway.uploads.transitions import taken, taken_again
 from gateway.worker import Worker
@@ -27,9 +30,16 @@ _LOG = logging.getLogger(__name__)
 
 _MB = 1_000_000
 
+_TO_BE_HEALED = frozenset({State.MISSING, State.CORRUPT})
+"""States in which it is good that the bytes have come once more."""
+
 
 class Ledger(Protocol):
     """What is written down of every recording."""
+
+    @property
+    def recordings(self) -> Mapping[str, Recording]:
+        """All, by SHA-256."""
 
     @property
     def trouble(self) -> StoreError | None:
@@ -71,8 +81,15 @@ class Intake:
         self._max_bytes = max_bytes
         self._utc_ms = utc_ms
 
+    def known_sizes(self) -> AbstractSet[int]:
+        """Bytes of the recordings that there are or were: a file of another size is none of them."""
+        return {recording.size for recording in self._ledger.recordings.values()}
+
     async def take_file(self, source: OpenSource, *, name: str, serial_number: str | None, span: Span | None) -> Taken:
         """Take a file over, and remove it from where it is.
+
+        What cannot be removed, as on a stick that is mounted read-only, comes again and again. If it is known it is
+        not copied once more: what is purged or discarded stays so.
 
         Args:
             source: The file; not opened yet.
@@ -88,13 +105,15 @@ class Intake:
             raise TakeError(Untakeable.NOT_A_FILE, "It is no file", "copy the recording itself")
         self._check(size)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(run, lambda: _close(source))
-            await run(lambda: _open(source))
+            stack.push_async_callback(run, lambda: close_source(source))
+            await run(lambda: open_source(source))
+            if (known := await self._seen_before(source)) is not None:
+                return Taken(await self._noted(known, name, serial_number), is_source_gone=False)
             part = await self._part(stack, size)
             blocks = source.blocks()
-            while block := await run(lambda: _next(blocks)):
+            while block := await run(lambda: next_block(blocks)):
                 await self._write(part, block)
-            await run(lambda: _compare(source, part))
+            await run(lambda: compare(source, part.size))
             recording = await self._keep(part, Way.INBOX, name, serial_number, Basis.PATH, "", span)
             # Its folder is not flushed: a source that is there again after a power cut is recognised by its hash.
             return Taken(recording, is_source_gone=await run(source.unlink))
@@ -137,6 +156,32 @@ class Intake:
             if (size is not None and part.size != size) or (sha256 is not None and part.sha256 != sha256.lower()):
                 raise _other()
             return await self._keep(part, Way.UPLOAD, name, serial_number, basis, author, span)
+
+    async def _seen_before(self, source: OpenSource) -> Recording | None:
+        """What a file is that is here already and cannot be removed; None if it is to be copied."""
+        run = self._worker.run
+        if source.look.size not in self.known_sizes() or await run(lambda: source.is_removable):
+            return None
+        digest, size, blocks = hashlib.sha256(), 0, source.blocks()
+        while block := await run(lambda: next_hashed(blocks, digest.update)):
+            size += block
+        await run(lambda: compare(source, size))
+        known = self._ledger.recordings.get(digest.hexdigest())
+        return None if known is None or known.state in _TO_BE_HEALED else known
+
+    async def _noted(self, known: Recording, name: str, serial_number: str | None) -> Recording:
+        """Write down where else a recording lies, once, if its file is here."""
+        source = Source(Way.INBOX, name[:MAX_NAME], self._utc_ms())
+
+        def change(newest: Recording | None) -> Recording:
+            newest = newest or known
+            is_noted = any((it.way, it.name) == (source.way, source.name) for it in newest.sources)
+            if is_noted or newest.state in DELETED | _TO_BE_HEALED:
+                return newest
+            return taken_again(newest, source, serial_number=serial_number)
+
+        with _disk_errors():
+            return await self._ledger.taken(known.sha256, change)
 
     def _check(self, size: int | None) -> None:
         if self._worker.is_overdue:
@@ -194,30 +239,6 @@ class Intake:
             return await self._ledger.taken(await self._worker.run(part.commit), change)
 
 
-def _open(source: OpenSource) -> None:
-    with _source_errors():
-        source.__enter__()
-        if source.is_written_to:
-            raise TakeError(Untakeable.BEING_WRITTEN, "Some program has it open and writes", "")
-
-
-def _next(blocks: Iterator[bytes]) -> bytes:
-    with _source_errors():
-        return next(blocks, b"")
-
-
-def _compare(source: OpenSource, part: Part) -> None:
-    with _source_errors():
-        if part.size != source.look.size or not source.is_unchanged():
-            raise _changed()
-
-
-def _close(source: OpenSource) -> None:
-    # The recording is taken, or not, whatever this says.
-    with suppress(OSError):
-        source.__exit__(None, None, None)
-
-
 def _checked(part: Part, *, is_all: bool) -> bool:
     """Whether a recording has the second mark, as far as it is there; raises TakeError if it is none."""
     if not is_all and part.size < HEAD_BYTES:
@@ -228,17 +249,6 @@ def _checked(part: Part, *, is_all: bool) -> bool:
         return check_header(part.head)
     except DecodeError:
         raise not_asi() from None
-
-
-@contextmanager
-def _source_errors() -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, SourceChangedError):
-        raise _changed() from None
-    except OSError:
-        text = "It cannot be read"
-        raise TakeError(Untakeable.UNREADABLE, text, "see to its rights, or to the disk on which it lies") from None
 
 
 @contextmanager
@@ -259,10 +269,6 @@ def _disk_errors() -> Iterator[None]:
 
 def _empty() -> TakeError:
     return TakeError(Untakeable.EMPTY, "It is empty", "copy it anew, or remove it")
-
-
-def _changed() -> TakeError:
-    return TakeError(Untakeable.CHANGED, "It was changed while it was copied", "")
 
 
 def _other() -> TakeError:

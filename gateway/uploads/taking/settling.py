@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from gateway.uploads.report import InboxReport
 from gateway.uploads.taking.naming import SUFFIX, printable
-from gateway.uploads.taking.sources import ASIDE, Kind, Look
+from gateway.uploads.taking.removal import ASIDE
+from gateway.uploads.taking.sources import Kind, Look
 
 QUIET_S = 5.0
 """How long a file has to be unchanged if it is known that nobody has it open for writing."""
@@ -100,11 +101,14 @@ class Settling:
             looks: All that was seen.
             now_s: When, monotonic.
             now_ms: When, epoch ms.
-            read_only: Devices on which nothing can be removed.
+            read_only: Devices on which nothing can be removed. Of what lies there the number does not count: where a
+                file system has none (FAT), the kernel makes one up whenever it has forgotten the last.
         """
         before, self._lying, self._read_only = self._lying, {}, read_only
         for look in looks:
             known = before.get(look.path)
+            if known is not None and look.device in read_only:
+                known = replace(known, look=replace(known.look, inode=look.inode))
             if known is None or known.look != look:
                 reason = _at_sight(look)
                 known = _Lying(look, now_s, now_ms, reason or _RESTS, math.inf if reason else now_s + QUIET_S)

@@ -6,8 +6,6 @@ Everything here waits for the disk and belongs into a worker's thread.
 import errno
 import fcntl
 import os
-import re
-import secrets
 import signal
 import stat
 from collections.abc import Callable, Iterator
@@ -17,16 +15,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-BLOCK_BYTES = 1 << 20
+from gateway.uploads.taking.removal import may_remove, remove
 
-ASIDE = ".insiders-gateway-"
-"""So begins the name of a file while it is removed. Where one is left, the gateway was stopped in that."""
+BLOCK_BYTES = 1 << 20
 
 _TO_LIST = os.O_RDONLY | os.O_DIRECTORY
 _TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-
-_MAX_NAME_BYTES = 255
-_ASIDE = re.compile(re.escape(ASIDE) + "[0-9a-f]{8}-")
 
 _LED_ASTRAY = frozenset({errno.ELOOP, errno.ENOTDIR})
 """A link where there was none, at the end of a path or on its way."""
@@ -103,12 +97,6 @@ def look_at(folder: Path, path: str) -> Look:
     """
     with opened(folder) as top, below(top, path) as (above, name):
         return look_of(path, os.stat(name, dir_fd=above, follow_symlinks=False))
-
-
-def original(path: str) -> str:
-    """The path that a file had before it was to be removed, wherever it is left."""
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}{_ASIDE.sub('', name, count=1)}"
 
 
 @contextmanager
@@ -202,6 +190,11 @@ class OpenSource:
         fcntl.fcntl(self._file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         return False
 
+    @property
+    def is_removable(self) -> bool:
+        """Whether it looks as if it could be removed from its folder."""
+        return may_remove(self._above, os.fstat(self._file).st_uid)
+
     def is_unchanged(self) -> bool:
         """Whether the open file is still what was looked at."""
         return look_of(self.look.path, os.fstat(self._file)) == self.look
@@ -231,41 +224,21 @@ class OpenSource:
     def unlink(self) -> bool:
         """Remove it from the folder, unless it was changed, is written to, or its name leads to something else.
 
-        Another name is given to it first: a new version that somebody saves at this very moment is seen by that, and
-        put back. Not flushed: should it come back after a power cut, its bytes are known.
+        Not flushed: should it come back after a power cut, its bytes are known.
 
         Returns:
             Whether it is gone.
         """
         with suppress(OSError):
             if self.is_unchanged() and self._seen(self._name) == self.look and self.is_written_to is not True:
-                aside = _aside(self._name)
-                self._rename(self._name, aside)
-                with suppress(OSError):
-                    if self._is_aside(aside):
-                        os.unlink(aside, dir_fd=self._above)
-                        return True
-                self._put_back(aside)
+                return remove(self._above, self._name, self._is_it)
         return False
 
-    def _is_aside(self, aside: str) -> bool:
+    def _is_it(self, aside: str) -> bool:
         held = look_of(self.look.path, os.fstat(self._file))
         # That it was renamed is a change of it, too.
         is_same = replace(held, ctime_ns=self.look.ctime_ns) == self.look
         return is_same and self._seen(aside) == held and self.is_written_to is not True
-
-    def _put_back(self, aside: str) -> None:
-        """What somebody else has made stays: under its name, or if that is another's by now, under one like it."""
-        try:
-            # To rename it could replace something.
-            os.link(aside, self._name, src_dir_fd=self._above, dst_dir_fd=self._above, follow_symlinks=False)
-        except OSError:
-            self._rename(aside, aside.removeprefix(ASIDE))
-        else:
-            os.unlink(aside, dir_fd=self._above)
-
-    def _rename(self, name: str, to: str) -> None:
-        os.rename(name, to, src_dir_fd=self._above, dst_dir_fd=self._above)
 
     def _expect(self, look: Look) -> None:
         if look != self.look or look.kind is not Kind.FILE:
@@ -273,14 +246,6 @@ class OpenSource:
 
     def _seen(self, name: str) -> Look:
         return look_of(self.look.path, os.stat(name, dir_fd=self._above, follow_symlinks=False))
-
-
-def _aside(name: str) -> str:
-    """A name that nothing has, from which the one before can be told."""
-    aside = f"{ASIDE}{secrets.token_hex(4)}-"
-    while len(os.fsencode(aside + name)) > _MAX_NAME_BYTES:
-        name = name[1:]
-    return aside + name
 
 
 def _changed() -> SourceChangedError:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -12,15 +13,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.uploads.recording import Basis, Clue, Span, State
+from gateway.uploads.recording import Basis, Clue, Recording, Span, State
+from gateway.uploads.taking import sources
 from gateway.uploads.taking.inbox import LOOK_S
 from gateway.uploads.taking.intake import Intake, Taken
-from gateway.uploads.taking.sources import ASIDE, OpenSource
+from gateway.uploads.taking.removal import ASIDE
+from gateway.uploads.taking.sources import Kind, Look, OpenSource
+from gateway.uploads.transitions import accepted, assigned, closing, discarded, done, purged, retried, sending
 from tests.endurance.disks import small_disk, why_no_mount
 from tests.uploads.taking.dropping import MB, NOBODY, START_MS, asi, dropping
 
@@ -324,6 +329,66 @@ async def test_on_a_read_only_disk_files_are_taken_once_and_stay(tmp_path: Path,
         assert {one.sha256 for one in bench.recordings} == {sha256(asi()), sha256(asi(seed=1))}
         assert not bench.trouble()
         assert not (disk / "012345/rec.asi").exists()
+
+
+async def test_old_recordings_on_a_stick_do_not_come_back_and_take_no_room_from_a_new_one(
+    tmp_path: Path, disk: Path
+) -> None:
+    for seed in range(8):
+        (disk / f"{seed}.asi").write_bytes(asi(180, seed))
+        os.utime(disk / f"{seed}.asi", (seed, seed))
+    remount(disk, "ro")
+    async with dropping(tmp_path, folder=disk) as bench:
+        await asyncio.sleep(SOON_S)
+        assert len(bench.recordings) == 8
+        for number, recording in enumerate(bench.recordings):
+            for step in BOTH_ENDS[number % 2]:
+                await bench.ledger.change(recording.sha256, step)
+            await bench.ledger.drop_file(recording.sha256)
+        before = {recording.sha256: recording for recording in bench.recordings}
+    remount(disk, "rw")
+    (disk / "new.asi").write_bytes(asi(180, 9))
+    (disk / "newer.asi").write_bytes(asi(181, 10))
+    remount(disk, "ro")
+    async with dropping(tmp_path, folder=disk, spool_bytes=400_000) as bench:
+        await asyncio.sleep(2 * SOON_S)
+        assert set(bench.codes().values()) == {"taken"}
+        after = {recording.sha256: recording for recording in bench.recordings}
+        assert {sha256(asi(180, 9)), sha256(asi(181, 10))} == after.keys() - before.keys()
+        assert before.items() <= after.items()
+
+
+BOTH_ENDS: tuple[tuple[Callable[[Recording], Recording], ...], ...] = (
+    (lambda it: discarded(it, "Kim", START_MS),),
+    (
+        lambda it: retried(assigned(it, "012345", "Kim", START_MS), "Kim", START_MS),
+        lambda it: closing(sending(it, START_MS), START_MS),
+        lambda it: done(accepted(it, "job", START_MS), START_MS),
+        lambda it: purged(it, START_MS),
+    ),
+)
+
+
+async def test_where_the_kernel_makes_up_numbers_of_files_they_are_read_once(
+    tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on FAT, whenever it has forgotten the one before; here at every look."""
+    (disk / "rec.asi").write_bytes(asi())
+    remount(disk, "ro")
+    numbers = itertools.count(1000)
+
+    def numbered(path: str, status: os.stat_result, kind: Kind | None = None) -> Look:
+        return replace(sources.look_of(path, status, kind), inode=next(numbers))
+
+    async with dropping(tmp_path, folder=disk) as bench:
+        await asyncio.sleep(SOON_S)
+        assert bench.codes() == {"rec.asi": "taken"}
+        monkeypatch.setattr("gateway.uploads.taking.survey.look_of", numbered)
+        before = bytes_read()
+        await asyncio.sleep(3600)
+        assert bytes_read() - before < len(asi())
+        assert bench.codes() == {"rec.asi": "taken"}
+        assert [recording.version for recording in bench.recordings] == [1]
 
 
 async def test_a_card_that_fails_leaves_everything_and_it_is_taken_when_it_works_again(

@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import os
+import subprocess
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.store import StoreError
 from gateway.uploads.keeping.spool import Spool
@@ -110,10 +112,10 @@ async def test_a_file_is_taken_over_whole_and_goes(intake: Intake, spool: Spool,
 async def test_a_file_goes_only_when_it_is_in_the_spool_and_written_down(
     intake: Intake, spool: Spool, rows: Rows, inbox: Path
 ) -> None:
-    seen: list[tuple[bool, str | None]] = []
-    rows.before = lambda: seen.append(((inbox / "monday.asi").exists(), spool.digest(SHA256)))
+    seen: list[tuple[bool, bytes]] = []
+    rows.before = lambda: seen.append(((inbox / "monday.asi").exists(), spool.path(SHA256).read_bytes()))
     await intake.take_file(put(inbox), name="monday.asi", serial_number=None, span=None)
-    assert seen == [(True, SHA256)]
+    assert seen == [(True, CONTENT)]
 
 
 async def test_without_a_tracker_it_is_safe_and_waits_for_a_person(intake: Intake, inbox: Path) -> None:
@@ -135,6 +137,77 @@ async def test_the_same_bytes_twice_are_one_recording_with_two_sources(intake: I
     assert (again.recording.state, again.recording.serial_number) == (State.QUEUED, "012345")
 
 
+@pytest.fixture
+def stick(tmp_path: Path) -> Iterator[Path]:
+    """One that is mounted read-only, with a recording."""
+    if why_no_mount():
+        pytest.skip(why_no_mount())
+    with small_disk(tmp_path / "stick", "8m") as stick:
+        (stick / "monday.asi").write_bytes(CONTENT)
+        subprocess.run(["mount", "-o", "remount,ro", stick], check=True)
+        yield stick
+
+
+def on(stick: Path) -> OpenSource:
+    return OpenSource(stick, look_at(stick, "monday.asi"))
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.MISSING, State.CORRUPT}))
+async def test_what_cannot_be_removed_is_known_again_and_copied_once_only(
+    intake: Intake, spool: Spool, rows: Rows, stick: Path, state: State
+) -> None:
+    first = await intake.take_file(on(stick), name="monday.asi", serial_number="012345", span=None)
+    assert not first.is_source_gone
+    known = rows.recordings[SHA256] = replace(first.recording, state=state)
+    spool.remove(SHA256)
+    spool.part = pytest.fail  # type: ignore[method-assign, assignment]
+    again = await intake.take_file(on(stick), name="monday.asi", serial_number="012345", span=None)
+    assert not again.is_source_gone
+    assert again.recording == known == rows.recordings[SHA256]
+
+
+@pytest.mark.parametrize("state", [State.MISSING, State.CORRUPT])
+async def test_what_was_lost_or_damaged_here_is_copied_anew_from_where_it_cannot_be_removed(
+    intake: Intake, spool: Spool, rows: Rows, stick: Path, state: State
+) -> None:
+    first = await intake.take_file(on(stick), name="monday.asi", serial_number="012345", span=None)
+    rows.recordings[SHA256] = replace(first.recording, state=state)
+    spool.remove(SHA256)
+    again = await intake.take_file(on(stick), name="monday.asi", serial_number="012345", span=None)
+    assert again.recording.state is State.QUEUED
+    assert spool.path(SHA256).read_bytes() == CONTENT
+
+
+async def test_where_a_known_recording_lies_that_cannot_be_removed_is_noted_once(
+    intake: Intake, rows: Rows, inbox: Path, stick: Path
+) -> None:
+    await intake.take_file(put(inbox), name="a.asi", serial_number=None, span=None)
+    for _ in range(2):
+        again = await intake.take_file(on(stick), name="monday.asi", serial_number="012345", span=None)
+        assert (again.recording.state, again.recording.serial_number) == (State.QUEUED, "012345")
+    assert [source.name for source in rows.recordings[SHA256].sources] == ["a.asi", "monday.asi"]
+
+
+async def test_another_recording_of_the_same_size_is_copied_from_where_it_cannot_be_removed(
+    intake: Intake, spool: Spool, rows: Rows, inbox: Path, stick: Path
+) -> None:
+    other = CONTENT[:-1] + b"!"
+    await intake.take_file(put(inbox, other), name="a.asi", serial_number=None, span=None)
+    await intake.take_file(on(stick), name="monday.asi", serial_number=None, span=None)
+    assert set(rows.recordings) == {SHA256, hashlib.sha256(other).hexdigest()}
+    assert spool.path(SHA256).read_bytes() == CONTENT
+
+
+async def test_what_was_discarded_and_is_dropped_once_more_goes_its_way_anew(
+    intake: Intake, rows: Rows, inbox: Path
+) -> None:
+    first = await intake.take_file(put(inbox), name="monday.asi", serial_number="012345", span=None)
+    rows.recordings[SHA256] = discarded(first.recording, "Ada", NOW_MS)
+    again = await intake.take_file(put(inbox), name="monday.asi", serial_number=None, span=None)
+    assert again.is_source_gone
+    assert again.recording.state is State.QUEUED
+
+
 async def test_what_is_being_deleted_while_it_comes_in_again_stays(
     intake: Intake, spool: Spool, rows: Rows, inbox: Path
 ) -> None:
@@ -144,7 +217,7 @@ async def test_what_is_being_deleted_while_it_comes_in_again_stays(
     rows.before = lambda: spool.remove(SHA256)
     again = await intake.take_file(put(inbox), name="monday.asi", serial_number=None, span=None)
     assert again.recording.state is State.QUEUED
-    assert spool.digest(SHA256) == SHA256
+    assert spool.path(SHA256).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(

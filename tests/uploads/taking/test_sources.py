@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway.uploads.taking.removal import ASIDE, original
 from gateway.uploads.taking.sources import (
-    ASIDE,
     BLOCK_BYTES,
     Kind,
     Look,
     OpenSource,
     SourceChangedError,
     look_at,
-    original,
 )
 from gateway.uploads.taking.survey import MAX_DEPTH, survey
 from tests.endurance.disks import small_disk, why_no_mount
