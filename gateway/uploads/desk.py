@@ -3,44 +3,27 @@
 Every face of the gateway comes here, so all of them are refused by the same rules in the same words.
 """
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
-from secrets import token_hex
 
 from gateway.store import StoreError
-from gateway.uploads.keeping.room import Room
-from gateway.uploads.overview import Overview, overview
-from gateway.uploads.publisher import Publisher, StateBoard
+from gateway.uploads.display import Display
+from gateway.uploads.publisher import StateBoard
 from gateway.uploads.recording import DELETED, Basis, Recording
-from gateway.uploads.report import InboxReport, RebuiltReport, RecordingReport, RecordingsReport
+from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
 from gateway.uploads.reporter import Reporter
-from gateway.uploads.reporting import Wearer, report_spool, report_tracker, scarcity
+from gateway.uploads.reporting import Wearer
 from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest, RecordingRefused, Refusal
 from gateway.uploads.standing import deeds, standing
 from gateway.uploads.surroundings import Inbox, Intake, Ledger, Options, Spool, Uploader
 from gateway.uploads.taking.naming import printable, span_of, trackers_in
 from gateway.uploads.taking.untakeable import TakeError, Untakeable
 from gateway.uploads.transitions import TransitionError, assigned, discarded, retried
-from gateway.uploads.trouble import Problems, Trouble
+from gateway.uploads.trouble import Problems
 from gateway.worker import Worker
-
-_LOG = logging.getLogger(__name__)
 
 FEWEST_DIGITS = 4
 """Of an id by which something is decided: one that is mistyped must not be another's."""
-
-FRESH_S = 30.0
-"""What passes by itself, the time until something is tried again for example, is told anew so often."""
-
-_TURN_S = 1.0
-_ROOM_S = 5.0
-_SLICE = 100
-"""Recordings that are told before others have a turn of the event loop."""
-
-_MINUTE_MS = 60_000
 
 _NAMELESS = "recording.asi"
 
@@ -79,36 +62,18 @@ class Desk:
         """
         self._ledger = ledger
         self._intake = intake
-        self._inbox = inbox
         self._uploader = uploader
-        self._spool = spool
-        self._worker = worker
         self._wearers = {wearer.serial_number: wearer for wearer in wearers}
         self._options = options
         self._utc_ms = utc_ms
         self._reporter = Reporter(uploader, self._wearers, options.keep_days, utc_ms)
-        self._publisher = Publisher(board)
-        self._trouble = Trouble(problems)
-        self._room: Room | None = None
-        self._overview, self._revision = Overview(), -1
-        self._looked_at = (-1, -1)
-        self._run = token_hex(4)
+        self._display = Display(
+            ledger, inbox, self._reporter, spool, worker, self._wearers, problems, board, options, utc_ms
+        )
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Tell what changes, once a second, until cancelled; `beat` is called with each turn."""
-        is_failing = False
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._look(), name="room for recordings")
-            while True:
-                try:
-                    self._tell()
-                    is_failing = False
-                except Exception:  # noqa: BLE001 - the edge of a task: what cannot be told must not end the session
-                    if not is_failing:
-                        _LOG.exception("Unexpected failure while recordings were told, it goes on")
-                    is_failing = True
-                beat()
-                await asyncio.sleep(_TURN_S)
+        await self._display.run(beat)
 
     async def report(self, *, is_all: bool = False) -> RecordingsReport:
         """All that need a person or get on, and the latest of those that are done, newest first.
@@ -116,32 +81,11 @@ class Desk:
         Args:
             is_all: With more of those that are done, and the latest of those that were deleted.
         """
-        seen = self._seen()
-        listed, left_out = seen.listed(is_all=is_all)
-        told = []
-        for place, recording in enumerate(listed, 1):
-            told.append(self._reporter.report(recording))
-            if place % _SLICE == 0:
-                await asyncio.sleep(0)
-        return RecordingsReport(
-            recordings=tuple(told),
-            left_out=left_out,
-            counts=seen.counts,
-            inbox=self._left(),
-            inbox_folder=self._options.inbox_folder,
-            spool=report_spool(self._room, self._ledger.trouble),
-            trackers=tuple(map(report_tracker, self._wearers.values())),
-            max_file_bytes=self._options.max_file_bytes,
-            utc_ms=self._utc_ms(),
-        )
+        return await self._display.report(is_all=is_all)
 
     def tag(self, *, is_all: bool = False) -> str:
         """What is another whenever `report` has something else to say, and every now and then, as time passes."""
-        # What the uploader knows beside the ledger is looked at once a second, when it is published.
-        disk, fresh = self._disk(), int(asyncio.get_running_loop().time() / FRESH_S)
-        room = (None if self._room is None else self._room.used_bytes, "" if disk is None else disk.text)
-        said = (is_all, self._ledger.revision, self._publisher.changes, self._left(), room, fresh)
-        return f"{self._run}-{hash(said):x}"
+        return self._display.tag(is_all=is_all)
 
     def show(self, recording_id: str) -> RecordingReport:
         """One recording; raises `RecordingRefused` if there is none."""
@@ -218,44 +162,6 @@ class Desk:
         self._uploader.wake()
         return rebuilt
 
-    async def _look(self) -> None:
-        while True:
-            self._room = await self._seen_room()
-            await asyncio.sleep(_ROOM_S)
-
-    async def _seen_room(self) -> Room | None:
-        try:
-            return await self._worker.run(self._spool.room)
-        except OSError:
-            return None  # what is wrong with the disk the ledger says
-
-    def _seen(self) -> Overview:
-        if self._revision != self._ledger.revision:
-            self._revision = self._ledger.revision
-            self._overview = overview(self._ledger.recordings.values())
-        return self._overview
-
-    def _left(self) -> tuple[InboxReport, ...]:
-        return () if self._inbox is None else tuple(self._inbox.waiting)
-
-    def _disk(self) -> StoreError | None:
-        return self._ledger.trouble or scarcity(self._room)
-
-    def _tell(self) -> None:
-        seen, now_ms = self._seen(), self._utc_ms()
-        now_s = asyncio.get_running_loop().time()
-        self._publisher.publish(seen.told(now_ms), self._ledger.recordings, self._reporter.lasting, now_s)
-        # Time itself makes a recording overdue.
-        if (looked_at := (self._revision, now_ms // _MINUTE_MS)) != self._looked_at:
-            self._trouble.update(chain(seen.waiting, seen.open), now_ms)
-            self._looked_at = looked_at
-        self._trouble.look(self._left())
-        self._trouble.check(
-            disk=self._disk(),
-            damage=self._ledger.damage,
-            inbox=None if self._inbox is None else self._inbox.trouble,
-        )
-
     def _check_tracker(self, serial_number: str) -> None:
         if serial_number not in self._wearers:
             text = f"No tracker here has the serial number {printable(serial_number)}: choose one of the list."
@@ -287,7 +193,8 @@ class Desk:
         except TransitionError:
             known = self._ledger.recordings[sha256]
             possible = " or ".join(deeds(known)) or "wait"
-            text = f"It cannot be {done} now ({standing(known, at_ms).text}): {possible}."
+            stands = standing(known, at_ms, is_lookup=self._uploader.is_lookup)
+            text = f"It cannot be {done} now ({stands.text}): {possible}."
             raise RecordingRefused(Refusal.NOT_NOW, text, state=str(known.state)) from None
 
 

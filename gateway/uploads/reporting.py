@@ -39,6 +39,10 @@ class Wearer(Protocol):
 class Following(Protocol):
     """What is under way with the recordings, each by its SHA-256."""
 
+    @property
+    def is_lookup(self) -> bool:
+        """Whether the cloud can be asked which recordings it has."""
+
     def progress(self, sha256: str) -> ProgressReport | None:
         """How far its body has left; None if it is not under way."""
 
@@ -65,7 +69,8 @@ def report_one(
         keep_days: How long one that is done is kept.
     """
     sha256, span = recording.sha256, recording.span
-    text, action = standing(recording, now_ms, hindrance=following.hindrance(sha256))
+    hindrance = following.hindrance(sha256)
+    text, action = standing(recording, now_ms, is_lookup=following.is_lookup, hindrance=hindrance)
     return RecordingReport(
         id=recording.id,
         sha256=sha256,

@@ -15,6 +15,9 @@ LONG_MS = 24 * 3_600_000
 
 _BRING_IT_AGAIN = "bring the original in once more, or discard it if that is gone"
 _WAIT = "nothing has to be done; retry sends it at once, and the cloud may then have it twice"
+_ASKED = "so the gateway asks, and sends it again if it is not there"
+_SENT_AGAIN = "so it is sent again after an hour, and marked as maybe twice"
+_SENTENCE_ENDS = " .!,;:"
 
 _ACTIONS: Mapping[State, str] = {
     State.UNASSIGNED: "assign it to the tracker that it comes from",
@@ -40,16 +43,20 @@ class Standing(NamedTuple):
     action: str
 
 
-def standing(recording: Recording, now_ms: int, *, hindrance: Standing | None = None) -> Standing:
+def standing(
+    recording: Recording, now_ms: int, *, is_lookup: bool = False, hindrance: Standing | None = None
+) -> Standing:
     """How a recording stands.
 
     Args:
         recording: Any.
         now_ms: The wall clock, epoch ms.
+        is_lookup: Whether the cloud can be asked which recordings it has.
         hindrance: Clauses that say what keeps it from being sent, looked up or followed, beside its turn, and what to
             do about that; None if nothing does.
     """
-    told = _hindered(Standing(_text(recording, now_ms), _action(recording, now_ms)), recording, hindrance)
+    told = Standing(_text(recording, now_ms, is_lookup=is_lookup), _action(recording, now_ms))
+    told = _hindered(told, recording, now_ms, hindrance)
     if not recording.remark:
         return told
     return Standing(f"{told.text}; {recording.remark}", told.action or "look in the cloud whether its tracker is right")
@@ -86,20 +93,23 @@ def deletes_ms(recording: Recording, keep_days: int) -> int | None:
     return recording.changed_ms + keep_days * LONG_MS if recording.state is State.DONE else None
 
 
-def _hindered(told: Standing, recording: Recording, hindrance: Standing | None) -> Standing:
+def _hindered(told: Standing, recording: Recording, now_ms: int, hindrance: Standing | None) -> Standing:
     if hindrance is None:
         return told
     match recording.state:
         case State.QUEUED:
             return Standing(f"It waits: {hindrance.text}", hindrance.action)
+        case State.ACCEPTED if not is_overdue(recording, now_ms):
+            taken = f"The cloud has taken it{_twice(recording)} and cannot be asked how far its work is"
+            return Standing(f"{taken}: {hindrance.text}", hindrance.action or told.action)
         case State.AMBIGUOUS | State.ACCEPTED:
             return Standing(f"{told.text}; {hindrance.text}", hindrance.action or told.action)
         case _:
             return told
 
 
-def _text(recording: Recording, now_ms: int) -> str:
-    why = recording.error
+def _text(recording: Recording, now_ms: int, *, is_lookup: bool) -> str:
+    why = _why(recording)
     match recording.state:
         case State.UNASSIGNED:
             return f"Nobody has said which tracker it comes from{_perhaps(recording)}"
@@ -112,8 +122,7 @@ def _text(recording: Recording, now_ms: int) -> str:
         case State.CLOSING:
             return "All of it has been sent, and the cloud's answer is awaited"
         case State.AMBIGUOUS:
-            lost = f"The cloud's answer was lost{_because(why)}"
-            return f"{lost}; it may have it, so the gateway asks, or sends it again later"
+            return f"The cloud's answer was lost{_because(why)}; it may have it, {_ASKED if is_lookup else _SENT_AGAIN}"
         case State.ACCEPTED:
             return _working(recording, now_ms)
         case State.DONE:
@@ -147,8 +156,8 @@ def _action(recording: Recording, now_ms: int) -> str:
 
 
 def _waiting(recording: Recording) -> str:
-    if recording.error:
-        return f"It waits to be sent anew: {recording.error}{_perhaps(recording)}"
+    if why := _why(recording):
+        return f"It waits to be sent anew: {why}{_perhaps(recording)}"
     return f"It waits for its turn{_perhaps(recording)}"
 
 
@@ -156,7 +165,7 @@ def _working(recording: Recording, now_ms: int) -> str:
     if is_overdue(recording, now_ms):
         days = (now_ms - recording.changed_ms) // LONG_MS
         since = "a day" if days == 1 else f"{days} days"
-        return f"The cloud has it{_twice(recording)}, and for {since} has not finished its work"
+        return f"The cloud has taken it{_twice(recording)}, and for {since} has not said that its work is finished"
     return f"The cloud has it{_twice(recording)} and works on it"
 
 
@@ -166,6 +175,11 @@ def _twice(recording: Recording) -> str:
 
 def _perhaps(recording: Recording) -> str:
     return "; the cloud may have it" if recording.may_be_in_cloud else ""
+
+
+def _why(recording: Recording) -> str:
+    """As a part of a sentence: some of it was said by the cloud."""
+    return recording.error.rstrip(_SENTENCE_ENDS)
 
 
 def _because(error: str) -> str:

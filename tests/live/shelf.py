@@ -139,6 +139,10 @@ class Shelf:
     async def rebuild(self) -> object:
         raise NotImplementedError
 
+    @property
+    def is_lookup(self) -> bool:
+        return False
+
     def progress(self, sha256: str) -> ProgressReport | None:
         if self.recordings[sha256].state is not State.SENDING:
             return None

@@ -53,6 +53,10 @@ class Told:
         told, self.revision = self.board.since(self.revision), self.board.revision
         return told
 
+    @property
+    def is_lookup(self) -> bool:
+        return False
+
     def progress(self, _sha256: str) -> ProgressReport | None:
         if self.progress_bytes is None:
             return None

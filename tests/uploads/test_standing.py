@@ -59,7 +59,23 @@ def test_the_cause_is_told(state: State) -> None:
 
 def test_a_lost_answer_is_called_so() -> None:
     told = standing(recording(1, State.AMBIGUOUS), 0).text
-    assert told.startswith("The cloud's answer was lost (no answer); it may have it, ")
+    assert told == (
+        "The cloud's answer was lost (no answer); it may have it, so it is sent again after an hour, and marked as "
+        "maybe twice"
+    )
+    told = standing(recording(1, State.AMBIGUOUS), 0, is_lookup=True).text
+    assert told == (
+        "The cloud's answer was lost (no answer); it may have it, so the gateway asks, and sends it again if it is not "
+        "there"
+    )
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.AMBIGUOUS, State.FAILED, State.QUARANTINED, State.CORRUPT])
+def test_what_the_cloud_has_said_as_a_sentence_is_a_part_of_ours(state: State) -> None:
+    known = replace(recording(1, state), error="The file could not be processed.", may_be_in_cloud=False)
+    told = standing(known, 0).text
+    assert "The file could not be processed" in told
+    assert "processed." not in told
 
 
 @pytest.mark.parametrize("state", [it for it in State if it not in {*WITHOUT_FILE, State.SENDING, State.CLOSING}])
@@ -103,7 +119,16 @@ def test_what_keeps_it_from_going_on_is_told_with_what_to_do_about_that() -> Non
         "claim it",
     )
     accepted = standing(recording(1, State.ACCEPTED), 0, hindrance=hindrance)
-    assert accepted == ("The cloud has it and works on it; its tracker is not ours", "claim it")
+    assert accepted == (
+        "The cloud has taken it and cannot be asked how far its work is: its tracker is not ours",
+        "claim it",
+    )
+    works = recording(1, State.ACCEPTED)
+    text, action = standing(works, works.changed_ms + LONG_MS + 1, hindrance=Standing("it knows no such work", ""))
+    assert text == (
+        "The cloud has taken it, and for a day has not said that its work is finished; it knows no such work"
+    )
+    assert action == "ask the vendor about job job-1; retry sends it once more"
     lost = standing(recording(1, State.AMBIGUOUS), 0, hindrance=Standing("the cloud is silent", ""))
     assert lost.text.endswith("; the cloud is silent")
     assert lost.action, "that of the state, if the other says none"
@@ -118,7 +143,7 @@ def test_what_takes_longer_than_a_day_needs_attention() -> None:
         assert is_overdue(known, known.changed_ms + LONG_MS + 1) is is_moving
     works = recording(1, State.ACCEPTED)
     text, action = standing(works, works.changed_ms + 49 * 3_600_000)
-    assert text == "The cloud has it, and for 2 days has not finished its work"
+    assert text == "The cloud has taken it, and for 2 days has not said that its work is finished"
     assert action == "ask the vendor about job job-1; retry sends it once more"
 
 

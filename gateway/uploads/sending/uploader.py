@@ -119,6 +119,11 @@ class Uploader:
                     async with asyncio.timeout(TURN_S):
                         await self._woken.wait()
 
+    @property
+    def is_lookup(self) -> bool:
+        """Whether the cloud can be asked which recordings it has."""
+        return self._options.is_lookup
+
     def wake(self) -> None:
         """Something else may be sent, or another tracker is ours: look at once."""
         self._woken.set()
