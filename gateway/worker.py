@@ -18,12 +18,14 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._overdue = 0
+        self._given = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_overdue = False
 
     @property
     def is_overdue(self) -> bool:
-        """Whether a job that was given more than `OVERDUE_S` ago is not done."""
-        return self._overdue > 0
+        """Whether a job that began more than `OVERDUE_S` ago is not done; those behind it have not begun."""
+        return self._is_overdue
 
     async def run(self, job: Callable[[], _T], then: Callable[[_T], None] = lambda _: None) -> _T:
         """Do something in the thread; what it raises is raised here.
@@ -45,19 +47,25 @@ class Worker:
     def _started(self, job: Callable[[], _T], then: Callable[[_T], None]) -> asyncio.Future[_T]:
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._executor, job)
-        is_overdue = False
-
-        def overdue() -> None:
-            nonlocal is_overdue
-            is_overdue = True
-            self._overdue += 1
 
         def done(future: asyncio.Future[_T]) -> None:
-            timer.cancel()
-            self._overdue -= is_overdue
+            self._given -= 1
+            self._watch(loop)
             if future.exception() is None:
                 then(future.result())
 
-        timer = loop.call_later(OVERDUE_S, overdue)
+        self._given += 1
+        if self._given == 1:
+            self._watch(loop)
         future.add_done_callback(done)
         return future
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The next job begins, if there is one: they are done in the order in which they were given."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._is_overdue = False
+        self._timer = loop.call_later(OVERDUE_S, self._tell) if self._given else None
+
+    def _tell(self) -> None:
+        self._is_overdue = True

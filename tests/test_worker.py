@@ -84,5 +84,35 @@ async def test_a_job_that_is_stuck_is_told_until_it_is_done_and_an_attempt_ends_
     assert told == [False, True, False]
 
 
+async def test_what_waits_behind_a_long_job_is_not_stuck_before_it_has_begun(
+    worker: Worker, answers: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that gets one thing after another done is none that does not answer."""
+    monkeypatch.setattr(worker_module, "OVERDUE_S", 0.05)
+    first, second = threading.Event(), answers
+    async with asyncio.TaskGroup() as tasks:
+        jobs = [tasks.create_task(worker.run(answer.wait)) for answer in (first, second)]
+        await until_overdue(worker)
+        monkeypatch.setattr(worker_module, "OVERDUE_S", 1000)
+        first.set()
+        await jobs[0]
+        told = [worker.is_overdue]
+        second.set()
+        await jobs[1]
+        monkeypatch.setattr(worker_module, "OVERDUE_S", 0.05)
+        stuck = threading.Event()
+        last = tasks.create_task(worker.run(stuck.wait))
+        await until_overdue(worker)
+        stuck.set()
+        await last
+        told.append(worker.is_overdue)
+    assert told == [False, False]
+
+
+async def until_overdue(worker: Worker) -> None:
+    while not worker.is_overdue:
+        await asyncio.sleep(0.05)
+
+
 def void(_: object) -> None:
     pass
