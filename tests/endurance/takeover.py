@@ -94,7 +94,8 @@ async def kept(state: Path) -> Mapping[str, Recording]:
         assert it.ledger.damage is None, f"there is no damage: {it.ledger.damage}"
         for sha256, recording in it.ledger.recordings.items():
             assert recording.state in SAFE, f"what was taken over is {recording.state}"
-            assert it.spool.digest(sha256) == sha256, "what was taken over is not what it was"
+            content = it.spool.path(sha256).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == sha256, "what was taken over is not what it was"
         return dict(it.ledger.recordings)
 
 

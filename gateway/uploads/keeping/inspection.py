@@ -1,8 +1,8 @@
 """Reads every file of the spool, and compares it with its name and with what is known of it."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from gateway.uploads.keeping.recovery import Finding, inspected, sentence
@@ -53,7 +53,7 @@ async def inspect(ledger: Ledger, spool: Spool, worker: Worker, now_ms: int) -> 
 
 async def _inspect(ledger: Ledger, sha256: str, spool: Spool, worker: Worker, now_ms: int) -> Finding | None:
     before = ledger.recordings.get(sha256)
-    size, is_right = await worker.run(partial(_read, spool, sha256))
+    size, is_right = await _read(spool, sha256, worker)
     if before is None and size is None:
         return None
     finding: Finding | None = None
@@ -71,13 +71,25 @@ async def _inspect(ledger: Ledger, sha256: str, spool: Spool, worker: Worker, no
     return finding
 
 
-def _read(spool: Spool, sha256: str) -> tuple[int | None, bool]:
-    """How long a file is, None if there is none, and whether it has the bytes by which it is named."""
-    size = 0
+async def _read(spool: Spool, sha256: str, worker: Worker) -> tuple[int | None, bool]:
+    """How long a file is, None if there is none, and whether it has the bytes by which it is named.
+
+    Others have their turns between its blocks: all of a large file may take a card minutes.
+    """
+    size, digest = 0, hashlib.sha256()
     try:
-        size = spool.path(sha256).stat().st_size
-        return size, spool.digest(sha256) == sha256
+        size = (await worker.run(spool.path(sha256).stat)).st_size
+        blocks = spool.blocks(sha256)
+        while await worker.run(lambda: _pass_next(blocks, digest.update)):
+            pass
     except FileNotFoundError:
         return None, False
     except OSError:
         return size, False
+    return size, digest.hexdigest() == sha256
+
+
+def _pass_next(blocks: Iterator[bytes], take: Callable[[bytes], None]) -> bool:
+    block = next(blocks, b"")
+    take(block)
+    return bool(block)

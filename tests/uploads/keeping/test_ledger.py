@@ -279,12 +279,32 @@ async def test_a_file_that_cannot_be_read_is_no_recording_any_more(
     async with opened(tmp_path) as kept:
         await kept.take(0)
 
-        def broken(_: Spool, __: str) -> str:
+        def broken(_: Spool, __: str) -> Iterator[bytes]:
+            yield content(0)
             raise OSError(errno.EIO, "broken")
 
-        monkeypatch.setattr(Spool, "digest", broken)
+        monkeypatch.setattr(Spool, "blocks", broken)
         assert (await kept.ledger.rebuild()).corrupt == 1
         assert kept.states == [S.CORRUPT]
+
+
+async def test_others_have_their_turns_while_a_large_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it as one thing to do would pass for a disk that does not answer."""
+    monkeypatch.setattr("gateway.uploads.keeping.spool._BLOCK_BYTES", 1 << 10)
+    async with opened(tmp_path) as kept, asyncio.TaskGroup() as tasks:
+        data = b"ASI" + bytes(100 << 10)
+        with kept.spool.part(len(data)) as part:
+            part.write(data)
+            part.commit()
+        reading = tasks.create_task(kept.ledger.rebuild())
+        turns = 0
+        while not reading.done():
+            await kept.worker.run(lambda: None)
+            turns += 1
+        assert turns >= 100
+        assert reading.result().text == "1 files were read: 1 not in the queue"
 
 
 async def test_things_that_do_not_belong_there_are_told(tmp_path: Path) -> None:
