@@ -1,6 +1,7 @@
 """Finds out what has become of recordings that the cloud has, or may have."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,10 +11,17 @@ from gateway.cloud.models import Job, JobState
 from gateway.store import StoreError
 from gateway.uploads.keeping.ledger import Ledger
 from gateway.uploads.recording import Recording, State
+from gateway.uploads.sending.agenda import Agenda
 from gateway.uploads.sending.outcome import OF_ANOTHER, clause, is_about_all, is_of_another, reason_of, words_of
 from gateway.uploads.sending.patience import ABSENT_APART_S, Line, lookup_s, poll_s, resend_s
 from gateway.uploads.standing import Standing
 from gateway.uploads.transitions import TransitionError, accepted, done, failed, found_absent, sent_again
+
+_LOOK_AGAIN_S = 15.0
+"""How often it is seen whether somebody has to wait still: a clock may be set, and a tracker become ours."""
+
+_SURE_S = 1.0
+"""For how long it is believed that the clock is sure, or not."""
 
 _MAX_STATE = 40
 """Characters of the cloud's word on its work that are kept."""
@@ -120,7 +128,9 @@ class Settler:
         self._now = asyncio.get_running_loop().time
         self._line = Line()
         self._cases: dict[str, _Case] = {}
+        self._agenda = Agenda()
         self._is_first = True
+        self._is_sure, self._sure_until_s = False, -math.inf
 
     def update(self, recordings: Iterable[Recording]) -> None:
         """Take which recordings are open now; those of the first time were left by another process."""
@@ -129,17 +139,28 @@ class Settler:
         for recording in recordings:
             case = self._cases.get(recording.sha256)
             if case is None or (case.state, case.changed_ms) != (recording.state, recording.changed_ms):
-                pause_s = poll_s(0, 0.0) if recording.state is State.ACCEPTED else lookup_s(0)
-                case = _Case(recording.state, recording.changed_ms, now_s, self._is_first, now_s + pause_s)
+                case = _Case(recording.state, recording.changed_ms, now_s, self._is_first, now_s)
+                case.next_s += self._first_s(recording, case)
+                self._agenda.put(recording.sha256, case.next_s)
             cases[recording.sha256] = case
         self._cases = cases
+        self._agenda.keep(cases)
         self._is_first = False
 
     def due(self) -> Recording | None:
-        """The recording about which something is to be found out now, whoever waits longest; None if that is none."""
-        waits = ((self.next_s(sha256), sha256) for sha256 in self._cases)
-        next_s, sha256 = min(((wait_s, sha256) for wait_s, sha256 in waits if wait_s is not None), default=(1.0, ""))
-        return self._ledger.recordings.get(sha256) if next_s <= 0 else None
+        """The recording about which something is to be found out now, whoever waits longest; None if that is none.
+
+        Whoever asks goes on to `settle` it.
+        """
+        now_s = self._now()
+        if self._line.wait_s(now_s) > 0:
+            return None
+        while (sha256 := self._agenda.take(now_s)) is not None:
+            wait_s = self.next_s(sha256)
+            if wait_s is not None and wait_s <= 0:
+                return self._ledger.recordings.get(sha256)
+            self._agenda.put(sha256, now_s + min(_LOOK_AGAIN_S, _LOOK_AGAIN_S if wait_s is None else wait_s))
+        return None
 
     def next_s(self, sha256: str) -> float | None:
         """Seconds until something is done about a recording, negative if it is late; None if that is nothing."""
@@ -166,6 +187,7 @@ class Settler:
         """A person does not want to wait."""
         if case := self._cases.get(sha256):
             case.next_s = self._now()
+            self._agenda.put(sha256, case.next_s)
         self._line = self._line.impatient(self._now())
 
     async def settle(self, recording: Recording) -> None:
@@ -195,6 +217,7 @@ class Settler:
                 case.next_s = self._now() + poll_s(case.asked, age_s)
             else:
                 case.next_s = self._now() + lookup_s(case.asked)
+            self._agenda.put(recording.sha256, case.next_s)
 
     async def _poll(self, recording: Recording, case: _Case) -> None:
         if recording.job_id is None:
@@ -246,8 +269,19 @@ class Settler:
     def _device_id(self, recording: Recording) -> int | None:
         return None if recording.serial_number is None else self._trackers.device_id(recording.serial_number)
 
+    def _first_s(self, recording: Recording, case: _Case) -> float:
+        """Until it is asked about for the first time: what was waited for before is not waited for again."""
+        if recording.state is State.ACCEPTED:
+            return poll_s(0, 0.0)
+        return max(0.0, lookup_s(0) - (self._ago_s(case, recording.changed_ms) or 0.0))
+
     def _ago_s(self, case: _Case, at_ms: int | None) -> float | None:
         """How long ago something was that another process has seen; None if that is not known, or this one has."""
-        if not case.is_inherited or at_ms is None or not self._time.is_sure():
+        if not case.is_inherited or at_ms is None or not self._is_clock_sure():
             return None
         return max(0.0, (self._time.utc_ms() - at_ms) / 1000)
+
+    def _is_clock_sure(self) -> bool:
+        if (now_s := self._now()) >= self._sure_until_s:
+            self._is_sure, self._sure_until_s = self._time.is_sure(), now_s + _SURE_S
+        return self._is_sure

@@ -49,6 +49,23 @@ async def test_after_its_end_it_is_looked_up(tmp_path: Path, was_taken: bool) ->
     assert (cloud.jobs.accepted(sha256), done.maybe_duplicate) == (1, False)
 
 
+async def test_a_gateway_that_is_started_anew_every_eighty_seconds_finds_out_all_the_same(tmp_path: Path) -> None:
+    knobs = {"upload_swallowed_fraction": 1.0, "lookup_enabled": True}
+    async with simulation(2, **knobs) as (cloud, served):
+        async with living(cloud, served, tmp_path, LOOKUP) as one:
+            sha256 = await one.put(asi())
+            await one.until(sha256, State.AMBIGUOUS)
+            await one.passing(80)
+            assert one.state(sha256) is State.AMBIGUOUS
+            one.faults(upload_swallowed_fraction=0.0)
+        async with living(cloud, served, tmp_path, LOOKUP) as one:
+            await one.passing(80)
+            assert one.state(sha256) is not State.AMBIGUOUS
+        async with living(cloud, served, tmp_path, LOOKUP) as one:
+            done = await one.until(sha256, State.DONE, within_s=80)
+    assert (cloud.jobs.accepted(sha256), done.maybe_duplicate) == (1, False)
+
+
 async def test_without_a_lookup_an_hour_counts_from_the_sending_over_any_number_of_restarts(tmp_path: Path) -> None:
     async with simulation(2, upload_answer_lost_fraction=1.0) as (cloud, served):
         async with living(cloud, served, tmp_path) as one:
