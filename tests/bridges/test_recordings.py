@@ -26,7 +26,8 @@ from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.problems import Problems
 from gateway.store import StoreError
-from gateway.uploads.desk import FRESH_S, Desk
+from gateway.uploads.desk import Desk
+from gateway.uploads.display import FRESH_S
 from gateway.uploads.overview import MAX_DELETED
 from gateway.uploads.recording import State
 from gateway.uploads.report import InboxReport, LeftOutReport, RecordingReport, RecordingsReport
