@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
+from gateway.recordings.source import Source
 from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import plain
-from gateway.uploads.report import RecordingReport
+from gateway.uploads.report import RecordingReport, RecordingsReport
 
 FEWEST_DIGITS = 4
 
@@ -12,10 +15,22 @@ _DIGITS = set("0123456789abcdef")
 _MOST_NAMED = 4
 
 
-def find_recordings(recordings: Sequence[RecordingReport], typed: Iterable[str]) -> list[RecordingReport]:
-    """Those that a person means, each once; raises `CommandError` as `find_recording` does."""
-    found = (find_recording(recordings, one) for one in typed)
-    return list({recording.sha256: recording for recording in found}.values())
+async def find_recordings(source: Source, report: RecordingsReport, typed: Iterable[str]) -> list[RecordingReport]:
+    """Those that a person means, each once.
+
+    Args:
+        source: The gateway, which is asked for what is too old for its list.
+        report: Its list.
+        typed: As that of `find_recording`, which says what is raised.
+    """
+    found = {}
+    is_cut = any(msgspec.to_builtins(report.left_out).values())
+    for one in typed:
+        sought = _digits(one)
+        is_old = is_cut and not any(recording.sha256.startswith(sought) for recording in report.recordings)
+        recording = await source.recording(sought) if is_old else find_recording(report.recordings, one)
+        found[recording.sha256] = recording
+    return list(found.values())
 
 
 def find_recording(recordings: Sequence[RecordingReport], typed: str) -> RecordingReport:
@@ -28,12 +43,7 @@ def find_recording(recordings: Sequence[RecordingReport], typed: str) -> Recordi
     Raises:
         CommandError: If it is none, or one of several.
     """
-    sought = typed.strip().lower()
-    if len(sought) < FEWEST_DIGITS or not _DIGITS.issuperset(sought):
-        raise CommandError(
-            f"{plain(typed)!r} is no id of a recording: give its first {FEWEST_DIGITS} digits or more; "
-            "`insiders-gateway recordings list` shows them."
-        )
+    sought = _digits(typed)
     matches = [recording for recording in recordings if recording.sha256.startswith(sought)]
     if not matches:
         raise CommandError(
@@ -46,6 +56,16 @@ def find_recording(recordings: Sequence[RecordingReport], typed: str) -> Recordi
         *told, last = [*(_distinct(one, matches) for one in matches[:_MOST_NAMED]), *others]
         raise CommandError(f"{sought!r} may be {', '.join(told)} or {last}: give more digits.")
     return matches[0]
+
+
+def _digits(typed: str) -> str:
+    sought = typed.strip().lower()
+    if len(sought) < FEWEST_DIGITS or not _DIGITS.issuperset(sought):
+        raise CommandError(
+            f"{plain(typed)!r} is no id of a recording: give its first {FEWEST_DIGITS} digits or more; "
+            "`insiders-gateway recordings list` shows them."
+        )
+    return sought
 
 
 def _distinct(recording: RecordingReport, others: Sequence[RecordingReport]) -> str:

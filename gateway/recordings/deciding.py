@@ -34,7 +34,7 @@ async def assign(url: str, talk: Talk, ids: Sequence[str], tracker: str) -> int:
     source = Source(url)
     report = await source.recordings(is_all=True)
     serial_number = find_tracker(report.trackers, tracker).serial_number
-    recordings = find_recordings(report.recordings, ids)
+    recordings = await find_recordings(source, report, ids)
     return await _each(source, talk, recordings, lambda sha256: source.assign(sha256, serial_number))
 
 
@@ -42,7 +42,7 @@ async def retry(url: str, talk: Talk, ids: Sequence[str]) -> int:
     """Let recordings be sent, whatever has been; arguments, result and errors as those of `assign`."""
     source = Source(url)
     report = await source.recordings(is_all=True)
-    return await _each(source, talk, find_recordings(report.recordings, ids), source.retry)
+    return await _each(source, talk, await find_recordings(source, report, ids), source.retry)
 
 
 async def discard(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = False) -> int:
@@ -63,7 +63,7 @@ async def discard(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = F
     """
     source = Source(url)
     report = await source.recordings(is_all=True)
-    recordings, names = find_recordings(report.recordings, ids), Names(report.trackers)
+    recordings, names = await find_recordings(source, report, ids), Names(report.trackers)
     for recording in recordings:
         if "discard" not in recording.deeds:
             raise CommandError(f"{recording.id} cannot be deleted while this is so: {plain(recording.text)}.")

@@ -1,6 +1,7 @@
 """What becomes of recordings, until each is in the cloud or needs somebody."""
 
 import asyncio
+import random
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,9 @@ ASKED_EVERY_S = 1.0
 
 PATIENCE_S = 60.0
 """A gateway that is restarted answers again within so long."""
+
+_MOST_ASKED = 20
+"""So many that are not in the list are asked for at each look."""
 
 
 def tell(talk: Talk, recordings: Sequence[RecordingReport], url: str) -> None:
@@ -95,5 +99,8 @@ async def follow(
 async def _look(source: Source, pending: Sequence[RecordingReport]) -> dict[str, RecordingReport]:
     """How those stand now that get on."""
     kept = {recording.sha256: recording for recording in (await source.recordings()).recordings}
-    # What has been deleted meanwhile, after it was done, is not in the list any more.
-    return {one.sha256: kept.get(one.sha256) or await source.recording(one.sha256) for one in pending}
+    # What is done and deleted by now is not in the list any more, and of very many not all are.
+    missing = [one for one in pending if one.sha256 not in kept]
+    for one in random.sample(missing, min(len(missing), _MOST_ASKED)):
+        kept[one.sha256] = await source.recording(one.sha256)
+    return {one.sha256: kept.get(one.sha256, one) for one in pending}

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from gateway.recordings.choosing import find_recording
+from gateway.recordings.choosing import find_recordings
 from gateway.recordings.grouping import commands_for
 from gateway.recordings.source import Source
 from gateway.recordings.words import STATES, Names, dated, in_short, lasting, sized
@@ -32,7 +32,8 @@ async def show(url: str, talk: Talk, recording_id: str, *, is_json: bool = False
     """
     source = Source(url)
     report = await source.recordings(is_all=True)
-    recording = await source.recording(find_recording(report.recordings, recording_id).sha256)
+    (listed,) = await find_recordings(source, report, [recording_id])
+    recording = await source.recording(listed.sha256)
     if is_json:
         talk.document(recording)
     else:
