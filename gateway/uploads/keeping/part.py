@@ -48,9 +48,14 @@ class Part:
             NoRoomError: If there is no room for it.
             OSError: If it cannot be made.
         """
-        self._stock.check(self._claim.promised_bytes)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        # Before its file is there: who puts the folder in order meanwhile must know whose it is.
         self._stock.claims.add(self._claim)
+        try:
+            self._stock.check(self._claim.promised_bytes, besides=self._claim)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            self._stock.claims.discard(self._claim)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -120,6 +120,31 @@ def test_it_can_be_put_in_order_while_something_is_taken(spool: Spool) -> None:
     assert spool.open().files == {sha256: 8}
 
 
+def test_it_can_be_put_in_order_while_a_file_is_just_being_made(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = os.open
+
+    def made(path: Path, flags: int, mode: int = 0o777) -> int:
+        file = make(path, flags, mode)
+        if path.suffix == ".part":
+            monkeypatch.setattr(os, "open", make)
+            spool.open()
+        return file
+
+    monkeypatch.setattr(os, "open", made)
+    assert digest(spool, take(spool, b"ASI good")) == sha(b"ASI good")
+
+
+def test_a_file_that_cannot_be_made_needs_no_room_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = opened(tmp_path, max_bytes=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", lambda *_: os.close(-1))
+        with pytest.raises(OSError, match="Bad file"), spool.part(700):
+            pass
+    with pytest.raises(NoRoomError), spool.part(1001):
+        pass
+    take(spool, bytes(700))
+
+
 def test_the_same_bytes_once_more_heal_what_was_damaged(spool: Spool) -> None:
     sha256 = take(spool, b"ASI good")
     spool.path(sha256).write_bytes(b"ASI gone")
