@@ -18,6 +18,7 @@ from gateway.uploads.recording import (
     Span,
     State,
     Step,
+    Way,
 )
 
 MAX_TRIES = 5
@@ -79,13 +80,22 @@ def taken(
 
 
 def taken_again(
-    known: Recording, source: Source, *, serial_number: str | None = None, basis: Basis = Basis.PATH, author: str = ""
+    known: Recording,
+    source: Source,
+    *,
+    serial_number: str | None = None,
+    basis: Basis = Basis.PATH,
+    author: str = "",
+    span: Span | None = None,
 ) -> Recording:
     """The same bytes have come in once more, and are in the spool again.
 
     What was deleted after it was done is done again, and kept as long as before; what a person has discarded, or what
-    was lost or damaged here, goes its way anew.
+    was lost or damaged here, goes its way anew. Of what was only found in the spool, its name and its time are told by
+    how it comes in now.
     """
+    if all(it.way is Way.SPOOL for it in known.sources):
+        known = replace(known, sources=(), span=span)
     sources = (*known.sources[:1], *(*known.sources[1:], source)[-(MAX_SOURCES - 1) :])
     noted = replace(known, sources=sources, version=known.version + 1)
     if known.state in {State.DISCARDED, State.MISSING, State.CORRUPT}:

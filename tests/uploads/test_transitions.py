@@ -274,6 +274,16 @@ def test_the_first_source_and_the_latest_ones_are_kept() -> None:
     assert [it.name for it in recording.sources] == ["run.asi", "16.asi", "17.asi", "18.asi", "19.asi"]
 
 
+def test_of_what_was_only_found_in_the_spool_the_next_source_tells_name_and_time() -> None:
+    """As after a power cut between the file and its row: without its time it would be sent without being compared."""
+    found = t.taken(SHA, 10, source(1, "abababab.asi", Way.SPOOL))
+    again = t.taken_again(found, source(50), serial_number="A", span=SPAN)
+    assert (again.state, again.name, again.span, again.is_checked) == (S.QUEUED, "run.asi", SPAN, False)
+    assert again.sources == (source(50),)
+    other = t.taken_again(again, source(60, "other.asi"), span=Span(5, 6, Clue.NAME))
+    assert (other.name, other.span) == ("run.asi", SPAN)
+
+
 def test_the_latest_states_are_kept() -> None:
     recording = at(S.QUEUED)
     for number in range(100):

@@ -108,7 +108,7 @@ class Intake:
             stack.push_async_callback(run, lambda: close_source(source))
             await run(lambda: open_source(source))
             if (known := await self._seen_before(source)) is not None:
-                return Taken(await self._noted(known, name, serial_number), is_source_gone=False)
+                return Taken(await self._noted(known, name, serial_number, span), is_source_gone=False)
             part = await self._part(stack, size)
             blocks = source.blocks()
             while block := await run(lambda: next_block(blocks)):
@@ -169,7 +169,7 @@ class Intake:
         known = self._ledger.recordings.get(digest.hexdigest())
         return None if known is None or known.state in _TO_BE_HEALED else known
 
-    async def _noted(self, known: Recording, name: str, serial_number: str | None) -> Recording:
+    async def _noted(self, known: Recording, name: str, serial_number: str | None, span: Span | None) -> Recording:
         """Write down where else a recording lies, once, if its file is here."""
         source = Source(Way.INBOX, name[:MAX_NAME], self._utc_ms())
 
@@ -178,7 +178,7 @@ class Intake:
             is_noted = any((it.way, it.name) == (source.way, source.name) for it in newest.sources)
             if is_noted or newest.state in DELETED | _TO_BE_HEALED:
                 return newest
-            return taken_again(newest, source, serial_number=serial_number)
+            return taken_again(newest, source, serial_number=serial_number, span=span)
 
         with _disk_errors():
             return await self._ledger.taken(known.sha256, change)
@@ -223,7 +223,7 @@ class Intake:
 
         def change(known: Recording | None) -> Recording:
             if known is not None:
-                return taken_again(known, source, serial_number=serial_number, basis=basis, author=author)
+                return taken_again(known, source, serial_number=serial_number, basis=basis, author=author, span=span)
             return taken(
                 part.sha256,
                 part.size,
