@@ -4,9 +4,8 @@ import asyncio
 import hashlib
 import os
 import subprocess
-import threading
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,84 +13,14 @@ from msgspec.structs import replace
 
 from gateway.store import StoreError
 from gateway.uploads.keeping.spool import Spool
-from gateway.uploads.recording import Basis, Clue, Recording, Span, State, Way
+from gateway.uploads.recording import Basis, Clue, Source, Span, State, Way
 from gateway.uploads.taking.intake import Intake, TakeError, Untakeable
 from gateway.uploads.taking.sources import BLOCK_BYTES, OpenSource, look_at
 from gateway.uploads.transitions import discarded
+from gateway.uploads.transitions import taken as found
 from gateway.worker import Worker
 from tests.endurance.disks import small_disk, why_no_mount
-
-MB = 1 << 20
-MAX_BYTES = 8 * MB
-NOW_MS = 1_700_000_000_000
-CONTENT = b"ASI\x00\x01\x02\x03\x04\x05ASI V2\x00" + bytes(range(256)) * 5000
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-class Rows:
-    """What is written down, and what is to happen at that moment."""
-
-    def __init__(self) -> None:
-        self.recordings: dict[str, Recording] = {}
-        self.trouble: StoreError | None = None
-        self.before: Callable[[], None] = lambda: None
-
-    async def taken(self, sha256: str, change: Callable[[Recording | None], Recording]) -> Recording:
-        self.before()
-        self.recordings[sha256] = change(self.recordings.get(sha256))
-        return self.recordings[sha256]
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    spool = Spool(tmp_path / "recordings", 1 << 60, 4096, 0)
-    spool.open()
-    return spool
-
-
-@pytest.fixture
-def rows() -> Rows:
-    return Rows()
-
-
-@pytest.fixture
-def worker() -> Iterator[Worker]:
-    worker = Worker("intake")
-    yield worker
-    worker.close()
-
-
-@pytest.fixture
-def intake(spool: Spool, rows: Rows, worker: Worker) -> Intake:
-    return Intake(spool, rows, worker, MAX_BYTES, lambda: NOW_MS)
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    inbox = tmp_path / "inbox"
-    inbox.mkdir()
-    return inbox
-
-
-def put(inbox: Path, content: bytes = CONTENT, name: str = "monday.asi") -> OpenSource:
-    (inbox / name).write_bytes(content)
-    return OpenSource(inbox, look_at(inbox, name))
-
-
-def left(spool: Spool) -> set[str]:
-    return {path.name for path in spool.folder.iterdir()} - {"ballast"}
-
-
-async def stream(*blocks: bytes) -> AsyncIterator[bytes]:
-    for block in blocks:
-        yield block
-
-
-async def refused(intake: Intake, source: OpenSource, code: Untakeable) -> TakeError:
-    with pytest.raises(TakeError) as told:
-        await intake.take_file(source, name="monday.asi", serial_number=None, span=None)
-    assert told.value.code is code
-    return told.value
+from tests.uploads.taking.intakes import CONTENT, MAX_BYTES, MB, NOW_MS, SHA256, Rows, left, put, refused, stream
 
 
 async def test_a_file_is_taken_over_whole_and_goes(intake: Intake, spool: Spool, rows: Rows, inbox: Path) -> None:
@@ -196,6 +125,16 @@ async def test_another_recording_of_the_same_size_is_copied_from_where_it_cannot
     await intake.take_file(on(stick), name="monday.asi", serial_number=None, span=None)
     assert set(rows.recordings) == {SHA256, hashlib.sha256(other).hexdigest()}
     assert spool.path(SHA256).read_bytes() == CONTENT
+
+
+async def test_what_was_only_found_in_the_spool_gets_its_name_and_its_time(
+    intake: Intake, rows: Rows, inbox: Path
+) -> None:
+    """As when the power goes between the file and its row: the source is still where it was."""
+    rows.recordings[SHA256] = found(SHA256, len(CONTENT), Source(Way.SPOOL, "01234567.asi", NOW_MS))
+    span = Span(1, 2, Clue.NAME)
+    taken = await intake.take_file(put(inbox), name="monday.asi", serial_number="012345", span=span)
+    assert (taken.recording.name, taken.recording.span, taken.is_source_gone) == ("monday.asi", span, True)
 
 
 async def test_what_was_discarded_and_is_dropped_once_more_goes_its_way_anew(
@@ -342,83 +281,6 @@ async def test_while_nothing_can_be_written_down_nothing_is_copied(
     assert left(spool) == set()
 
 
-async def test_a_stream_is_taken_over(intake: Intake, spool: Spool) -> None:
-    blocks = [CONTENT[start : start + 1000] for start in range(0, len(CONTENT), 1000)]
-    for size, sha256 in ((len(CONTENT), SHA256.upper()), (None, None)):
-        recording = await intake.take_stream(stream(b"", *blocks), size, "a.asi", "012345", "Ada", sha256)
-        assert spool.path(SHA256).read_bytes() == CONTENT
-    assert (recording.serial_number, recording.basis, recording.author) == ("012345", Basis.PERSON, "Ada")
-    assert [source.way for source in recording.sources] == [Way.UPLOAD, Way.UPLOAD]
-
-
-@pytest.mark.parametrize(
-    ("blocks", "size", "sha256", "code"),
-    [
-        ([CONTENT[:-1]], len(CONTENT), None, Untakeable.CUT_OFF),
-        ([CONTENT, b"x"], len(CONTENT), None, Untakeable.CUT_OFF),
-        ([CONTENT], len(CONTENT), "0" * 64, Untakeable.CUT_OFF),
-        ([], 5, None, Untakeable.CUT_OFF),
-        ([], None, None, Untakeable.EMPTY),
-        ([CONTENT], 0, None, Untakeable.EMPTY),
-        ([b"AS"], None, None, Untakeable.NOT_ASI),
-        ([b"RIFF" * 4, *[bytes(MB)] * 100], None, None, Untakeable.NOT_ASI),
-        ([b"ASI", *[bytes(MB)] * 9], None, None, Untakeable.TOO_LARGE),
-        ([CONTENT], MAX_BYTES + 1, None, Untakeable.TOO_LARGE),
-    ],
-)
-async def test_a_stream_that_is_not_what_it_should_be_leaves_nothing(
-    intake: Intake,
-    spool: Spool,
-    rows: Rows,
-    blocks: list[bytes],
-    size: int | None,
-    sha256: str | None,
-    code: Untakeable,
-) -> None:
-    with pytest.raises(TakeError) as told:
-        await intake.take_stream(stream(*blocks), size, "a.asi", None, "", sha256)
-    assert told.value.code is code
-    assert left(spool) == set()
-    assert not rows.recordings
-
-
-async def test_a_stream_that_breaks_says_so_itself_and_leaves_nothing(intake: Intake, spool: Spool) -> None:
-    async def cut() -> AsyncIterator[bytes]:
-        yield CONTENT
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        await intake.take_stream(cut(), None, "a.asi", None, "")
-    assert left(spool) == set()
-
-
-async def test_who_is_cancelled_leaves_nothing_half_taken(intake: Intake, spool: Spool, worker: Worker) -> None:
-    waits = asyncio.Event()
-
-    async def endless() -> AsyncIterator[bytes]:
-        yield CONTENT
-        waits.set()
-        await asyncio.Event().wait()
-
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(intake.take_stream(endless(), None, "a.asi", None, ""))
-        await waits.wait()
-        assert len(left(spool)) == 1
-        task.cancel()
-    assert left(spool) == set()
-
-    held = threading.Event()
-    async with asyncio.TaskGroup() as tasks:
-        blocked = tasks.create_task(worker.run(held.wait))
-        task = tasks.create_task(intake.take_stream(endless(), None, "a.asi", None, ""))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        task.cancel()
-        held.set()
-        await blocked
-    assert left(spool) == set()
-
-
 async def test_others_get_the_worker_between_the_blocks_of_a_large_file(
     intake: Intake, inbox: Path, worker: Worker
 ) -> None:
@@ -452,14 +314,6 @@ async def test_no_more_than_a_few_blocks_are_ever_in_memory(
     assert peak_bytes < 4 * MB
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    if reason := why_no_mount():
-        pytest.skip(reason)
-    with small_disk(tmp_path / "disk", "4m", 40) as disk:
-        yield disk
-
-
 async def test_without_room_a_file_stays(disk: Path, rows: Rows, worker: Worker, inbox: Path) -> None:
     spool = Spool(disk / "recordings", 1 << 60, 4096, 3 * MB)
     spool.open()
@@ -467,19 +321,3 @@ async def test_without_room_a_file_stays(disk: Path, rows: Rows, worker: Worker,
     told = await refused(intake, put(inbox), Untakeable.NO_ROOM)
     assert "There is no room for 1.3 MB" in told.text
     assert (inbox / "monday.asi").read_bytes() == CONTENT
-
-
-async def test_a_disk_that_fills_up_meanwhile_says_so(disk: Path, rows: Rows, worker: Worker) -> None:
-    spool = Spool(disk / "recordings", 1 << 60, 4096, 0)
-    spool.open()
-    intake = Intake(spool, rows, worker, MAX_BYTES, lambda: NOW_MS)
-
-    async def filling() -> AsyncIterator[bytes]:
-        yield CONTENT
-        os.posix_fallocate(filler.fileno(), 0, os.statvfs(disk).f_bavail * 4096)
-        yield CONTENT
-
-    with (disk / "filler").open("wb") as filler, pytest.raises(TakeError) as told:
-        await intake.take_stream(filling(), 2 * len(CONTENT), "a.asi", None, "")
-    assert told.value.code is Untakeable.NO_ROOM
-    assert left(spool) == set()
