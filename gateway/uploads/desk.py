@@ -68,7 +68,7 @@ class Desk:
         self._utc_ms = utc_ms
         self._reporter = Reporter(uploader, self._wearers, options.keep_days, utc_ms)
         self._display = Display(
-            ledger, inbox, self._reporter, spool, worker, self._wearers, problems, board, options, utc_ms
+            ledger, inbox, uploader, self._reporter, spool, worker, self._wearers, problems, board, options, utc_ms
         )
 
     async def run(self, beat: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from gateway.uploads.publisher import Publisher, StateBoard
 from gateway.uploads.report import InboxReport, RecordingsReport
 from gateway.uploads.reporter import Reporter
 from gateway.uploads.reporting import Wearer, report_spool, report_tracker, scarcity
-from gateway.uploads.surroundings import Inbox, Ledger, Options, Spool
+from gateway.uploads.surroundings import Inbox, Ledger, Options, Spool, Uploader
 from gateway.uploads.trouble import Problems, Trouble
 from gateway.worker import Worker
 
@@ -37,6 +37,7 @@ class Display:
         self,
         ledger: Ledger,
         inbox: Inbox | None,
+        uploader: Uploader,
         reporter: Reporter,
         spool: Spool,
         worker: Worker,
@@ -51,6 +52,7 @@ class Display:
         Args:
             ledger: What is known of the recordings; loaded.
             inbox: Takes over what is dropped; None if there is none.
+            uploader: Is asked whether something keeps all of them.
             reporter: Tells of one.
             spool: Is asked how much room there is.
             worker: In whose thread that is.
@@ -62,6 +64,7 @@ class Display:
         """
         self._ledger = ledger
         self._inbox = inbox
+        self._uploader = uploader
         self._reporter = reporter
         self._spool = spool
         self._worker = worker
@@ -134,6 +137,7 @@ class Display:
             self._trouble.update(chain(seen.waiting, seen.open), now_ms)
             self._looked_at = looked_at
         self._trouble.look(self._left())
+        self._trouble.set_right(self._uploader.wrong_setting)
         self._trouble.check(
             disk=self._disk(),
             damage=self._ledger.damage,

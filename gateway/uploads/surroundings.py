@@ -10,6 +10,7 @@ from gateway.uploads.keeping.room import Room
 from gateway.uploads.recording import Basis, Recording, Span
 from gateway.uploads.report import InboxReport, RebuiltReport
 from gateway.uploads.reporting import Following
+from gateway.uploads.standing import Standing
 from gateway.uploads.taking.naming import Known
 
 
@@ -74,6 +75,10 @@ class Inbox(Protocol):
 
 class Uploader(Following, Protocol):
     """What brings the recordings into the cloud."""
+
+    @property
+    def wrong_setting(self) -> Standing | None:
+        """What somebody has to set right before recordings get on, as clauses; None if nothing is known."""
 
     def wake(self) -> None:
         """Something else may be sent."""

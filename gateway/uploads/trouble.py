@@ -7,7 +7,7 @@ from typing import Protocol
 from gateway.store import StoreError
 from gateway.uploads.recording import Recording, State
 from gateway.uploads.report import InboxReport
-from gateway.uploads.standing import is_overdue
+from gateway.uploads.standing import Standing, is_overdue
 from gateway.uploads.transitions import waits_for_a_person
 
 
@@ -65,6 +65,11 @@ class Trouble:
         left = sum(bool(it.action) for it in inbox)
         text = f"{_many(left, 'file lies', 'files lie')} in the inbox and cannot be taken"
         self._tell("inbox_not_taken", text if left else "", _LOOK)
+
+    def set_right(self, wrong: Standing | None) -> None:
+        """Take what is to be set right before recordings get on, as clauses; None if nothing is."""
+        text = "" if wrong is None else f"Recordings do not get on: {wrong.text}"
+        self._tell("recordings_setting", text, "" if wrong is None else f"{wrong.action}, and start the gateway again")
 
     def check(self, *, disk: StoreError | None, damage: StoreError | None, inbox: StoreError | None) -> None:
         """Take how the disk is.

@@ -220,6 +220,20 @@ def test_the_disk_is_told_in_its_own_words() -> None:
     assert len(known) == 0
 
 
+def test_a_setting_that_keeps_recordings_from_getting_on_needs_somebody() -> None:
+    known = Problems(lambda: NOW_MS)
+    trouble = Trouble(known)
+    trouble.set_right(Standing("the cloud is deaf", "set ears = 2"))
+    assert problems(known) == {
+        "recordings_setting": (
+            "Recordings do not get on: the cloud is deaf",
+            "set ears = 2, and start the gateway again",
+        )
+    }
+    trouble.set_right(None)
+    assert len(known) == 0
+
+
 def test_no_name_of_a_file_or_an_athlete_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
     told = Told()
     with caplog.at_level(logging.DEBUG):

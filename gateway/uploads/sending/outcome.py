@@ -6,7 +6,7 @@ so without it nothing was uploaded, whatever came back.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import islice
 
@@ -100,6 +100,7 @@ class Outcome:
         is_for_all: Whether the others would meet the same.
         pause_s: How long nobody is to try then; None if that only grows with every time.
         is_ours_in_doubt: Whether the tracker may be another account's.
+        is_wrong_setting: Whether it lasts until somebody corrects a setting.
     """
 
     verdict: Verdict
@@ -110,6 +111,7 @@ class Outcome:
     is_for_all: bool = False
     pause_s: float | None = None
     is_ours_in_doubt: bool = False
+    is_wrong_setting: bool = False
 
     def applied(self, known: Recording, at_ms: int) -> Recording:
         """The recording that was under way, after it."""
@@ -148,11 +150,12 @@ def outcome_of(error: CloudError, *, has_begun: bool, has_ended: bool) -> Outcom
         case Unauthorized() | LoginRefused() | NetworkLoginNeeded() | TlsFailed():
             return _for_all(error)
         case NotFound() if error.is_path_unknown:
-            return _for_all(error, pause_s=HOUR_S)
+            return replace(_for_all(error, pause_s=HOUR_S), is_wrong_setting=True)
         case Rejected(status=405):
             text = "the cloud takes no uploads where they are sent to (status 405)"
             action = f"correct {OPERATION} in [cloud.paths]"
-            return Outcome(Verdict.POSTPONED, error.code, text, action, Wait.NOTHING, is_for_all=True, pause_s=HOUR_S)
+            told = Outcome(Verdict.POSTPONED, error.code, text, action, Wait.NOTHING, is_for_all=True, pause_s=HOUR_S)
+            return replace(told, is_wrong_setting=True)
         case Forbidden() | NotFound():
             text = f"the cloud says that its tracker is not ours{said(error)}"
             action = "check that this account owns the tracker"

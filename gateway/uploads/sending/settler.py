@@ -12,7 +12,8 @@ from gateway.store import StoreError
 from gateway.uploads.keeping.ledger import Ledger
 from gateway.uploads.recording import Recording, State
 from gateway.uploads.sending.agenda import Agenda
-from gateway.uploads.sending.outcome import OF_ANOTHER, clause, is_about_all, is_of_another, reason_of, words_of
+from gateway.uploads.sending.obstacles import obstacle, wrong_setting
+from gateway.uploads.sending.outcome import OF_ANOTHER, clause, is_about_all, is_of_another, words_of
 from gateway.uploads.sending.patience import ABSENT_APART_S, Line, lookup_s, poll_s, resend_s
 from gateway.uploads.standing import Standing
 from gateway.uploads.transitions import TransitionError, accepted, done, failed, found_absent, sent_again
@@ -129,6 +130,8 @@ class Settler:
         self._line = Line()
         self._cases: dict[str, _Case] = {}
         self._agenda = Agenda()
+        # Those about which the cloud is asked where there is nothing, with what is to be set right.
+        self._misled: dict[str, Standing] = {}
         self._is_first = True
         self._is_sure, self._sure_until_s = False, -math.inf
 
@@ -141,9 +144,11 @@ class Settler:
             if case is None or (case.state, case.changed_ms) != (recording.state, recording.changed_ms):
                 case = _Case(recording.state, recording.changed_ms, now_s, self._is_first, now_s)
                 case.next_s += self._first_s(recording, case)
+                self._misled.pop(recording.sha256, None)
                 self._agenda.put(recording.sha256, case.next_s)
             cases[recording.sha256] = case
         self._cases = cases
+        self._misled = {sha256: wrong for sha256, wrong in self._misled.items() if sha256 in cases}
         self._agenda.keep(cases)
         self._is_first = False
 
@@ -183,6 +188,11 @@ class Settler:
             return NOT_OURS
         return self._line.trouble if self._line.wait_s(self._now()) > 0 else case.trouble
 
+    @property
+    def wrong_setting(self) -> Standing | None:
+        """What somebody has to set right before the cloud can be asked, as clauses; None if nothing is known."""
+        return next(iter(self._misled.values()), None)
+
     def hurry(self, sha256: str) -> None:
         """A person does not want to wait."""
         if case := self._cases.get(sha256):
@@ -203,13 +213,19 @@ class Settler:
                 at_ms = self._time.utc_ms()
                 await self._become(recording, case, lambda known: sent_again(known, at_ms))
         except CloudError as error:
-            case.trouble = Standing(reason_of(error), error.action)
+            case.trouble = obstacle(error, recording, self._time.utc_ms())
             if is_about_all(error):
                 self._line = self._line.failed(case.trouble, self._now(), self._jitter())
                 return
             self._line = Line()
+            if wrong_setting(error) is not None:
+                self._misled[recording.sha256] = case.trouble
+                return
+            self._misled.pop(recording.sha256, None)
             if recording.state is State.AMBIGUOUS and isinstance(error, Forbidden | NotFound):
                 self._trackers.recheck()
+        else:
+            self._misled.pop(recording.sha256, None)
         finally:
             case.asked += 1
             if recording.state is State.ACCEPTED:

@@ -124,6 +124,11 @@ class Uploader:
         """Whether the cloud can be asked which recordings it has."""
         return self._options.is_lookup
 
+    @property
+    def wrong_setting(self) -> Standing | None:
+        """What somebody has to set right before recordings get on, as clauses; None if nothing is known."""
+        return self._waits.wrong_setting or self._settler.wrong_setting
+
     def wake(self) -> None:
         """Something else may be sent, or another tracker is ours: look at once."""
         self._woken.set()

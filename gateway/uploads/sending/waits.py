@@ -17,9 +17,14 @@ class _Backoff:
 
 
 class Waits:
-    """Of all recordings that are queued; every method is told the monotonic time."""
+    """Of all recordings that are queued; every method is told the monotonic time.
+
+    Attributes:
+        wrong_setting: What somebody has to set right before anything can be sent, as clauses; None if nothing is known.
+    """
 
     def __init__(self, jitter: Callable[[], float]) -> None:
+        self.wrong_setting: Standing | None = None
         self._jitter = jitter
         self._line = Line()
         self._backoffs: dict[str, _Backoff] = {}
@@ -40,6 +45,7 @@ class Waits:
     def got_through(self, sha256: str) -> None:
         """The cloud has taken it, or there is nothing more to send."""
         self._line = Line()
+        self.wrong_setting = None
         self._backoffs.pop(sha256, None)
 
     def ended(self, sha256: str, outcome: Outcome, tries: int, now_s: float) -> None:
@@ -52,6 +58,7 @@ class Waits:
             now_s: When.
         """
         trouble = Standing(outcome.text, outcome.action)
+        self.wrong_setting = trouble if outcome.is_wrong_setting else None
         if outcome.pause_s is not None:
             self._line = self._line.held(trouble, now_s, outcome.pause_s)
         elif outcome.is_for_all:
@@ -82,6 +89,8 @@ class Waits:
 
     def keep(self, pending: Collection[str]) -> None:
         """Forget all others."""
+        if not pending:
+            self.wrong_setting = None
         self._backoffs = {sha256: backoff for sha256, backoff in self._backoffs.items() if sha256 in pending}
 
     def _failures(self, sha256: str) -> int:

@@ -9,6 +9,7 @@ from gateway.cloud.models import Job
 from gateway.cloud.uploading import Stream
 from gateway.uploads.recording import State
 from gateway.uploads.sending import patience
+from gateway.uploads.standing import Standing
 from tests.uploads.sending.bringing import LOOKUP, asi, bringing
 
 pytestmark = [pytest.mark.looptime, pytest.mark.usefixtures("long_turns")]
@@ -77,7 +78,12 @@ async def test_work_that_is_lost_or_in_an_unknown_state_is_asked_about_again(
         if "job_lost" in knobs:
             assert said is None
             assert hindrance is not None
-            assert "does not know" in hindrance.text
+            job_id = one[sha256].job_id
+            assert hindrance == Standing(
+                f"it knows no job {job_id}",
+                f"wait; after a day, ask the vendor about job {job_id}; retry sends it once more",
+            )
+            assert one.uploader.wrong_setting is None
         else:
             assert said is not None
             assert said.startswith("MOONWALKING [2J!")

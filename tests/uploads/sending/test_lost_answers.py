@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.uploads.recording import State
+from gateway.uploads.standing import Standing
 from tests.uploads.sending.bringing import LONG_TURN_S, LOOKUP, Bringing, asi, bringing, living, simulation
 
 pytestmark = [pytest.mark.looptime, pytest.mark.usefixtures("long_turns")]
@@ -66,10 +67,16 @@ async def test_a_lookup_that_does_not_exist_says_which_setting_is_wrong(tmp_path
     async with bringing(tmp_path, LOOKUP, upload_answer_lost_fraction=1.0) as one:
         sha256 = await lost(one, asi())
         await one.passing(2 * HOUR_S)
-        hindrance = one.uploader.hindrance(sha256)
         assert one.state(sha256) is State.AMBIGUOUS
-        assert hindrance is not None
-        assert "find_asi in [cloud.paths]" in hindrance.action
+        wrong = one.uploader.wrong_setting
+        assert wrong == one.uploader.hindrance(sha256)
+        assert wrong == Standing(
+            "the cloud has nothing where it is asked which recordings it has",
+            "set lookup = false in [recordings], or correct find_asi in [cloud.paths]",
+        )
+        one.faults(lookup_enabled=True)
+        await one.until(sha256, State.DONE, within_s=1000)
+        assert one.uploader.wrong_setting is None
 
 
 @pytest.mark.parametrize("fate", ["upload_answer_lost_fraction", "upload_swallowed_fraction"])
@@ -110,6 +117,20 @@ async def test_a_cut_in_the_middle_is_no_doubt(tmp_path: Path) -> None:
     assert one.accepted(sha256) == 1
     assert (done.tries, done.maybe_duplicate) == (0, False)
     assert "ambiguous" not in {step.state for step in done.trail}
+
+
+async def test_what_is_always_cut_in_the_middle_does_not_go_out_for_ever(tmp_path: Path) -> None:
+    async with bringing(tmp_path, upload_cut_fraction=1.0) as one:
+        sha256 = await one.put(asi(3_000_000))
+        await one.passing(8 * HOUR_S)
+        told = one.uploader.hindrance(sha256)
+        assert told is not None
+        assert told.text.startswith("it was cut off in the middle ")
+        assert (one.uploads < 16, one.state(sha256), one[sha256].tries) == (True, State.QUEUED, 0)
+        one.faults(upload_cut_fraction=0.0)
+        await one.retry(sha256)
+        await one.until(sha256, State.DONE)
+    assert one.accepted(sha256) == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
