@@ -47,7 +47,7 @@ _UNEXPECTED = Reason("unreadable", "Taking it has failed unexpectedly", "look in
 
 _UNEXPECTED_TROUBLE = StoreError("Going through the inbox has failed unexpectedly", "look into the gateway's log")
 
-_NOTHING = Survey((), (), frozenset(), is_whole=True)
+_NOTHING = Survey((), (), frozenset(), frozenset())
 
 _WRONG_PLACE = "make it with the rights of the gateway's user, or correct inbox in [recordings]"
 _TROUBLES = {
@@ -261,7 +261,9 @@ def _doubt(folder: Path, seen: Survey) -> StoreError | None:
     if device in seen.read_only:
         text = f"The gateway may read the inbox {folder} and not write it, so what is taken over stays there"
         return StoreError(text, "let the gateway write it; under systemd, ReadWritePaths of its unit says where it may")
-    if not seen.is_whole:
-        text = f"More than {MAX_ENTRIES} things lie in the inbox {folder}, and not all are looked at"
+    if seen.crowded:
+        text = f"More than {MAX_ENTRIES} things lie in one place of the inbox {folder}, and not all are looked at"
+        if seen.crowded <= seen.read_only:
+            return StoreError(text, 'copy into the inbox what is missing, under a name that ends in ".asi"')
         return StoreError(text, "take away what is no recording")
     return None

@@ -67,6 +67,7 @@ _KINDS = {
     Kind.SOCKET: Reason("not_a_file", "It is a socket and no file", "delete it"),
     Kind.DEVICE: Reason("not_a_file", "It is a device and no file", "delete it"),
     Kind.CLOSED: Reason("unreadable", "This folder may not be looked into", "let the gateway read and write it"),
+    Kind.UNSEEN: Reason("unreadable", "It cannot be looked at", "check what is mounted there, or the disk"),
     Kind.DEEP: Reason("too_deep", "This folder lies below too many others", "move it up"),
 }
 

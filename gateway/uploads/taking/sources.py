@@ -37,6 +37,9 @@ class Kind(StrEnum):
     CLOSED = "closed"
     """A folder that could not be looked into."""
 
+    UNSEEN = "unseen"
+    """The kernel does not say what it is."""
+
     DEEP = "deep"
     """A folder below too many others, which was not looked into."""
 

@@ -331,6 +331,26 @@ async def test_on_a_read_only_disk_files_are_taken_once_and_stay(tmp_path: Path,
         assert not (disk / "012345/rec.asi").exists()
 
 
+@pytest.mark.skipif(bool(WITHOUT_MOUNT), reason=WITHOUT_MOUNT)
+async def test_a_stick_full_of_other_things_hides_no_recording_and_what_is_said_can_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.uploads.taking.survey.survey.__defaults__", (20,))
+    (tmp_path / "inbox").mkdir()
+    with small_disk(tmp_path / "inbox/stick", "4m", 100) as stick:
+        (stick / "DCIM").mkdir()
+        (stick / "TRACKER").mkdir()
+        for number in range(30):
+            (stick / "DCIM" / f"{number}.jpg").touch()
+        (stick / "TRACKER/012345.asi").write_bytes(asi())
+        remount(stick, "ro")
+        async with dropping(tmp_path) as bench:
+            bench.drop("zed/rec.asi", asi(seed=1))
+            await asyncio.sleep(2 * SOON_S)
+            assert {recording.name for recording in bench.recordings} == {"012345.asi", "rec.asi"}
+            assert "copy into the inbox" in bench.trouble()
+
+
 async def test_old_recordings_on_a_stick_do_not_come_back_and_take_no_room_from_a_new_one(
     tmp_path: Path, disk: Path
 ) -> None:

@@ -1,11 +1,13 @@
 """What lies in a folder is looked at and opened without being led astray, held up, or taken for something else."""
 
+import errno
 import os
 import shutil
 import socket
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -92,16 +94,62 @@ def test_folders_below_too_many_others_are_seen_and_not_looked_into(folder: Path
     assert [(path.count("/") + 1, look.kind) for path, look in looks.items()] == [(MAX_DEPTH, Kind.DEEP)]
 
 
-def test_of_more_things_than_are_bearable_those_near_the_top_are_seen(folder: Path) -> None:
+def test_of_more_things_than_are_bearable_none_hides_the_recordings(folder: Path) -> None:
     for number in range(30):
         dropped(folder, path=f"stick/DCIM/{number:02}.jpg")
+        dropped(folder, path=f"many/{number:02}.asi")
+    dropped(folder, path="stick/TRACKER/REC/rec.asi")
+    dropped(folder, path="stick/rec.ASI")
     dropped(folder, path="rec.asi")
     dropped(folder, path="012345/rec.asi")
     found = survey(folder, max_entries=20)
-    assert not found.is_whole
-    assert {"rec.asi", "012345/rec.asi"} <= {look.path for look in found.looks}
-    assert len(found.looks) + len(found.folders) - 1 == 20
-    assert survey(folder, max_entries=40).is_whole
+    assert found.crowded == {folder.stat().st_dev}
+    paths = {look.path for look in found.looks}
+    assert {"stick/TRACKER/REC/rec.asi", "stick/rec.ASI", "rec.asi", "012345/rec.asi"} <= paths
+    assert len([path for path in paths if path.startswith("many/")]) == 20
+    assert len([path for path in paths if path.startswith("stick/DCIM/")]) == 20
+    assert survey(folder, max_entries=40).crowded == frozenset()
+
+
+def test_however_much_there_is_no_more_is_looked_at_than_is_bearable(folder: Path) -> None:
+    for number in range(8):
+        for other in range(8):
+            dropped(folder, path=f"{number}/{other}.jpg")
+            dropped(folder, path=f"{number}/{other}.asi")
+    for number in range(100):
+        dropped(folder, path=f"0/{number}.tmp")
+    found = survey(folder, max_entries=8)
+    assert len(found.looks) + len(found.folders) - 1 == 80
+    assert found.crowded
+
+
+def test_a_thing_that_cannot_be_looked_at_does_not_hide_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped(folder, path="a/dead")
+    look = dropped(folder, path="a/rec.asi")
+
+    class Entry:
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.name, self.inode, self.is_dir = entry.name, entry.inode, entry.is_dir
+            self._entry = entry
+
+        def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+            if self.name == "dead":
+                raise OSError(errno.ENOTCONN, "transport endpoint is not connected")
+            return self._entry.stat(follow_symlinks=follow_symlinks)
+
+    really_scan = os.scandir
+
+    @contextmanager
+    def scan(above: int) -> Iterator[Iterator[Entry]]:
+        with really_scan(above) as entries:
+            yield map(Entry, entries)
+
+    monkeypatch.setattr("gateway.uploads.taking.survey.os.scandir", scan)
+    dead, seen = survey(folder).looks
+    assert (dead.path, dead.kind) == ("a/dead", Kind.UNSEEN)
+    assert seen == look
 
 
 @pytest.mark.parametrize(
