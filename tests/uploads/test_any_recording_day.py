@@ -22,6 +22,9 @@ from tests.uploads.days.harm import HARMS, LOST, Harm
 from tests.uploads.days.lives import End
 from tests.uploads.days.mortal import MortalLoop, Trouble
 
+# What dies may have been about to begin something.
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+
 IS_LONG = bool(os.environ.get("ENDURANCE"))
 
 LONGEST_ACT_S = 30 * 86_400
