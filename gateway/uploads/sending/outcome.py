@@ -101,6 +101,7 @@ class Outcome:
         pause_s: How long nobody is to try then; None if that only grows with every time.
         is_ours_in_doubt: Whether the tracker may be another account's.
         is_wrong_setting: Whether it lasts until somebody corrects a setting.
+        is_cut: Whether it was broken off in the middle.
     """
 
     verdict: Verdict
@@ -112,6 +113,7 @@ class Outcome:
     pause_s: float | None = None
     is_ours_in_doubt: bool = False
     is_wrong_setting: bool = False
+    is_cut: bool = False
 
     def applied(self, known: Recording, at_ms: int) -> Recording:
         """The recording that was under way, after it."""
@@ -163,7 +165,9 @@ def outcome_of(error: CloudError, *, has_begun: bool, has_ended: bool) -> Outcom
         case Rejected() if has_ended and error.status in _NO_REFUSAL:
             return Outcome(Verdict.UNANSWERED, error.code, _declined(error).text, wait=Wait.REFUSAL)
         case Rejected() if error.status in _NOT_WAITED:
-            return Outcome(Verdict.POSTPONED, error.code, _declined(error).text, "send it over a better line")
+            return Outcome(
+                Verdict.POSTPONED, error.code, _declined(error).text, "send it over a better line", is_cut=True
+            )
         case Rejected():
             return _declined(error)
         case _ if has_ended and not (isinstance(error, ServerFailed) and error.status == 503):
@@ -173,7 +177,10 @@ def outcome_of(error: CloudError, *, has_begun: bool, has_ended: bool) -> Outcom
         case ServerFailed() if error.status != 503 and error.status not in _BAD_GATEWAY:
             return Outcome(Verdict.DOUBTED, error.code, reason_of(error), wait=Wait.REFUSAL, is_for_all=True)
         case _:
-            return Outcome(Verdict.POSTPONED, error.code, reason_of(error), error.action, is_for_all=True)
+            is_cut = isinstance(error, Unreachable)
+            return Outcome(
+                Verdict.POSTPONED, error.code, reason_of(error), error.action, is_for_all=True, is_cut=is_cut
+            )
 
 
 def is_about_all(error: CloudError) -> bool:

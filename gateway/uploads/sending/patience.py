@@ -9,6 +9,11 @@ from gateway.uploads.standing import Standing
 _BASE_S, _CAP_S = 2.0, 900.0
 _LINE_CAP_S = 60.0
 
+MAX_CUTS = 10
+"""After so many it is rather the recording than the line: something in between may not let it through."""
+
+_CUT_S, _CUT_CAP_S = 3600.0, 6 * 3600.0
+
 _REFUSED_S = 60.0
 _REFUSED_GROWTH = 4.0
 
@@ -32,6 +37,13 @@ _STALE_POLL_S = 3600.0
 def again_s(failures: int, jitter: float) -> float:
     """Until one is sent again that did not get through for the n-th time (from 1) since the start."""
     return backoff_s(failures, jitter, _BASE_S, _CAP_S)
+
+
+def after_cut_s(cuts: int, jitter: float) -> float:
+    """Until one is sent again that was cut off in the middle n times in a row (from 1) since the start."""
+    if cuts < MAX_CUTS:
+        return again_s(cuts, jitter)
+    return float(min(_CUT_CAP_S, _CUT_S * 2.0 ** min(cuts - MAX_CUTS, 8)))
 
 
 def after_refusal_s(tries: int) -> float:

@@ -28,7 +28,7 @@ from gateway.uploads.sending.outcome import Outcome, Wait, clause, is_about_all,
 from gateway.uploads.sending.settler import NOT_OURS, OPEN, Answering, Settler, Time, Trackers
 from gateway.uploads.sending.turn import next_of
 from gateway.uploads.sending.waits import Waits
-from gateway.uploads.standing import Standing
+from gateway.uploads.standing import LONG_MS, Standing
 from gateway.uploads.transitions import TransitionError, checked, questioned
 from gateway.worker import Worker
 
@@ -37,6 +37,9 @@ __all__ = ["Cloud", "Options", "Trackers", "Uploader"]
 _LOG = logging.getLogger(__name__)
 
 TURN_S = 1.0
+
+MAX_QUESTIONS = 10
+"""So often in a row the cloud is asked in vain about a tracker until what is here for a day is sent all the same."""
 
 _LIVE = OPEN | {State.QUEUED, State.SENDING, State.CLOSING}
 
@@ -173,7 +176,7 @@ class Uploader:
             return self._settler.trouble(sha256)
         if self._device_id(recording) is None:
             return NOT_OURS
-        return self._waits.trouble(self._now())
+        return self._waits.trouble(sha256, self._now())
 
     def _turn(self, tasks: asyncio.TaskGroup) -> None:
         if self._ledger.revision != self._revision:
@@ -231,9 +234,10 @@ class Uploader:
             device_id = self._device_id(recording)
             if device_id is None:
                 pass  # it has become another account's in the same turn
-            elif recording.span is not None and not recording.is_checked:
-                await self._compare(recording, recording.span, device_id)
-            else:
+            elif recording.span is None or recording.is_checked:
+                await self._send(recording, device_id)
+            elif not await self._is_comparable(recording, recording.span, device_id):
+                # Not written down: as long as it has not got through, it is asked first.
                 await self._send(recording, device_id)
         except Exception:
             self._waits.postpone(recording.sha256, self._now())
@@ -242,15 +246,19 @@ class Uploader:
             self._attempt = None
             self._is_sending = False
 
-    async def _compare(self, recording: Recording, span: Span, device_id: int) -> None:
+    async def _is_comparable(self, recording: Recording, span: Span, device_id: int) -> bool:
+        """Compare it, now or later; False if it was tried for so long that it is to be sent without."""
         try:
             question = await question_about(self._cloud, span, device_id, self._zone)
         except CloudError as error:
             if is_about_all(error):
                 self._waits.fail_line(Standing(reason_of(error), error.action), self._now())
-            else:
-                self._waits.postpone(recording.sha256, self._now())
-            return
+                return True
+            if self._is_asked_in_vain(recording):
+                return False
+            told = Standing(f"when its tracker was used is not told: {reason_of(error)}", error.action)
+            self._waits.postpone(recording.sha256, self._now(), told)
+            return True
         at_ms = self._utc_ms()
 
         def compared(known: Recording) -> Recording:
@@ -264,6 +272,12 @@ class Uploader:
             pass  # somebody was quicker
         except StoreError:
             self._waits.postpone(recording.sha256, self._now())
+        return True
+
+    def _is_asked_in_vain(self, recording: Recording) -> bool:
+        """Whether the cloud has failed to say something for so long that it counts as not known."""
+        is_old = self._utc_ms() - recording.taken_ms > LONG_MS
+        return is_old and self._waits.failures(recording.sha256) >= MAX_QUESTIONS
 
     async def _send(self, recording: Recording, device_id: int) -> None:
         path, size, sha256 = self._spool.path(recording.sha256), recording.size, recording.sha256

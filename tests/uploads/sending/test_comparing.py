@@ -1,12 +1,16 @@
 """Before it is sent for the first time, a recording's time is compared with what the cloud knows of its tracker."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.cloud.errors import ServerFailed
+from gateway.cloud.models import Range
 from gateway.uploads.recording import Clue, Span, State
+from gateway.uploads.sending import uploader
 from gateway.uploads.transitions import assigned
 from tests.uploads.sending.bringing import asi, bringing, living, simulation, wall_ms
 
@@ -100,6 +104,39 @@ async def test_a_cloud_that_is_unwell_is_asked_again_and_nothing_is_sent_uncheck
         one.faults(error_fraction=0.0)
         await one.until(sha256, State.QUESTIONED, within_s=1000)
     assert one.uploads == 0
+
+
+async def test_a_cloud_that_never_says_when_a_tracker_was_used_does_not_keep_it_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ranges(_device_id: int, start_ms: int, stop_ms: int) -> AsyncIterator[Range]:
+        if start_ms < stop_ms:
+            raise ServerFailed("preprocessed_ranges", 500)
+        yield Range(start_ms, stop_ms)
+
+    monkeypatch.setattr(uploader, "LONG_MS", 3 * HOUR_MS)
+    async with bringing(tmp_path) as one:
+        monkeypatch.setattr(one.client, "ranges", ranges)
+        sha256 = await one.put(asi(), span=at("2026-11-17T09:00"))
+        await one.passing(2.5 * 3600)
+        told = one.uploader.hindrance(sha256)
+        assert told is not None
+        assert told.text == "when its tracker was used is not told: the cloud failed with status 500"
+        assert one.uploads == 0
+        done = await one.until(sha256, State.DONE, within_s=3600)
+    assert not done.is_checked
+
+
+async def test_an_outage_of_days_lets_nothing_through_unchecked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploader, "LONG_MS", HOUR_MS)
+    async with bringing(tmp_path, error_fraction=1.0, error_status=500) as one:
+        sha256 = await one.put(asi(), span=at("2026-11-17T09:00"))
+        await one.passing(3 * 3600)
+        one.faults(error_fraction=0.0)
+        await one.until(sha256, State.QUESTIONED, within_s=1000)
+    assert one.accepted(sha256) == 0
 
 
 async def test_a_person_who_answers_while_the_cloud_is_asked_is_not_asked_again(tmp_path: Path) -> None:

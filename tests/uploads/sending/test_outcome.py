@@ -114,6 +114,16 @@ def test_what_concerns_everybody_holds_everybody_and_not_the_recording() -> None
     assert outcome(Rejected(UP, 418)) == (Wait.REFUSAL, False, None)
 
 
+def test_what_is_broken_off_in_the_middle_is_called_a_cut() -> None:
+    cuts = [
+        error.status if isinstance(error, Rejected) else error.code
+        for error, *_ in TABLE
+        if outcome_of(error, has_begun=True, has_ended=False).is_cut
+    ]
+    assert cuts == ["cloud_unreachable"] * 4 + [408, 425]
+    assert not any(outcome_of(error, has_begun=True, has_ended=True).is_cut for error, *_ in TABLE)
+
+
 def test_whose_tracker_it_is_is_doubted_where_the_cloud_doubts_it() -> None:
     doubts = [
         error.status if isinstance(error, Rejected) else type(error)

@@ -1,5 +1,7 @@
 """What waits for what: everybody for the line, and each for itself."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.uploads.sending.outcome import Outcome, Verdict, Wait
@@ -26,7 +28,7 @@ def all_s(waits: Waits, now_s: float = NOW_S) -> tuple[float, float, float]:
 
 def test_at_first_nobody_waits(waits: Waits) -> None:
     assert all_s(waits) == (0, 0, 0)
-    assert waits.trouble(NOW_S) is None
+    assert waits.trouble(ONE, NOW_S) is None
 
 
 def test_one_that_does_not_get_through_waits_longer_every_time_and_nobody_else(waits: Waits) -> None:
@@ -44,8 +46,8 @@ def test_what_concerns_everybody_lets_everybody_wait_and_the_next_that_gets_thro
     for left_s in (2, 4, 8, 16, 32, 60, 60):
         waits.ended(ONE, outcome(Wait.NOTHING, is_for_all=True), 0, NOW_S)
         assert all_s(waits) == (left_s, 0, 0)
-    assert waits.trouble(NOW_S) == Standing("it rains", "wait")
-    assert waits.trouble(NOW_S + 60) is None
+    assert waits.trouble(ONE, NOW_S) == Standing("it rains", "wait")
+    assert waits.trouble(OTHER, NOW_S + 60) is None
     waits.ended(ONE, outcome(Wait.REFUSAL), 1, NOW_S)
     assert all_s(waits) == (0, 60, 0)
 
@@ -72,3 +74,46 @@ def test_a_person_does_not_wait_and_what_is_forgotten_begins_anew(waits: Waits) 
     assert all_s(waits) == (0, 0, 0)
     waits.postpone(OTHER, NOW_S)
     assert all_s(waits) == (0, 0, 2)
+
+
+CUT = replace(outcome(Wait.AGAIN), is_cut=True)
+
+
+def test_one_that_is_always_cut_waits_for_hours_after_ten_times_and_says_so(waits: Waits) -> None:
+    for _ in range(9):
+        waits.ended(ONE, CUT, 0, NOW_S)
+    assert waits.left_s(ONE, NOW_S) == 512
+    assert waits.trouble(ONE, NOW_S) is None
+    seen = []
+    for _ in range(5):
+        waits.ended(ONE, CUT, 0, NOW_S)
+        seen.append(waits.left_s(ONE, NOW_S) / 3600)
+    assert seen == [1, 2, 4, 6, 6]
+    told = waits.trouble(ONE, NOW_S)
+    assert told is not None
+    assert told.text == "it was cut off in the middle 14 times in a row"
+    assert told.action.startswith("send it over a better line, ")
+    assert waits.trouble(OTHER, NOW_S) is None
+    waits.hurry(ONE, NOW_S)
+    assert (waits.left_s(ONE, NOW_S), waits.trouble(ONE, NOW_S)) == (0, None)
+
+
+def test_only_cuts_count_for_that_and_what_has_left_whole_ends_them(waits: Waits) -> None:
+    for _ in range(9):
+        waits.ended(ONE, CUT, 0, NOW_S)
+        waits.ended(ONE, outcome(Wait.AGAIN), 0, NOW_S)
+        waits.ended(ONE, outcome(Wait.NOTHING), 0, NOW_S)
+    assert waits.left_s(ONE, NOW_S) == 900
+    waits.ended(ONE, CUT, 0, NOW_S)
+    assert waits.left_s(ONE, NOW_S) == 3600
+    waits.ended(ONE, outcome(Wait.REFUSAL), 1, NOW_S)
+    waits.ended(ONE, CUT, 0, NOW_S)
+    assert waits.left_s(ONE, NOW_S) == 2
+
+
+def test_what_is_in_the_way_of_one_is_told_of_that_one(waits: Waits) -> None:
+    own = Standing("it has no wings", "give it some")
+    waits.postpone(ONE, NOW_S, own)
+    waits.fail_line(Standing("it rains", "wait"), NOW_S)
+    assert (waits.trouble(ONE, NOW_S), waits.trouble(OTHER, NOW_S)) == (own, Standing("it rains", "wait"))
+    assert waits.failures(ONE) == 1
