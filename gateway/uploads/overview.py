@@ -67,7 +67,7 @@ class Overview:
             utc_ms: The wall clock, epoch ms.
         """
         latest = takewhile(lambda it: utc_ms - it.changed_ms < TOLD_DONE_MS, self.done)
-        kept = chain(self.waiting, self.open, latest)
+        kept = chain(self.waiting[:MAX_TOLD], self.open[:MAX_TOLD], latest)
         return nlargest(MAX_TOLD, kept, key=lambda it: (it.state in UNDER_WAY, it.taken_ms))
 
 
