@@ -1,7 +1,6 @@
 """Finds out what has become of recordings that the cloud has, or may have."""
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +11,7 @@ from gateway.store import StoreError
 from gateway.uploads.keeping.ledger import Ledger
 from gateway.uploads.recording import Recording, State
 from gateway.uploads.sending.agenda import Agenda
+from gateway.uploads.sending.clock import WallClock
 from gateway.uploads.sending.obstacles import obstacle, wrong_setting
 from gateway.uploads.sending.outcome import OF_ANOTHER, clause, is_about_all, is_of_another, words_of
 from gateway.uploads.sending.patience import ABSENT_APART_S, Line, lookup_s, poll_s, resend_s
@@ -20,9 +20,6 @@ from gateway.uploads.transitions import TransitionError, accepted, done, failed,
 
 _LOOK_AGAIN_S = 15.0
 """How often it is seen whether somebody has to wait still: a clock may be set, and a tracker become ours."""
-
-_SURE_S = 1.0
-"""For how long it is believed that the clock is sure, or not."""
 
 _MAX_STATE = 40
 """Characters of the cloud's word on its work that are kept."""
@@ -53,19 +50,6 @@ class Trackers(Protocol):
 
     def recheck(self) -> None:
         """Look soon which are: the cloud has refused one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """What time it is.
-
-    Attributes:
-        utc_ms: By the wall clock, epoch ms.
-        is_sure: Whether that can be trusted.
-    """
-
-    utc_ms: Callable[[], int]
-    is_sure: Callable[[], bool]
 
 
 @dataclass(slots=True)
@@ -104,7 +88,7 @@ class Settler:
         cloud: Answering,
         ledger: Ledger,
         trackers: Trackers,
-        time: Time,
+        clock: WallClock,
         jitter: Callable[[], float],
         *,
         is_lookup: bool,
@@ -115,7 +99,7 @@ class Settler:
             cloud: Is asked.
             ledger: Is told.
             trackers: Which are ours.
-            time: The wall clock.
+            clock: The wall clock.
             jitter: Uniform in [0, 1).
             is_lookup: Whether the cloud can be asked which recordings it has.
         """
@@ -123,7 +107,7 @@ class Settler:
         self._cloud = cloud
         self._ledger = ledger
         self._trackers = trackers
-        self._time = time
+        self._clock = clock
         self._jitter = jitter
         self._is_lookup = is_lookup
         self._now = asyncio.get_running_loop().time
@@ -133,7 +117,6 @@ class Settler:
         # Those about which the cloud is asked where there is nothing, with what is to be set right.
         self._misled: dict[str, Standing] = {}
         self._is_first = True
-        self._is_sure, self._sure_until_s = False, -math.inf
 
     def update(self, recordings: Iterable[Recording]) -> None:
         """Take which recordings are open now; those of the first time were left by another process."""
@@ -210,10 +193,10 @@ class Settler:
             elif self._is_lookup:
                 await self._look_up(recording, case)
             else:
-                at_ms = self._time.utc_ms()
+                at_ms = self._clock.utc_ms()
                 await self._become(recording, case, lambda known: sent_again(known, at_ms))
         except CloudError as error:
-            case.trouble = obstacle(error, recording, self._time.utc_ms())
+            case.trouble = obstacle(error, recording, self._clock.utc_ms())
             if is_about_all(error):
                 self._line = self._line.failed(case.trouble, self._now(), self._jitter())
                 return
@@ -241,7 +224,7 @@ class Settler:
         job = await self._cloud.job(recording.job_id)
         self._line = Line()
         self.job_states[recording.sha256] = words_of(job.state)[:_MAX_STATE]
-        at_ms = self._time.utc_ms()
+        at_ms = self._clock.utc_ms()
         match job.meaning:
             case JobState.DONE:
                 await self._become(recording, case, lambda known: done(known, at_ms))
@@ -257,7 +240,7 @@ class Settler:
             return
         job = await self._cloud.find_asi(device_id, recording.sha256)
         self._line = Line()
-        at_ms = self._time.utc_ms()
+        at_ms = self._clock.utc_ms()
         if job is not None and is_of_another(job.job_id, recording.sha256, self._ledger.recordings.values()):
             case.trouble = Standing(OF_ANOTHER, BadAnswer.action)
         elif job is not None:
@@ -293,11 +276,4 @@ class Settler:
 
     def _ago_s(self, case: _Case, at_ms: int | None) -> float | None:
         """How long ago something was that another process has seen; None if that is not known, or this one has."""
-        if not case.is_inherited or at_ms is None or not self._is_clock_sure():
-            return None
-        return max(0.0, (self._time.utc_ms() - at_ms) / 1000)
-
-    def _is_clock_sure(self) -> bool:
-        if (now_s := self._now()) >= self._sure_until_s:
-            self._is_sure, self._sure_until_s = self._time.is_sure(), now_s + _SURE_S
-        return self._is_sure
+        return None if at_ms is None or not case.is_inherited else self._clock.ago_s(at_ms)

@@ -23,9 +23,10 @@ from gateway.uploads.recording import Recording, Span, State
 from gateway.uploads.report import ProgressReport
 from gateway.uploads.sending.attempt import Attempt, Taking
 from gateway.uploads.sending.body import Body
+from gateway.uploads.sending.clock import WallClock
 from gateway.uploads.sending.comparing import Knowing, question_about
 from gateway.uploads.sending.outcome import Outcome, Wait, clause, is_about_all, reason_of
-from gateway.uploads.sending.settler import NOT_OURS, OPEN, Answering, Settler, Time, Trackers
+from gateway.uploads.sending.settler import NOT_OURS, OPEN, Answering, Settler, Trackers
 from gateway.uploads.sending.turn import next_of
 from gateway.uploads.sending.waits import Waits
 from gateway.uploads.standing import LONG_MS, Standing
@@ -100,8 +101,8 @@ class Uploader:
         self._utc_ms = utc_ms
         self._zone = zone
         self._now = asyncio.get_running_loop().time
-        time = Time(utc_ms, is_clock_sure)
-        self._settler = Settler(cloud, ledger, trackers, time, jitter, is_lookup=options.is_lookup)
+        clock = WallClock(utc_ms, is_clock_sure, self._now)
+        self._settler = Settler(cloud, ledger, trackers, clock, jitter, is_lookup=options.is_lookup)
         self._waits = Waits(jitter)
         self._turns = 0
         self._attempt: Attempt | None = None

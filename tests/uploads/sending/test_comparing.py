@@ -9,6 +9,7 @@ import pytest
 
 from gateway.cloud.errors import ServerFailed
 from gateway.cloud.models import Range
+from gateway.cloud.times import TimeMs
 from gateway.uploads.recording import Clue, Span, State
 from gateway.uploads.sending import uploader
 from gateway.uploads.transitions import assigned
@@ -112,7 +113,7 @@ async def test_a_cloud_that_never_says_when_a_tracker_was_used_does_not_keep_it_
     async def ranges(_device_id: int, start_ms: int, stop_ms: int) -> AsyncIterator[Range]:
         if start_ms < stop_ms:
             raise ServerFailed("preprocessed_ranges", 500)
-        yield Range(start_ms, stop_ms)
+        yield Range(TimeMs(start_ms), TimeMs(stop_ms))
 
     monkeypatch.setattr(uploader, "LONG_MS", 3 * HOUR_MS)
     async with bringing(tmp_path) as one:

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.cloud.models import Job
 from gateway.uploads.recording import Recording, State
-from gateway.uploads.sending.settler import Settler, Time
+from gateway.uploads.sending.clock import WallClock
+from gateway.uploads.sending.settler import Settler
 from tests.uploads.keeping.stages import recording
 
 pytestmark = pytest.mark.looptime
@@ -45,9 +46,9 @@ def settler(world: World, *, is_lookup: bool) -> Settler:
     loop = asyncio.get_running_loop()
     start_s = loop.time()
     world.recordings = {it.sha256: it for it in (recording(number, State.AMBIGUOUS) for number in range(MANY))}
-    time = Time(lambda: round((loop.time() - start_s) * 1000), world.is_sure)
+    clock = WallClock(lambda: round((loop.time() - start_s) * 1000), world.is_sure, loop.time)
     ledger: Any = world
-    made = Settler(world, ledger, world, time, lambda: 0.5, is_lookup=is_lookup)
+    made = Settler(world, ledger, world, clock, lambda: 0.5, is_lookup=is_lookup)
     made.update(world.recordings.values())
     world.looks = 0
     return made
