@@ -85,7 +85,7 @@ def _short(text: str) -> str:
 
 
 _FOLDER = "an absolute folder, or one below the home folder (~/…), in quotes"
-_TRACKER_PATTERN = "a regular expression in single quotes with a group (?P<tracker>…)"
+_TRACKER_PATTERN = 'a path in quotes with {tracker} in it and no * beside that, such as "{tracker}_*" or "{tracker}/*"'
 
 
 def _absolute_folder(path: Path) -> Path:
@@ -97,11 +97,11 @@ def _absolute_folder(path: Path) -> Path:
 
 
 def _tracker_pattern(text: str) -> str:
-    try:
-        has_group = "tracker" in re.compile(text).groupindex
-    except re.error:
-        has_group = False
-    if not has_group:
+    before, tracker, after = text.partition("{tracker}")
+    is_clear = (
+        tracker and not before.endswith("*") and not after.startswith("*") and not set("{}") & set(before + after)
+    )
+    if not is_clear or "" in text.split("/") or len(text) > _MAX_TEXT:
         raise ValueError(_TRACKER_PATTERN)
     return text
 

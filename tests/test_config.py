@@ -194,16 +194,8 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("[lvie]\nport = 1", "lvie: found an unknown key, expected live"),
         ("[gateway]\nport = 1", "gateway.port: found an unknown key, expected live.port"),
         (
-            "[recordings]\ntracker_pattern = '(a'",
-            'recordings.tracker_pattern: found "(a", expected a regular expression in single quotes with a group',
-        ),
-        (
-            "[recordings]\ntracker_pattern = '(?<name>.*)@#'",
-            'recordings.tracker_pattern: found "(?<name>.*)@#", expected a regular expression in single quotes with',
-        ),
-        (
-            "[recordings]\ntracker_pattern = '(.*)/'",
-            'recordings.tracker_pattern: found "(.*)/", expected a regular expression in single quotes with a group',
+            "[recordings]\ntracker_pattern = '^(?P<tracker>[^/]+)@#'",
+            'recordings.tracker_pattern: found "^(?P<tracker>[^/]+)@#", expected a path in quotes with {tracker} in it',
         ),
         ("[recordings]\ninbox = 'inbox'", 'recordings.inbox: found "inbox", expected an absolute folder'),
         ("[recordings]\nkeep_days = 31", "recordings.keep_days: found 31, expected whole days from 0 to 30"),
@@ -238,6 +230,35 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
 )
 def test_a_mistake_names_key_find_and_what_is_allowed(tmp_path: Path, text: str, expected: str) -> None:
     assert str(mistake(tmp_path, text)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{tracker}_*", "T{tracker}.asi", "*/{tracker} *.asi", "a b/{tracker}/*", "{tracker}"]
+)
+def test_a_pattern_says_where_the_tracker_stands(tmp_path: Path, pattern: str) -> None:
+    text = MINIMAL + f"[recordings]\ntracker_pattern = '{pattern}'"
+    assert load(written(tmp_path, text)).recordings.tracker_pattern == pattern
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        "*",
+        "tracker",
+        "{Tracker}",
+        "{tracker}*",
+        "*{tracker}",
+        "{tracker}{tracker}",
+        "{tracker}_{x}",
+        "/{tracker}",
+        "a//{tracker}",
+        "{tracker}/",
+        "{tracker}" + "x" * 200,
+    ],
+)
+def test_a_pattern_that_is_not_clear_is_refused(tmp_path: Path, pattern: str) -> None:
+    assert mistake(tmp_path, f"[recordings]\ntracker_pattern = '{pattern}'").key == "recordings.tracker_pattern"
 
 
 def test_a_sensor_may_be_written_in_any_form_of_its_address(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from gateway.uploads.recording import MAX_NAME, Clue, Span
 
 SUFFIX = ".asi"
 
+TRACKER = "{tracker}"
+"""What stands for a serial number or device name in a pattern."""
+
 _MIN_AGE_MS = 10 * 60_000
 """A file that is younger when it is found may be a copy, whose time says nothing."""
 
@@ -47,16 +50,14 @@ def trackers_in(path: str, known: Iterable[Known], pattern: str | None = None) -
     Args:
         path: Of a file, with "/"; or only its name.
         known: The configured trackers.
-        pattern: A regular expression whose group "tracker" is a serial number or device name. Without it, that is a
-            whole folder, or a word of the file's name that is not part of a date or time.
+        pattern: What the path ends in, one folder or name after the other, where "{tracker}" is a serial number or
+            device name and "*" anything but "/". Without it, that is a whole folder, or a word of the file's name that
+            is not part of a date or time.
     """
     if pattern is None:
         return frozenset(it.serial_number for it in known if any(_is_named(path, name) for name in _names(it)))
-    match = re.search(pattern, path)
-    said = match["tracker"] if match else None
-    if not said:
-        return frozenset()
-    return frozenset(it.serial_number for it in known if said.translate(_LOWER) in _names(it))
+    said, wanted = path.translate(_LOWER), pattern.translate(_LOWER)
+    return frozenset(it.serial_number for it in known if any(_fits(said, wanted, name) for name in _names(it)))
 
 
 def span_of(name: str, mtime_ms: int, found_ms: int, zone: tzinfo | None) -> Span | None:
@@ -90,6 +91,29 @@ def printable(path: str) -> str:
 def _names(tracker: Known) -> tuple[str, ...]:
     names = (tracker.serial_number, tracker.device_name)
     return tuple(name.translate(_LOWER) for name in names if name)
+
+
+def _fits(path: str, pattern: str, name: str) -> bool:
+    wanted = [[piece.replace(TRACKER, name) for piece in part.split("*")] for part in pattern.split("/")]
+    parts = path.split("/")[-len(wanted) :]
+    return len(parts) == len(wanted) and all(map(_has, parts, wanted))
+
+
+def _has(text: str, pieces: Sequence[str]) -> bool:
+    """Whether a text is these with anything between them. Each is looked for once: nothing is tried again and again."""
+    first, *others = pieces
+    if not others:
+        return text == first
+    *middle, last = others
+    at, stop = len(first), len(text) - len(last)
+    if at > stop or not text.startswith(first) or not text.endswith(last):
+        return False
+    for piece in middle:
+        found = text.find(piece, at, stop)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
 
 
 def _is_named(path: str, name: str) -> bool:

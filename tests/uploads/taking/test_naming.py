@@ -99,17 +99,40 @@ def test_one_name_of_two_trackers_is_two() -> None:
 @pytest.mark.parametrize(
     ("pattern", "path", "trackers"),
     [
-        (r"^(?P<tracker>[^/_]+)", "012345_monday.asi", {"012345"}),
-        (r"^(?P<tracker>[^/_]+)", "sim-0002/012345.asi", {"SIM-0002"}),
-        (r"^(?P<tracker>[^/_]+)", "monday/012345.asi", set()),
-        (r"T(?P<tracker>\d+)", "T012345.asi", {"012345"}),
-        (r"T(?P<tracker>\d+)", "t012345.asi", set()),
-        (r"T(?P<tracker>\d+)?", "T.asi", set()),
-        (r"(?P<tracker>)", "012345.asi", set()),
+        ("{tracker}_*", "012345_monday.asi", {"012345"}),
+        ("{tracker}_*", "usb/stick/SIM-0002/012345_monday.asi", {"012345"}),
+        ("{tracker}_*", "012345/monday.asi", set()),
+        ("{tracker}_*", "0123456_monday.asi", set()),
+        ("{tracker}/*", "sim-0002/012345.asi", {"SIM-0002"}),
+        ("{tracker}/*", "sim-0002/old/012345.asi", set()),
+        ("{tracker}/*", "012345.asi", set()),
+        ("{tracker}/*/*", "sim-0002/old/012345.asi", {"SIM-0002"}),
+        ("t{tracker}.ASI", "T012345.asi", {"012345"}),
+        ("T{tracker}.asi", "T012345.asi.asi", set()),
+        ("*-{tracker}-*-b.asi", "a-b-012345-b-b-b.asi", {"012345"}),
+        ("*-{tracker}-b-*", "012345-b-c", set()),
+        ("a*_{tracker}", "a_012345", {"012345"}),
+        ("ab*b_{tracker}", "ab_012345", set()),
+        ("{tracker}.asi", "864475041000000.asi", {"012345"}),
     ],
 )
 def test_a_pattern_decides_alone(pattern: str, path: str, trackers: set[str]) -> None:
     assert said(path, pattern) == trackers
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "ab", "*", "{tracker}"]), min_size=1, max_size=8).map("".join),
+    st.text("ab01", max_size=12),
+)
+def test_a_pattern_means_what_its_stars_say(pattern: str, name: str) -> None:
+    expected = re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\{tracker\}", "01"), name)
+    assert trackers_in(name, [Known("01")], pattern) == ({"01"} if expected else frozenset())
+
+
+def test_no_name_takes_long_whatever_the_pattern() -> None:
+    """Half a million signs; what tries again and again would not come to an end within the life of the machine."""
+    name = "a-" * 250_000 + "!"
+    assert trackers_in(name, [Known("012345")], "*-" * 60 + "{tracker}-" + "*a" * 30) == frozenset()
 
 
 SIGNS = st.sampled_from(string.ascii_letters + string.digits + "-_. /()é\N{COMBINING DIAERESIS}\udcff\n")
