@@ -29,8 +29,9 @@ from gateway.pairing.planning.plan import State
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest, PersonRequest, Refusal, SetRequest
 from gateway.problems import Problems
+from tests.fakes.clouds import wall_ms
 from tests.pairing.desks import Wearer
-from tests.pairing.reconciled import METER, OTHER_STRAP, STRAP, Bench, bench, wall_ms
+from tests.pairing.reconciled import METER, OTHER_STRAP, STRAP, Bench, bench
 
 pytestmark = pytest.mark.looptime
 

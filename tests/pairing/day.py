@@ -23,7 +23,8 @@ from gateway.simulator.cloud import NewOwner, SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.simulator.server import RunningCloud
 from gateway.store import StoreError
-from tests.pairing.reconciled import Bench, Told, living, simulation, wall_ms
+from tests.fakes.clouds import simulation, wall_ms
+from tests.pairing.reconciled import Bench, Told, living
 
 TRACKERS = 3
 STRAPS = tuple(Sensor(f"a0:9e:1a:0f:0f:0{number}", f"Polar H10 0F0F0F0{number}") for number in range(1, 5))

@@ -1,7 +1,7 @@
 """A reconciler in front of a simulated cloud over HTTP, with a real store on disk, in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +21,13 @@ from gateway.pairing.observation import Air, Delivery, Ears, Match, Outage
 from gateway.pairing.planning.plan import State
 from gateway.pairing.reconciling.reconciler import Options, Reconciler
 from gateway.simulator.cloud import SimulatedCloud
-from gateway.simulator.faults import Faults
 from gateway.simulator.pairings import PairingWrite
-from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, RunningCloud, running
-from gateway.store import Connection, Store, StoreError, open_store
+from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, RunningCloud
+from gateway.store import Store, open_store
+from tests.fakes.clouds import simulation, wall_ms
+from tests.fakes.disk import Disk, meddle
 
 T = TypeVar("T")
-
-START_MS = 1_795_000_000_000
 
 STRAP = Sensor("a0:9e:1a:0f:0f:01", "Polar H10 0F0F0F01")
 OTHER_STRAP = Sensor("a0:9e:1a:0f:0f:02", "Polar H10 0F0F0F02")
@@ -62,53 +61,6 @@ class Told:
 
     def matches(self) -> Mapping[str, Match]:
         return {}
-
-
-class Disk:
-    """The store, on which everything may end: nothing is written any more once it is dead.
-
-    Attributes:
-        acts: As a `Meddler` has them: "before disk" and "after disk".
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.is_dead = False
-        self.acts: dict[str, list[Callable[[], object]]] = {}
-
-    @property
-    def trouble(self) -> StoreError | None:
-        return self._store.trouble
-
-    @property
-    def openings(self) -> int:
-        return self._store.openings
-
-    @property
-    def damage(self) -> str:
-        return self._store.damage
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        return await self._store.read(work)
-
-    async def mend(self) -> bool:
-        return await self._store.mend()
-
-    async def write(self, work: Callable[[Connection], T], then: Callable[[T], None] = lambda _: None) -> T:
-        await meddle(self.acts, "before disk")
-        if self.is_dead:
-            raise StoreError("The power is off", "switch it on")
-        result = await self._store.write(work, then)
-        await meddle(self.acts, "after disk")
-        return result
-
-
-async def meddle(acts: dict[str, list[Callable[[], object]]], moment: str) -> None:
-    """Do what is to be done at a moment, the next time that it comes."""
-    if acts.get(moment):
-        done = acts[moment].pop(0)()
-        if isinstance(done, Awaitable):
-            await done
 
 
 class Meddler:
@@ -164,11 +116,6 @@ class Meddler:
         finally:
             self.under_way -= 1
             await meddle(self.acts, f"after {kind}")
-
-
-def wall_ms() -> int:
-    """Epoch ms that follow the clock of the loop."""
-    return START_MS + round(asyncio.get_running_loop().time() * 1000)
 
 
 @dataclass
@@ -253,31 +200,6 @@ async def settled(gateway: Bench, state: State, place: int = 0, within_s: float 
     async with asyncio.timeout(within_s):
         while gateway.state(place) is not state:
             await asyncio.sleep(1)
-
-
-def disk_takes_no_time() -> None:
-    """Let what the loop would hand to a thread be done at once: a clock that jumps does not wait for threads."""
-    loop = asyncio.get_running_loop()
-
-    def run_at_once(_executor: object, work: Callable[..., Any], *args: object) -> asyncio.Future[Any]:
-        # Done with the next turn of the loop: no thread is ever done at once, and somebody may rely on that.
-        future: asyncio.Future[Any] = loop.create_future()
-        try:
-            loop.call_soon(future.set_result, work(*args))
-        except Exception as error:  # noqa: BLE001 - it is handed on
-            loop.call_soon(future.set_exception, error)
-        return future
-
-    loop.run_in_executor = run_at_once  # type: ignore[method-assign, assignment]
-
-
-@asynccontextmanager
-async def simulation(trackers: int = 2, **knobs: object) -> AsyncIterator[tuple[SimulatedCloud, RunningCloud]]:
-    """A simulated cloud whose clock is that of the loop."""
-    disk_takes_no_time()
-    cloud = SimulatedCloud(trackers, 7, Faults(initially_owned=trackers).merged(knobs), wall_ms)
-    async with running(cloud) as served:
-        yield cloud, served
 
 
 @asynccontextmanager

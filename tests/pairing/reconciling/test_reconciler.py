@@ -9,7 +9,8 @@ from gateway.pairing.desired import Desired
 from gateway.pairing.documents import ClearForm, Document, Wish
 from gateway.pairing.planning.plan import State
 from gateway.pairing.reconciling.reconciler import MAX_AT_ONCE, Options
-from tests.pairing.reconciled import OTHER_STRAP, STRAP, bench, settled, wall_ms
+from tests.fakes.clouds import wall_ms
+from tests.pairing.reconciled import OTHER_STRAP, STRAP, bench, settled
 
 pytestmark = pytest.mark.looptime(noop_cycles=6)
 

@@ -10,7 +10,8 @@ from gateway.pairing.documents import ClearForm, Slot, Wish
 from gateway.pairing.memory import Refusal, Renaming
 from gateway.pairing.planning.plan import State
 from gateway.pairing.reconciling.reconciler import Options
-from tests.pairing.reconciled import OTHER_STRAP, STRAP, bench, is_never_blind, living, settled, simulation, wall_ms
+from tests.fakes.clouds import simulation, wall_ms
+from tests.pairing.reconciled import OTHER_STRAP, STRAP, bench, is_never_blind, living, settled
 
 pytestmark = pytest.mark.looptime(noop_cycles=6)
 

@@ -17,18 +17,8 @@ from gateway.pairing.observation import Mode
 from gateway.pairing.planning.plan import State
 from gateway.pairing.reconciling.reconciler import Options
 from gateway.store import StoreError
-from tests.pairing.reconciled import (
-    METER,
-    OTHER_STRAP,
-    STRAP,
-    Bench,
-    bench,
-    is_never_blind,
-    living,
-    settled,
-    simulation,
-    wall_ms,
-)
+from tests.fakes.clouds import simulation, wall_ms
+from tests.pairing.reconciled import METER, OTHER_STRAP, STRAP, Bench, bench, is_never_blind, living, settled
 
 pytestmark = pytest.mark.looptime(noop_cycles=6)
 

@@ -32,7 +32,7 @@ from gateway.pairing.planning.plan import Write
 from gateway.pairing.reconciling.journal import Journal
 from gateway.pairing.reconciling.writing import READ_AGE_S, End, Outcome, Writer
 from gateway.store import StoreError, open_store
-from tests.pairing.reconciled import disk_takes_no_time
+from tests.fakes.disk import disk_takes_no_time
 
 pytestmark = pytest.mark.looptime
 

@@ -22,7 +22,8 @@ from gateway.uploads.recording import Recording, Source, Span, State, Way
 from gateway.uploads.sending.uploader import Options, Uploader
 from gateway.uploads.transitions import retried, taken
 from gateway.worker import Worker
-from tests.pairing.reconciled import Disk, simulation, wall_ms
+from tests.fakes.clouds import simulation, wall_ms
+from tests.fakes.disk import Disk
 
 __all__ = ["Bringing", "Ours", "asi", "bringing", "living", "simulation", "wall_ms"]
 

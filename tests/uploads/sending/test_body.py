@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.uploads.sending.body import Body, CorruptError
 from gateway.worker import Worker
 from insiders_codecs.asi import BLOCK_BYTES
-from tests.pairing.reconciled import disk_takes_no_time
+from tests.fakes.disk import disk_takes_no_time
 
 pytestmark = pytest.mark.looptime
 

@@ -25,7 +25,7 @@ from gateway.uploads.taking.intake import Intake
 from gateway.uploads.taking.naming import Known
 from gateway.worker import Worker
 from tests.endurance.world import VirtualLoop
-from tests.pairing.reconciled import disk_takes_no_time
+from tests.fakes.disk import disk_takes_no_time
 
 START_MS = 1_795_000_000_000
 KNOWN = (Known("012345", "864475041000000"), Known("SIM-0002"))
