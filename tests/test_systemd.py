@@ -107,7 +107,7 @@ def test_the_service_may_write_the_inbox_that_is_made_for_it_and_belongs_to_its_
     assert service["ReadWritePaths"] == f"-{INBOX}"
     assert f"d {INBOX} 2770 root {service['SupplementaryGroups']} " in tmpfiles()
     assert f"g {service['SupplementaryGroups']} " in (FOLDER / "insiders-gateway.sysusers").read_text()
-    assert f"inbox=${{INSIDERS_GATEWAY_INBOX:-{INBOX}}}" in MOUNT.read_text()
+    assert f"${{INSIDERS_GATEWAY_INBOX:-{INBOX}}}" in MOUNT.read_text()
 
 
 def tmpfiles() -> str:

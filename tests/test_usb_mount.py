@@ -212,6 +212,41 @@ def test_a_link_in_the_inbox_does_not_lead_root_elsewhere(stick: Stick, tmp_path
     assert list(victim.iterdir()) == []
 
 
+@pytest.mark.parametrize("planted", ["usb", "usb/864475041000000"])
+def test_nothing_is_made_where_a_link_on_the_way_leads(stick: Stick, tmp_path: Path, planted: str) -> None:
+    stick.stub("udevadm", "echo 864475041000000")
+    victim = tmp_path / "run"
+    victim.mkdir()
+    (stick.inbox / planted).parent.mkdir(exist_ok=True)
+    (stick.inbox / planted).symlink_to(victim)
+    done = stick.script("mount")
+    assert done.returncode == 0
+    assert "is left alone" in done.stdout
+    assert stick.mounts() == []
+    assert list(victim.iterdir()) == []
+
+
+def test_no_folder_is_removed_where_a_link_on_the_way_leads(stick: Stick, tmp_path: Path) -> None:
+    stick.stub("udevadm", "echo 864475041000000")
+    victim = tmp_path / "run"
+    (victim / "012345").mkdir(parents=True)
+    # Somebody swaps the folder right before it is to be removed.
+    swap = f"mv {stick.inbox}/usb/864475041000000 {tmp_path}/old; ln -s {victim} {stick.inbox}/usb/864475041000000"
+    stick.stub("mount", f"{swap}; exit 32")
+    assert stick.script("mount").returncode == 1
+    assert (victim / "012345").is_dir()
+
+
+def test_an_inbox_that_is_a_link_is_the_folder_that_it_leads_to(stick: Stick, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(stick.inbox)
+    really, stick.inbox = stick.inbox, link
+    assert stick.script("mount").returncode == 0
+    assert stick.mounts() == [str(really / "usb/012345")]
+    assert stick.script("unmount").returncode == 0
+    assert list(really.iterdir()) == []
+
+
 def test_what_is_no_file_system_or_no_usual_one_is_left_alone(stick: Stick) -> None:
     stick.stub("blkid", "echo zfs_member")
     assert "zfs_member, is none" in stick.script("mount").stdout
