@@ -113,7 +113,7 @@ class Display:
             counts=seen.counts,
             inbox=self._left(),
             inbox_folder=self._options.inbox_folder,
-            spool=report_spool(self._room, self._ledger.trouble),
+            spool=report_spool(self._room, self._ledger.trouble, seen.counts),
             trackers=tuple(map(report_tracker, self._wearers.values())),
             max_file_bytes=self._options.max_file_bytes,
             utc_ms=self._utc_ms(),

@@ -163,14 +163,14 @@ class SpoolReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         used_bytes: What lies in the spool.
-        limit_bytes: What may.
+        limit_bytes: What may; None if that cannot be seen.
         free_bytes: On that disk; None if that cannot be seen.
         text: What is wrong with it, one sentence without full stop; "" if nothing is.
         action: What to do next, one clause.
     """
 
     used_bytes: int
-    limit_bytes: int
+    limit_bytes: int | None
     free_bytes: int | None
     text: str
     action: str
@@ -197,7 +197,7 @@ class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
         recordings: Newest first; what is deleted is not among them unless it was asked for.
         left_out: How many more there are.
         counts: Of every state in which there is one.
-        inbox: What lies in the inbox, a hundred at most.
+        inbox: What lies in the inbox, a thousand at most.
         inbox_folder: Where that is.
         spool: How much room there is.
         trackers: Those that there are to choose from, in the order of the roster.

@@ -1,11 +1,13 @@
 """Tells of the recordings what the reports hold: from what is known of each, and of the way that it is on."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.store import StoreError
 from gateway.uploads.keeping.room import Room
-from gateway.uploads.recording import Recording
+from gateway.uploads.recording import WITHOUT_FILE, Recording
 from gateway.uploads.report import (
+    CountReport,
     ProgressReport,
     RecordingReport,
     SourceReport,
@@ -106,17 +108,19 @@ def report_tracker(wearer: Wearer) -> TrackerReport:
     return TrackerReport(serial_number=wearer.serial_number, name=wearer.athlete, number=wearer.number)
 
 
-def report_spool(room: Room | None, trouble: StoreError | None) -> SpoolReport:
+def report_spool(room: Room | None, trouble: StoreError | None, counts: Iterable[CountReport]) -> SpoolReport:
     """The room that there is.
 
     Args:
-        room: As it was seen last; None before that.
+        room: As it was seen last; None before that, and where it cannot be seen.
         trouble: Why nothing can be taken over or written down.
+        counts: Of all recordings: what they ought to take.
     """
+    kept_bytes = sum(count.bytes for count in counts if count.state not in WITHOUT_FILE)
     wrong = trouble or scarcity(room)
     return SpoolReport(
-        used_bytes=0 if room is None else room.used_bytes,
-        limit_bytes=0 if room is None else room.limit_bytes,
+        used_bytes=kept_bytes if room is None else room.used_bytes,
+        limit_bytes=None if room is None else room.limit_bytes,
         free_bytes=None if room is None else room.free_bytes,
         text="" if wrong is None else wrong.text,
         action="" if wrong is None else wrong.action,
@@ -125,7 +129,8 @@ def report_spool(room: Room | None, trouble: StoreError | None) -> SpoolReport:
 
 def scarcity(room: Room | None) -> StoreError | None:
     """That there is hardly any room; None if there is."""
-    if room is None or room.limit_bytes - room.used_bytes > room.limit_bytes // _SCARCE:
+    if room is None or (shortage := room.shortage(room.limit_bytes // _SCARCE + 1)) is None:
         return None
-    text = "The room for recordings is almost used up, and what has none is not taken over"
-    return StoreError(text, "see why they do not get into the cloud, delete other files, or raise spool_max_mb")
+    why, action = shortage
+    left = "hardly any" if room.limit_bytes > room.used_bytes else "no"
+    return StoreError(f"There is {left} room for more recordings: {why}", action)

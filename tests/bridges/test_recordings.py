@@ -406,17 +406,20 @@ async def test_the_inbox_and_the_room_are_told(tmp_path: Path) -> None:
         await asyncio.sleep(2)
         told = await seen.report()
         assert (told.inbox, told.inbox_folder) == ((waits,), "/srv/inbox")
-        assert told.spool.limit_bytes > 0
+        assert told.spool.limit_bytes
         assert told.spool.free_bytes is not None
         assert {it.code for it in seen.problems} == {"inbox_not_taken", "inbox_unreadable"}
 
 
 async def test_a_spool_that_cannot_be_looked_at_does_not_end_the_telling(tmp_path: Path) -> None:
     async with faced(tmp_path) as seen:
+        kept = await seen.well("POST", "", asi())
         await asyncio.sleep(1)
         seen.gateway.spool.folder.rename(tmp_path / "away")
         await asyncio.sleep(10)
-        assert (await seen.report()).spool.free_bytes is None
+        spool = (await seen.report()).spool
+        assert (spool.free_bytes, spool.limit_bytes) == (None, None)
+        assert spool.used_bytes == kept.size, "what was kept is not gone because it cannot be seen"
         (tmp_path / "away").rename(seen.gateway.spool.folder)
         await asyncio.sleep(10)
         assert (await seen.report()).spool.free_bytes is not None

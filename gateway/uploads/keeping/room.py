@@ -12,7 +12,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What a disk says when it is full."""
 
 _RESERVE_INODES = 16
-_LIMIT_PERCENT = 80
+_SHARE_PERCENT = 80
 _MB = 1_000_000
 
 
@@ -26,15 +26,43 @@ class Room:
 
     Attributes:
         used_bytes: What lies in the folder, and is being copied into it.
-        limit_bytes: What may.
         free_bytes: On that disk.
         free_inodes: On that disk; None if it does not count them.
+        max_bytes: What may lie in the folder, as somebody has set it.
+        reserve_bytes: What is left to others on that disk.
     """
 
     used_bytes: int
-    limit_bytes: int
     free_bytes: int
     free_inodes: int | None
+    max_bytes: int
+    reserve_bytes: int
+
+    @property
+    def limit_bytes(self) -> int:
+        """What may lie in the folder, as the disk is now; never less than what does."""
+        with_free = self.used_bytes + self.free_bytes - self.reserve_bytes
+        return max(self.used_bytes, min(self.max_bytes, self._share_bytes, with_free))
+
+    def shortage(self, wanted_bytes: int) -> tuple[str, str] | None:
+        """Why there is no room for so many bytes more, as a clause, and what to do; None if there is."""
+        if self.free_bytes - self.reserve_bytes < wanted_bytes:
+            how = "full" if self.free_bytes <= self.reserve_bytes else "almost full"
+            kept = f"{_mb(self.free_bytes)} free, and {_mb(self.reserve_bytes)} are kept in reserve"
+            return f"the disk is {how} ({kept})", "delete other files, or get a larger card"
+        if self.max_bytes - self.used_bytes < wanted_bytes:
+            used = f"{_mb(self.used_bytes)} are used, and spool_max_mb is {_mb(self.max_bytes)}"
+            return used, "wait until some are done and deleted, or raise spool_max_mb"
+        if self._share_bytes - self.used_bytes < wanted_bytes:
+            used = f"{_mb(self.used_bytes)} are used, {_SHARE_PERCENT} % of what others leave of the disk"
+            return used, "wait until some are done and deleted, delete other files, or get a larger card"
+        if self.free_inodes is not None and self.free_inodes < _RESERVE_INODES:
+            return "the disk can hold no more files", "delete what is not needed there"
+        return None
+
+    @property
+    def _share_bytes(self) -> int:
+        return (self.used_bytes + self.free_bytes) * _SHARE_PERCENT // 100
 
 
 @dataclass(slots=True, eq=False)
@@ -82,9 +110,8 @@ class Stock:
         disk = os.statvfs(self.folder)
         copied = sum(claim.written_bytes for claim in tuple(self.claims) if not claim.taken_as)
         used = sum(tuple(self.sizes.values())) + copied
-        free = disk.f_bavail * disk.f_frsize
-        limit = min(self._max_bytes, (used + free) * _LIMIT_PERCENT // 100)
-        return Room(used, limit, free, disk.f_favail if disk.f_files else None)
+        free_inodes = disk.f_favail if disk.f_files else None
+        return Room(used, disk.f_bavail * disk.f_frsize, free_inodes, self._max_bytes, self._reserve_bytes)
 
     def check(self, size: int, besides: Claim | None = None) -> None:
         """See whether there is room for so many bytes, besides what was promised to others.
@@ -96,14 +123,11 @@ class Stock:
         Raises:
             NoRoomError: If not.
         """
-        room = self.room()
-        wanted = size + sum(claim.awaited_bytes for claim in tuple(self.claims) if claim is not besides)
-        if room.used_bytes + wanted > room.limit_bytes:
-            used, limit = room.used_bytes / _MB, room.limit_bytes / _MB
-            text = f"There is no room for {size / _MB:.1f} MB: {used:.0f} of {limit:.0f} MB for recordings are used"
-            raise NoRoomError(text, "wait until some are done and deleted, raise spool_max_mb, or get a larger card")
-        if room.free_bytes < wanted + self._reserve_bytes:
-            text = f"There is no room for {size / _MB:.1f} MB: the disk has {room.free_bytes / _MB:.0f} MB free"
-            raise NoRoomError(text, "delete what is not needed there")
-        if room.free_inodes is not None and room.free_inodes < _RESERVE_INODES:
-            raise NoRoomError("The disk can hold no more files", "delete what is not needed there")
+        awaited = sum(claim.awaited_bytes for claim in tuple(self.claims) if claim is not besides)
+        if (shortage := self.room().shortage(size + awaited)) is not None:
+            why, action = shortage
+            raise NoRoomError(f"There is no room for {size / _MB:.1f} MB: {why}", action)
+
+
+def _mb(size: int) -> str:
+    return f"{size / _MB:.{0 if size >= 10 * _MB else 1}f} MB" if size else "0 B"

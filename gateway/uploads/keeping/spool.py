@@ -76,10 +76,13 @@ class Spool:
         May be done again while it is in use.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
+        # What is there is known even where nothing can be written.
         with self._stock.lock:
-            files, strays = self._looked_through()
+            files, parts, strays = self._looked_through()
             self._stock.sizes = files
+        self.folder.chmod(0o700)
+        for part in parts:
+            part.unlink(missing_ok=True)
         try:
             self.probe()
         except OSError as error:
@@ -136,14 +139,6 @@ class Spool:
         """How much room there is."""
         return self._stock.room()
 
-    def check_room(self, size: int) -> None:
-        """See whether there is room for a recording.
-
-        Raises:
-            NoRoomError: If it would not leave enough to others.
-        """
-        self._stock.check(size)
-
     def give_up_ballast(self) -> None:
         """Make room on a full disk for what puts things right."""
         self._ballast.unlink(missing_ok=True)
@@ -165,8 +160,10 @@ class Spool:
         finally:
             os.close(file)
 
-    def _looked_through(self) -> tuple[dict[str, int], list[str]]:
+    def _looked_through(self) -> tuple[dict[str, int], list[Path], list[str]]:
+        """The recordings with their sizes, what was left half-taken, and what does not belong here."""
         files: dict[str, int] = {}
+        parts: list[Path] = []
         strays: list[str] = []
         being_taken = {claim.name for claim in tuple(self._stock.claims)}
         with os.scandir(self.folder) as entries:
@@ -176,10 +173,10 @@ class Spool:
                     files[match[1]] = entry.stat(follow_symlinks=False).st_size
                 elif is_file and IS_PART(entry.name):
                     if entry.name not in being_taken:
-                        Path(entry).unlink()
+                        parts.append(Path(entry))
                 elif entry.name not in _OTHERS and not entry.name.startswith(_JOURNAL):
                     strays.append(entry.name)
-        return files, strays
+        return files, parts, strays
 
     def _move_aside(self, name: str) -> None:
         strays = self.folder / STRAYS

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,10 +186,9 @@ def test_no_more_than_the_limit_is_kept(tmp_path: Path) -> None:
     spool = opened(tmp_path, max_bytes=1000)
     take(spool, bytes(600))
     assert spool.room().used_bytes == 600
-    spool.check_room(400)
-    with pytest.raises(NoRoomError, match="for recordings are used: wait until"):
-        spool.check_room(401)
-    with pytest.raises(NoRoomError), spool.part(401):
+    with spool.part(400):
+        pass
+    with pytest.raises(NoRoomError, match=r"are used, and spool_max_mb is 0\.0 MB: wait until"), spool.part(401):
         pass
     assert len(names(tmp_path)) == 2
 
@@ -282,6 +282,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
 
 
+def remount(disk: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True, capture_output=True)
+
+
 def fill(disk: Path) -> None:
     with (  # noqa: PT012 - it fails at some point
         pytest.raises(OSError, match="No space left"),
@@ -293,10 +297,27 @@ def fill(disk: Path) -> None:
 
 def test_some_of_the_disk_is_left_to_others(disk: Path) -> None:
     spool = opened(disk / "spool", reserve_bytes=2 * MB)
-    with pytest.raises(NoRoomError, match="the disk has 8 MB free: delete"):
-        spool.check_room(6 * MB)
-    spool.check_room(5 * MB)
-    assert spool.room().limit_bytes == spool.room().free_bytes * 80 // 100
+    with (
+        pytest.raises(NoRoomError, match=r"almost full \(8.4 MB free, and 2.1 MB are kept in reserve\): delete other"),
+        spool.part(6 * MB + 1),
+    ):
+        pass
+    with spool.part(5 * MB):
+        pass
+    assert spool.room().limit_bytes == spool.room().free_bytes - 2 * MB
+
+
+def test_on_a_disk_that_can_only_be_read_what_is_there_is_known(disk: Path) -> None:
+    sha256 = take(opened(disk / "spool"), bytes(MB))
+    (disk / "spool" / ".0123456789abcdef.part").touch()
+    remount(disk, "ro")
+    spool = Spool(disk / "spool", HUGE, 4096, 0)
+    with pytest.raises(OSError, match="Read-only"):
+        spool.open()
+    assert spool.room().used_bytes == MB
+    remount(disk, "rw")
+    assert spool.open().files == {sha256: MB}
+    assert names(spool.folder) == {f"{sha256}.asi", "ballast"}
 
 
 def test_a_disk_without_names_for_files_is_full(disk: Path) -> None:
@@ -304,10 +325,11 @@ def test_a_disk_without_names_for_files_is_full(disk: Path) -> None:
     for number in range(60):
         if spool.room().free_inodes == 15:
             break
-        spool.check_room(1)
+        with spool.part(1):
+            pass
         (disk / f"file{number}").touch()
-    with pytest.raises(NoRoomError, match="can hold no more files"):
-        spool.check_room(1)
+    with pytest.raises(NoRoomError, match="can hold no more files"), spool.part(1):
+        pass
 
 
 def test_a_full_disk_gives_up_the_ballast_to_be_put_in_order(disk: Path) -> None:
