@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from gateway.cloud.endpoints import ENDPOINTS, override
@@ -290,6 +291,18 @@ class Settings(_Section):
     trackers: Annotated[tuple[TrackerSettings, ...], Field(strict=False)] = Field(
         default=(), description="sections [[trackers]], with double brackets"
     )
+
+    @model_validator(mode="after")
+    def _inbox_apart(self) -> Self:
+        # What has been taken over would be found there, and taken over again.
+        if self.recordings.inbox is not None:
+            own = Path(os.path.realpath(self.gateway.state_dir / "recordings"))
+            inbox = Path(os.path.realpath(self.recordings.inbox))
+            if inbox.is_relative_to(own) or own.is_relative_to(inbox):
+                found = shown("recordings.inbox", str(self.recordings.inbox))
+                allowed = f"a folder neither above nor in {own}, where the gateway keeps what it has taken over"
+                raise ConfigError((Mistake("recordings.inbox", found, allowed),))
+        return self
 
 
 def load(path: Path) -> Settings:

@@ -28,6 +28,7 @@ from gateway.config import (
     describe,
     load,
 )
+from gateway.uploads.keeping.spool import FOLDER
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config.example.toml"
@@ -230,6 +231,22 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
 )
 def test_a_mistake_names_key_find_and_what_is_allowed(tmp_path: Path, text: str, expected: str) -> None:
     assert str(mistake(tmp_path, text)).startswith(expected)
+
+
+@pytest.mark.parametrize("inbox", ["", "state", "state/recordings", "state/recordings/a", "state/../state", "link"])
+def test_an_inbox_above_or_in_the_folder_of_what_was_taken_is_refused(tmp_path: Path, inbox: str) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "link").symlink_to("state")
+    text = f"[gateway]\nstate_dir = '{tmp_path}/state'\n[recordings]\ninbox = '{tmp_path}/{inbox}'"
+    said = mistake(tmp_path, text)
+    assert said.key == "recordings.inbox"
+    assert said.allowed.startswith(f"a folder neither above nor in {tmp_path / 'state' / FOLDER}, where")
+
+
+@pytest.mark.parametrize("inbox", ["inbox", "state/inbox", "state/recordings-of-others", "state/recording"])
+def test_an_inbox_beside_it_is_fine(tmp_path: Path, inbox: str) -> None:
+    text = f"[gateway]\nstate_dir = '{tmp_path}/state'\n[recordings]\ninbox = '{tmp_path}/{inbox}'"
+    assert load(written(tmp_path, MINIMAL + text)).recordings.inbox == tmp_path / inbox
 
 
 @pytest.mark.parametrize(
