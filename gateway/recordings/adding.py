@@ -9,7 +9,7 @@ from gateway.recordings.files import UnusableError, called_here, opened, told_na
 from gateway.recordings.following import follow, tell
 from gateway.recordings.source import Source
 from gateway.recordings.words import Names, sized
-from gateway.terminal.addressing import addressed
+from gateway.terminal.addressing import addressed, command
 from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import counted
 from gateway.terminal.talk import Talk
@@ -83,7 +83,12 @@ async def _sent(
         )
     whose = Names(report.trackers).whose(recording)
     known = "has been there before" if len(recording.sources) > 1 else "is in the gateway"
-    talk.say(f"{shown} {known}: {recording.id}, {sized(recording.size)}{f', {whose}' if whose else ''}.")
+    told = f"{shown} {known}: {recording.id}, {sized(recording.size)}{f', {whose}' if whose else ''}."
+    if serial_number is not None and recording.serial_number not in {None, serial_number}:
+        told += f" It stays {whose}'s, and is not {Names(report.trackers).of(serial_number)}'s"
+        changes = f": `{command(f'recordings assign {recording.id} TRACKER', source.url)}` changes that"
+        told += f"{changes if 'assign' in recording.deeds else ''}."
+    talk.say(told)
     return recording
 
 

@@ -47,10 +47,10 @@ def add_verbs(recordings: argparse.ArgumentParser, default_url: str) -> None:
     assigning = verb("assign", "Say which tracker recordings come from; also answers what is asked of them.")
     assigning.add_argument("ids", nargs="+", metavar="ID", help=_ID)
     assigning.add_argument("tracker", metavar="TRACKER", help=TRACKER)
-    retrying = verb("retry", "Let recordings be sent (again), whatever has been.")
+    retrying = verb("retry", "Let recordings be sent (again), whatever has been; asks where the cloud may have one.")
     discarding = verb("discard", "Delete recordings; says whether each is the only copy, and asks.")
-    discarding.add_argument("--yes", action="store_true", dest="is_sure", help="do not ask")
     for parser in (retrying, discarding):
+        parser.add_argument("--yes", action="store_true", dest="is_sure", help="do not ask")
         parser.add_argument("ids", nargs="+", metavar="ID", help=_ID)
     verb("rebuild", "Let the gateway read all files that it keeps, and tell its queue again from them.")
 
@@ -79,7 +79,7 @@ async def _done(url: str, talk: Talk, options: argparse.Namespace) -> int:
         case "assign":
             return await assign(url, talk, options.ids, options.tracker)
         case "retry":
-            return await retry(url, talk, options.ids)
+            return await retry(url, talk, options.ids, is_sure=options.is_sure)
         case "discard":
             return await discard(url, talk, options.ids, is_sure=options.is_sure)
         case "list" if options.is_followed:

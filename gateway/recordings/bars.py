@@ -2,20 +2,29 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from types import MappingProxyType
 
 from rich.live import Live
 from rich.text import Text
 
 from gateway.recordings.files import OutgoingFile
-from gateway.recordings.words import Names, lasting, outlook, sized
-from gateway.terminal.layout import bar, columns, plain, shortened, wrapped
+from gateway.recordings.words import Names, in_short, lasting, outlook, percent, rounded, sized
+from gateway.terminal.layout import UNLIMITED, bar, columns, fitted, plain, shortened, wrapped
 from gateway.terminal.talk import Talk
+from gateway.uploads.recording import SHORT_ID
 from gateway.uploads.report import ProgressReport, RecordingReport
 
 RATED_OVER_S = 5.0
 """Long enough to be steady, short enough to follow a link that gets worse."""
+
+STILL_AFTER_S = 5.0
+"""What has not moved for so long is said to stand still."""
+
+_MOVING = frozenset({"sending", "closing"})
+NOT_STILL: Mapping[str, float] = MappingProxyType({})
 
 _BAR, _FACTS = 12, 45
 _DRAWN_PER_S = 4
@@ -49,20 +58,56 @@ class Rate:
         return (now - before) / (now_s - since_s) if now > before and now_s > since_s else None
 
 
-def sending(label: str, progress: ProgressReport, size: int, width: int) -> Text:
-    """A line for what is being sent: whose it is, a bar, bytes, rate, and time left.
+class Standstill:
+    """How long each of those that are being sent has not moved."""
+
+    def __init__(self) -> None:
+        self._moved: dict[str, tuple[int, float]] = {}
+
+    def saw(self, recordings: Sequence[RecordingReport], now_s: float) -> Mapping[str, float]:
+        """Those that stand still, by SHA-256, each with the seconds.
+
+        Args:
+            recordings: As they are told now.
+            now_s: Monotonic.
+        """
+        before, self._moved = self._moved, {}
+        for recording in recordings:
+            if recording.progress is not None and recording.progress.sent_bytes < recording.size:
+                sent = recording.progress.sent_bytes
+                known = before.get(recording.sha256)
+                self._moved[recording.sha256] = known if known is not None and known[0] == sent else (sent, now_s)
+        still = {sha256: now_s - since_s for sha256, (_, since_s) in self._moved.items()}
+        return {sha256: still_s for sha256, still_s in still.items() if still_s >= STILL_AFTER_S}
+
+
+def is_moving(recording: RecordingReport) -> bool:
+    """Whether its body is on its way."""
+    return recording.state in _MOVING
+
+
+def sending(label: str, progress: ProgressReport, size: int, width: int, still_s: float | None = None) -> Text:
+    """A line for what is being sent: whose it is, a bar, bytes, rate, and time left; into a pipe without the bar.
 
     Args:
         label: What it is.
         progress: How far it is.
         size: Of all of it, bytes.
         width: Columns.
+        still_s: How long it has not moved; None if it moves.
     """
-    facts = f"{sized(progress.sent_bytes)} of {sized(size)}"
-    facts += f", {sized(progress.bytes_per_s)}/s" if progress.bytes_per_s else ""
-    facts += f", {lasting(progress.left_s)} left" if progress.left_s is not None else ""
+    sent = progress.sent_bytes
+    facts = f"{sized(sent)} of {sized(size)}"
+    if still_s is not None:
+        facts += f", stands still for {rounded(still_s)}"
+    else:
+        facts += f", {sized(progress.bytes_per_s)}/s" if progress.bytes_per_s else ""
+        facts += f", {lasting(progress.left_s)} left" if progress.left_s is not None else ""
+    if width >= UNLIMITED:
+        return Text(f"{label}: {percent(sent, size)}, {facts}")
     cells = (label, bar(progress.sent_bytes, size, _BAR), facts)
-    return columns(cells, (_room(width), _BAR, _FACTS), (False, False, False), "")
+    room = _room(width)
+    return columns(cells, (room, _BAR, width - room - _BAR - 2), (False, False, False), "")
 
 
 class FileLine:
@@ -84,7 +129,13 @@ class FileLine:
         return sending(self._label, progress, size, self._width)
 
 
-def under_way(recordings: Sequence[RecordingReport], names: Names, width: int, height: int) -> list[Text]:
+def under_way(
+    recordings: Sequence[RecordingReport],
+    names: Names,
+    width: int,
+    height: int,
+    still: Mapping[str, float] = NOT_STILL,
+) -> list[Text]:
     """A line for each recording under way, those that move first, and one for all that have no room.
 
     Args:
@@ -92,12 +143,20 @@ def under_way(recordings: Sequence[RecordingReport], names: Names, width: int, h
         names: Of the trackers.
         width: Columns.
         height: Of the window.
+        still: How many seconds those have not moved that stand still, by SHA-256.
     """
-    ordered = sorted(recordings, key=lambda recording: (recording.progress is None, recording.state == "queued"))
-    room = max(1, height - _OTHER_LINES)
-    lines = [_line(recording, names, width) for recording in ordered[:room]]
-    hidden = len(ordered) - len(lines)
-    return [*lines, *(wrapped(f"and {hidden} more.", width, "dim") if hidden else [])]
+    ordered = sorted(recordings, key=lambda one: (one.progress is None, not is_moving(one), one.state == "queued"))
+    blocks: list[list[Text]] = []
+    for text, group in groupby(ordered, lambda one: None if one.progress is not None else plain(one.text)):
+        some = list(group)
+        if text is None:
+            moving = ((one, one.progress, still.get(one.sha256)) for one in some if one.progress is not None)
+            blocks += [[sending(_label(one, names), at, one.size, width, still_s)] for one, at, still_s in moving]
+        else:
+            blocks += _resting(text, some, names, width)
+    # What moves has its line however small the window is.
+    room = max(height - _OTHER_LINES + 1, len(blocks[0]) + 1 if blocks else 0)
+    return fitted(blocks, room, lambda hidden: wrapped(f"and {hidden} more.", width, "dim"))
 
 
 class Bars:
@@ -148,14 +207,22 @@ def moving(talk: Talk, line: Callable[[], Text]) -> Iterator[None]:
 
 def _room(width: int) -> int:
     """Columns for what a line is about."""
-    return width - _BAR - _FACTS - 2
+    return max(SHORT_ID + 1, width - _BAR - _FACTS - 2)
 
 
-def _line(recording: RecordingReport, names: Names, width: int) -> Text:
-    label = f"{recording.id} {names.whose(recording)}".strip()
-    if recording.progress is not None:
-        return sending(label, recording.progress, recording.size, width)
-    told = ", ".join(filter(None, (plain(recording.text), outlook(recording))))
-    line = Text(f"{label}: {told}", "dim")
-    line.truncate(width, overflow="ellipsis")
-    return line
+def _label(recording: RecordingReport, names: Names) -> str:
+    return f"{recording.id} {names.whose(recording)}".strip()
+
+
+def _resting(text: str, recordings: Sequence[RecordingReport], names: Names, width: int) -> list[list[Text]]:
+    """Those that stand the same: each in a line, where one has no room for how that is it stands above them."""
+    lines = [
+        Text(f"{_label(one, names)}: {', '.join(filter(None, (text, outlook(one))))}", "dim") for one in recordings
+    ]
+    if all(line.cell_len <= width for line in lines):
+        return [[line] for line in lines]
+    title = wrapped(f"{text}:", width, "dim")
+    lines = [Text(f"  {_label(one, names)}: {in_short(one)}", "dim") for one in recordings]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return [[*title, lines[0]], *([line] for line in lines[1:])]

@@ -3,16 +3,19 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.recordings.choosing import find_recordings
-from gateway.recordings.following import tell
+from gateway.recordings.following import at_first, tell
 from gateway.recordings.source import Source
-from gateway.recordings.words import Names, sized
+from gateway.recordings.words import Names, named, sized
 from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import counted, plain, sentences
 from gateway.terminal.talk import LEFT, Talk
-from gateway.terminal.wearers import find_tracker
+from gateway.terminal.wearers import athlete, called, find_tracker
 from gateway.uploads.report import RecordingReport
 
 _Deed = Callable[[str], Awaitable[RecordingReport]]
+
+_MAYBE_THERE = frozenset({"ambiguous", "accepted"})
+"""States in which the cloud may have a recording already."""
 
 
 async def assign(url: str, talk: Talk, ids: Sequence[str], tracker: str) -> int:
@@ -33,16 +36,47 @@ async def assign(url: str, talk: Talk, ids: Sequence[str], tracker: str) -> int:
     """
     source = Source(url)
     report = await source.recordings(is_all=True)
-    serial_number = find_tracker(report.trackers, tracker).serial_number
+    wearer = find_tracker(report.trackers, tracker)
     recordings = await find_recordings(source, report, ids)
-    return await _each(source, talk, recordings, lambda sha256: source.assign(sha256, serial_number))
+    serial = plain(wearer.serial_number)
+    now = f"is {called(wearer)}'s now{f' ({serial})' if athlete(wearer) != serial else ''}."
+    return await _each(
+        source,
+        talk,
+        recordings,
+        lambda sha256: source.assign(sha256, wearer.serial_number),
+        lambda recording: f"{recording.id} {named(recording)} {now}",
+    )
 
 
-async def retry(url: str, talk: Talk, ids: Sequence[str]) -> int:
-    """Let recordings be sent, whatever has been; arguments, result and errors as those of `assign`."""
+async def retry(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = False) -> int:
+    """Let recordings be sent, whatever has been, after a question where the cloud may have them.
+
+    Args:
+        url: Of the gateway's live stream.
+        talk: Where to print and ask.
+        ids: The beginning of the id of each.
+        is_sure: Do not ask.
+
+    Returns:
+        The exit status: 1 if the gateway has refused any.
+
+    Raises:
+        CommandError: If there is no such recording, or nobody agrees.
+        StreamError: If nobody answers.
+    """
     source = Source(url)
     report = await source.recordings(is_all=True)
-    return await _each(source, talk, await find_recordings(source, report, ids), source.retry)
+    recordings, names = await find_recordings(source, report, ids), Names(report.trackers)
+    doubtful = [recording for recording in recordings if recording.state in _MAYBE_THERE]
+    if doubtful and not is_sure:
+        for recording in doubtful:
+            talk.say(f"{names.titled(recording)}.", "bold")
+            talk.say(sentences(recording.text, ""), lead="  ")
+        them = _them(len(doubtful))
+        question = f"If {them} {'is' if them == 'it' else 'are'} sent again now, the cloud may have {them} twice. Send?"
+        await talk.agree(question, f"{LEFT.rstrip('.')}: to send {them} again unasked, add --yes.")
+    return await _each(source, talk, recordings, source.retry)
 
 
 async def discard(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = False) -> int:
@@ -75,8 +109,7 @@ async def discard(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = F
         elif recording.state == "done":
             talk.say("So this is not the only copy.", lead="  ")
     if not is_sure:
-        count = len(recordings)
-        them = {1: "it", 2: "both"}.get(count, f"all {count} of them")
+        them = _them(len(recordings))
         await talk.agree(f"Delete {them} for good?", f"{LEFT.rstrip('.')}: to delete {them} unasked, add --yes.")
     return await _each(source, talk, recordings, source.discard)
 
@@ -101,12 +134,22 @@ async def rebuild(url: str, talk: Talk) -> None:
     talk.say(f"{plain(report.text)}.", "" if is_well else "yellow")
 
 
-async def _each(source: Source, talk: Talk, recordings: Sequence[RecordingReport], deed: _Deed) -> int:
+def _them(count: int) -> str:
+    return {1: "it", 2: "both"}.get(count, f"all {count} of them")
+
+
+async def _each(
+    source: Source,
+    talk: Talk,
+    recordings: Sequence[RecordingReport],
+    deed: _Deed,
+    introduced: Callable[[RecordingReport], str] = at_first,
+) -> int:
     """Do something with one after another: what is refused of one holds up no other."""
     refused = 0
     for recording in recordings:
         try:
-            tell(talk, [await deed(recording.sha256)], source.url)
+            tell(talk, [await deed(recording.sha256)], source.url, introduced)
         except RefusedError as error:
             if len(recordings) == 1:
                 raise

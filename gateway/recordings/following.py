@@ -3,12 +3,12 @@
 import asyncio
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
 from gateway.live.client import StreamError
-from gateway.recordings.bars import bars, under_way
+from gateway.recordings.bars import Standstill, bars, under_way
 from gateway.recordings.grouping import Rank, grouped_recordings, is_waited_for
 from gateway.recordings.source import Source
 from gateway.recordings.words import Names, named
@@ -27,13 +27,27 @@ _MOST_ASKED = 20
 """So many that are not in the list are asked for at each look."""
 
 
-def tell(talk: Talk, recordings: Sequence[RecordingReport], url: str) -> None:
+_SAFE = "Ctrl-C ends only what is shown here: the gateway goes on by itself."
+
+
+def at_first(recording: RecordingReport) -> str:
+    """What stands before how a recording stands."""
+    return f"{recording.id} {named(recording)}:"
+
+
+def tell(
+    talk: Talk,
+    recordings: Sequence[RecordingReport],
+    url: str,
+    introduced: Callable[[RecordingReport], str] = at_first,
+) -> None:
     """Say how recordings stand, and what to type for those that need somebody, at once for all that need the same.
 
     Args:
         talk: Where to.
         recordings: Which.
         url: Of the gateway's live stream.
+        introduced: What stands before how one stands.
     """
     for group in grouped_recordings(recordings, url, sys.maxsize):
         needs_person = group.rank is Rank.NEEDS_YOU
@@ -44,7 +58,7 @@ def tell(talk: Talk, recordings: Sequence[RecordingReport], url: str) -> None:
                 talk.say(f"{recording.id} {named(recording)}", lead="  ")
         else:
             for recording in group.recordings:
-                talk.say(f"{recording.id} {named(recording)}: {group.title}", style)
+                talk.say(f"{introduced(recording)} {group.title}", style)
         if needs_person:
             talk.show(Text(f"  → {typed}") for typed in group.commands)
 
@@ -71,7 +85,7 @@ async def follow(
     shown = f"`{command('recordings list', source.url)}` shows how far it is."
     known = {recording.sha256: recording for recording in recordings}
     told: dict[str, str] = {}
-    heard_s, trouble = now_s(), ""
+    heard_s, trouble, standstill = now_s(), "", Standstill()
     with talk.said_if_stopped(f"The gateway goes on by itself: {shown}"), bars(talk) as screen:
         while True:
             news = [recording for recording in known.values() if told.get(recording.sha256) != recording.text]
@@ -84,8 +98,11 @@ async def follow(
             pending = [recording for recording in known.values() if is_waited_for(recording)]
             if not pending:
                 return list(known.values())
-            lines = under_way(pending, names, talk.width, talk.console.height)
-            screen.show([*wrapped(trouble, talk.width, "bold red"), *lines] if trouble else lines)
+            above = wrapped(trouble, talk.width, "bold red") if trouble else []
+            below = wrapped(_SAFE, talk.width, "dim")
+            height = talk.console.height - len(above) - len(below)
+            still = standstill.saw(pending, now_s())
+            screen.show([*above, *under_way(pending, names, talk.width, height, still), *below])
             await asyncio.sleep(ASKED_EVERY_S)
             try:
                 known |= await _look(source, pending)

@@ -24,6 +24,10 @@ class Rank(IntEnum):
     DELETED = 8
 
 
+FOR_SOMEBODY = frozenset({Rank.NEEDS_YOU, Rank.NOT_TAKEN, Rank.ADVISED})
+"""Groups with which somebody has something to do."""
+
+
 class Group(NamedTuple):
     """Recordings that stand the same.
 

@@ -8,8 +8,9 @@ from rich.live import Live
 from rich.text import Text
 
 from gateway.live.client import StreamError
+from gateway.recordings.bars import Standstill
 from gateway.recordings.source import Source
-from gateway.recordings.table import table
+from gateway.recordings.table import table, window
 from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import wrapped
 from gateway.terminal.talk import Talk
@@ -24,7 +25,8 @@ async def list_recordings(url: str, talk: Talk, *, is_json: bool = False, is_all
         url: Of the gateway's live stream.
         talk: Where to.
         is_json: As the gateway says it.
-        is_all: What was deleted too, and however many there are; otherwise as many as a window shows at once.
+        is_all: What was deleted too, and however many there are; otherwise, beside what needs somebody, as many as a
+            window shows at once.
 
     Raises:
         StreamError: If nobody answers.
@@ -51,13 +53,15 @@ async def follow_list(url: str, talk: Talk, *, is_all: bool = False) -> None:
         StreamError: If the first question has no answer; later ones are asked again.
     """
     if not talk.console.is_terminal:
-        raise CommandError("What follows the recordings needs a terminal: leave --follow out.")
-    source, trouble = Source(url), list[Text]()
+        text = "With --follow the list is drawn again and again, which takes a terminal: leave it out to print it once."
+        raise CommandError(text)
+    source, standstill, trouble = Source(url), Standstill(), list[Text]()
     report = await source.recordings(is_all=is_all)
     with Live(console=talk.console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as screen:
         while True:
             height = talk.console.height - len(trouble)
-            told = table(report, url, datetime.now().astimezone(), talk.width, height)
+            still = standstill.saw(report.recordings, asyncio.get_running_loop().time())
+            told = window(report, url, datetime.now().astimezone(), talk.width, height, still)
             screen.update(Text("\n").join([*trouble, told]), refresh=True)
             await asyncio.sleep(ASKED_EVERY_S)
             try:

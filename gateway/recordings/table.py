@@ -1,16 +1,17 @@
 """All recordings as a table: what needs somebody stands first, under what is to be done and typed."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from rich.cells import cell_len
 from rich.text import Text
 
-from gateway.recordings.bars import under_way
-from gateway.recordings.grouping import Group, Rank, count, grouped
-from gateway.recordings.words import Names, dated, named, outlook, sized
+from gateway.recordings.bars import NOT_STILL, is_moving, under_way
+from gateway.recordings.grouping import FOR_SOMEBODY, Group, Rank, count, grouped
+from gateway.recordings.words import COUNTED, Names, dated, named, outlook, rounded, sized
 from gateway.terminal.addressing import command
 from gateway.terminal.layout import (
     NOT_KNOWN,
@@ -22,7 +23,7 @@ from gateway.terminal.layout import (
     shortened,
     wrapped,
 )
-from gateway.uploads.report import InboxReport, RecordingReport, RecordingsReport
+from gateway.uploads.report import InboxReport, LeftOutReport, RecordingReport, RecordingsReport
 
 _HEADS = ("Recording", "Athlete", "Size", "Made", "File")
 _ARE_NUMBERS = (False, False, True, False, False)
@@ -37,43 +38,100 @@ _STYLES = {
     Rank.DONE: ("green", ""),
     Rank.DELETED: ("dim", "dim"),
 }
+_AGING = frozenset(COUNTED) - {"done", "purged", "discarded"}
+"""States of which it matters since when they are so."""
+
 _CALM = ("dim", "")
 """How the title of a group and its recordings look."""
 
 
+class _Blocks(NamedTuple):
+    """Lines that stand or fall together."""
+
+    for_somebody: list[list[Text]]
+    others: list[list[Text]]
+
+
 def table(report: RecordingsReport, url: str, now: datetime, width: int, height: int = sys.maxsize) -> Text:
-    """The recordings as they are to be printed.
+    """The recordings as they are to be printed: what needs somebody always, and of the rest as much as has room.
 
     Args:
         report: What is told.
         url: Of the gateway's live stream, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
-        height: Lines: recordings that have no room are counted, those that need nobody first.
+        height: Lines.
     """
-    leaving = [recording for recording in report.recordings if recording.progress is not None]
-    others = [recording for recording in report.recordings if recording.progress is None]
+    above, below, blocks = _parts(report, url, now, width, height, {})
+    needed = [line for lines in blocks.for_somebody for line in lines]
+    room = height - len(above) - len(needed) - len(below)
+    rest = fitted(blocks.others, room, lambda hidden: wrapped(f"{_nobody(hidden)}: --all lists them", width, "dim"))
+    return Text("\n").join([*above, *needed, *rest, *below])
+
+
+def window(
+    report: RecordingsReport, url: str, now: datetime, width: int, height: int, still: Mapping[str, float] = NOT_STILL
+) -> Text:
+    """The recordings as they are to be drawn again and again, what moves on top; never more than there is room for.
+
+    Args:
+        report: What is told.
+        url: Of the gateway's live stream, for what to type.
+        now: The present time in the zone in which times are to be told.
+        width: Columns.
+        height: Lines.
+        still: How many seconds those have not moved that stand still, by SHA-256.
+    """
+    above, below, blocks = _parts(report, url, now, width, height, still, is_wrapped=True)
+
+    def left_out(hidden: int) -> list[Text]:
+        need = max(0, hidden - len(blocks.others))
+        told = [f"{need} more for you"] if need else []
+        told += [f"{hidden - need} that need nobody"] if hidden > need else []
+        line = Text(f"{', '.join(told)}: no room here, leave --follow out", "bold" if need else "dim")
+        line.truncate(width, overflow="ellipsis")
+        return [line]
+
+    room = height - len(above) - len(below)
+    rows = fitted([*blocks.for_somebody, *blocks.others], room, left_out)
+    return Text("\n").join([*above, *rows, *below])
+
+
+def _parts(
+    report: RecordingsReport,
+    url: str,
+    now: datetime,
+    width: int,
+    height: int,
+    still: Mapping[str, float],
+    *,
+    is_wrapped: bool = False,
+) -> tuple[list[Text], list[Text], _Blocks]:
+    """What stands above and below, and what between them."""
+    leaving = [recording for recording in report.recordings if is_moving(recording)]
+    others = [recording for recording in report.recordings if not is_moving(recording)]
     groups = grouped(replace(report, recordings=tuple(others)), url)
     names = Names(report.trackers)
-    above = [*_above(report, groups, url, width), *under_way(leaving, names, width, height), Text()]
-    below = wrapped(_room(report), width, "dim")
+    above = [*_above(report, groups, url, width), *under_way(leaving, names, width, height, still), Text()]
     widths = _widths(groups, names, now, width)
-    head = [columns(_HEADS, widths, _ARE_NUMBERS, "bold")] if groups else []
-    blocks: list[list[Text]] = []
+    above += [columns(_HEADS, widths, _ARE_NUMBERS, "bold")] if groups else []
+    blocks = _Blocks([], [])
     for group in groups:
         of_title, of_rows = _STYLES.get(group.rank, _CALM)
-        lines = _title(group, width, of_title)
+        lines = _title(group, width, of_title, is_wrapped=is_wrapped)
+        some = []
         for cells in _rows(group, names, now, widths[-1]):
-            blocks.append([*lines, columns(cells, widths, _ARE_NUMBERS, of_rows)])
+            some.append([*lines, columns(cells, widths, _ARE_NUMBERS, of_rows)])
             lines = []
-    room = height - len(above) - len(head) - len(below)
-    rows = fitted(blocks, room, lambda hidden: wrapped(_left_out(groups, hidden), width, "dim"))
-    return Text("\n").join([*above, *head, *rows, *below])
+        blocks[group.rank not in FOR_SOMEBODY].extend(some)
+    return above, _below(report, width), blocks
 
 
 def _above(report: RecordingsReport, groups: Sequence[Group], url: str, width: int) -> list[Text]:
-    need = sum(recording.needs_person for recording in report.recordings)
-    told = f"{counted(len(report.recordings), 'recording')}, "
+    left_out = report.left_out
+    need = sum(recording.needs_person for recording in report.recordings) + left_out.needs_person
+    all_in_all = len(report.recordings) + sum(astuple(left_out))
+    told = f"{counted(all_in_all, 'recording')}, "
     told += f"{need} need{'s' if need == 1 else ''} you" if need else "nothing to do"
     refused = count(groups, Rank.NOT_TAKEN)
     told += f"; {counted(refused, 'file')} in the inbox cannot be taken" if refused else ""
@@ -86,9 +144,12 @@ def _above(report: RecordingsReport, groups: Sequence[Group], url: str, width: i
     return lines
 
 
-def _title(group: Group, width: int, style: str) -> list[Text]:
+def _title(group: Group, width: int, style: str, *, is_wrapped: bool) -> list[Text]:
+    """How the recordings of a group stand; what is to be typed is one line, to be copied, unless lines are counted."""
     lines = wrapped(f"{group.title.rstrip('.')}:", width, style)
-    return [*lines, *(Text(f"  → {typed}") for typed in group.commands)]
+    for typed in group.commands:
+        lines += wrapped(typed, width, "", "  → ") if is_wrapped else [Text(f"  → {typed}")]
+    return lines
 
 
 def _rows(group: Group, names: Names, now: datetime, room: int) -> Iterable[tuple[str, ...]]:
@@ -130,18 +191,39 @@ def _widths(groups: Sequence[Group], names: Names, now: datetime, width: int) ->
     return widths
 
 
+def _below(report: RecordingsReport, width: int) -> list[Text]:
+    lines = wrapped(_not_listed(report.left_out), width, "bold") if report.left_out != LeftOutReport() else []
+    lines += wrapped(_numbers(report), width, "dim") if report.counts else []
+    return [*lines, *wrapped(_room(report), width, "dim")]
+
+
+def _not_listed(left_out: LeftOutReport) -> str:
+    """What the gateway has left out of the list."""
+    parts = {
+        "in need of somebody": left_out.needs_person,
+        "under way": left_out.under_way,
+        "done": left_out.done,
+        "deleted": left_out.deleted,
+    }
+    return f"Older ones are not listed: {', '.join(f'{number} {how}' for how, number in parts.items() if number)}."
+
+
+def _numbers(report: RecordingsReport) -> str:
+    """How many there are of each state, and since when."""
+    told = []
+    for of in report.counts:
+        since = f" (oldest {rounded((report.utc_ms - of.oldest_ms) / 1000)})" if of.state in _AGING else ""
+        told.append(f"{of.recordings} {COUNTED.get(of.state, plain(of.state))}{since}, {sized(of.bytes)}")
+    return f"{'; '.join(told)}."
+
+
 def _room(report: RecordingsReport) -> str:
     spool = report.spool
     free = "" if spool.free_bytes is None else f", {sized(spool.free_bytes)} free on its disk"
-    kept = f"Kept: {sized(spool.used_bytes)} of {sized(spool.limit_bytes)}{free}."
+    limit = "" if spool.limit_bytes is None else f" of {sized(spool.limit_bytes)}"
+    kept = f"Kept: {sized(spool.used_bytes)}{limit}{free}."
     return f"{kept} Inbox: {plain(report.inbox_folder)}"
 
 
-def _left_out(groups: Sequence[Group], hidden: int) -> str:
-    """What there was no room for: the last ones of the groups."""
-    well = count(groups) - count(groups, Rank.NEEDS_YOU, Rank.NOT_TAKEN)
-    need = hidden - well
-    told = [f"{need} more need{'s' if need == 1 else ''} you"] if need > 0 else []
-    others = min(hidden, well)
-    told += [f"{others} more need{'s' if others == 1 else ''} nobody"] if others else []
-    return f"{', '.join(told)}: --all lists them"
+def _nobody(number: int) -> str:
+    return f"{number} more need{'s' if number == 1 else ''} nobody"

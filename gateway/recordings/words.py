@@ -28,7 +28,17 @@ STATES: Mapping[str, str] = {
 }
 """How a recording stands, in a word or two."""
 
-_MINUTE_S, _HOUR_S = 60, 3600
+COUNTED: Mapping[str, str] = {
+    **STATES,
+    "queued": "waiting",
+    "accepted": "worked on by the cloud",
+    "failed": "failed",
+    "quarantined": "not taken by the cloud",
+    "purged": "deleted after they were in the cloud",
+}
+"""The same of several."""
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 class Names:
@@ -44,6 +54,10 @@ class Names:
         if serial is None:
             return ""
         return self._names.get(serial) or plain(recording.athlete or "").strip() or plain(serial)
+
+    def of(self, serial_number: str) -> str:
+        """Who wears a tracker, or the tracker."""
+        return self._names.get(serial_number) or plain(serial_number)
 
     def titled(self, recording: RecordingReport) -> str:
         """A recording in one line: "3fa9c1d2, 7 Ada, 12.3 MB, monday.asi"."""
@@ -76,8 +90,13 @@ def progressed(recording: RecordingReport) -> str:
     progress = recording.progress
     if progress is None:
         return ""
-    share = f"{100 * progress.sent_bytes // recording.size if recording.size else 100} %"
+    share = percent(progress.sent_bytes, recording.size)
     return share if progress.left_s is None else f"{share}, {lasting(progress.left_s)} left"
+
+
+def percent(part: int, whole: int) -> str:
+    """How much of something, never more than is there: "43 %"."""
+    return f"{100 * part // whole if whole else 100} %"
 
 
 def sized(count: float) -> str:
@@ -90,6 +109,14 @@ def lasting(duration_s: float) -> str:
     minutes, seconds = divmod(round(duration_s), _MINUTE_S)
     hours, minutes = divmod(minutes, _MINUTE_S)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def rounded(duration_s: float) -> str:
+    """How long something has been so, roughly: "12 s", "59 min", "3 hours", "4 days"."""
+    for unit_s, unit in ((_DAY_S, "days"), (_HOUR_S, "hours")):
+        if duration_s >= 2 * unit_s:
+            return f"{int(duration_s // unit_s)} {unit}"
+    return f"{int(duration_s // _MINUTE_S)} min" if duration_s >= 2 * _MINUTE_S else f"{max(0, int(duration_s))} s"
 
 
 def dated(time_ms: int | None, now: datetime) -> str:

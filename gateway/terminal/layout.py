@@ -7,6 +7,9 @@ from rich.text import Text
 
 NOT_KNOWN = "—"
 
+UNLIMITED = 1 << 16
+"""Columns of a pipe: whoever reads there wants each sentence whole."""
+
 _LONGEST_LINE = 100
 """Beyond this the eye loses the line."""
 

@@ -14,15 +14,12 @@ from rich.text import Text
 
 from gateway.terminal.asking import answered, is_agreed
 from gateway.terminal.errors import CommandError
-from gateway.terminal.layout import width_of, wrapped
+from gateway.terminal.layout import UNLIMITED, width_of, wrapped
 
 _T = TypeVar("_T")
 
 LEFT = "Left as it was."
 """After a question that was not agreed to, where nothing has been done before."""
-
-_UNLIMITED = 1 << 16
-"""Columns of a pipe: whoever reads there wants each sentence whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class Talk:
     @property
     def width(self) -> int:
         """How many columns there are; into a pipe as many as it takes."""
-        return width_of(self.console) if self.console.is_terminal else _UNLIMITED
+        return width_of(self.console) if self.console.is_terminal else UNLIMITED
 
     def say(self, sentence: str, style: str = "", lead: str = "") -> None:
         """Print a sentence, wrapped where there is an edge."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.live.client import StreamError
 from gateway.live.requests import ErrorCode, RequestError
@@ -146,6 +147,34 @@ async def test_the_same_bytes_again_are_recognised_and_followed_once(folder: Pat
     lines = out.getvalue().splitlines()
     assert lines[1].startswith("copy.asi has been there before: ")
     assert sum("has finished" in line for line in lines) == 1
+
+
+async def test_what_is_another_trackers_already_is_said_to_stay_that(folder: Path) -> None:
+    desk = Desk(course=())
+    async with desk.open() as url:
+        talk, out = pipe()
+        assert await add(url, talk, paths("a.asi"), tracker="Ada", is_followed=False) == 0
+        assert await add(url, talk, paths("a.asi"), tracker="Bea", is_followed=False) == 0
+        desk.recordings[0] = replace(desk.recordings[0], deeds=())
+        assert await add(url, talk, paths("a.asi"), tracker="Bea", is_followed=False) == 0
+    lines, id_ = out.getvalue().splitlines(), id_of(folder / "a.asi")
+    where = url.removeprefix("ws://").partition("/")[0]
+    assert lines[2] == (
+        f"a.asi has been there before: {id_}, 500.0 kB, 7 Ada Lindqvist. It stays 7 Ada Lindqvist's, and is not "
+        f"8 Bea Okafor's: `insiders-gateway recordings assign {id_} TRACKER --url {where}` changes that."
+    )
+    assert lines[4].endswith("It stays 7 Ada Lindqvist's, and is not 8 Bea Okafor's.")
+
+
+async def test_while_it_waits_it_is_said_for_what_and_that_one_may_stop_looking(folder: Path) -> None:
+    desk = Desk(course=(State.AMBIGUOUS,) * 1000)
+    async with desk.open() as url, person() as one, asyncio.TaskGroup() as tasks:
+        adding = tasks.create_task(add(url, one.talk, paths("a.asi"), tracker="Ada"))
+        await one.saw("answer lost")
+        await one.saw("Ctrl-C ends only what is shown here")
+        told = without_codes(one.seen)
+        assert "answer was lost" in told
+        adding.cancel()
 
 
 async def test_a_failure_in_the_cloud_is_an_exit_status_and_says_what_to_type(folder: Path) -> None:

@@ -28,7 +28,15 @@ async def test_several_are_assigned_to_who_is_called_as_people_call_them() -> No
         assert await assign(url, talk, ["1111", "2222", "1111"], "bea") == 0
     body = {"tracker": "SIM-0002", "author": author()}
     assert gateway.asked == [("assign", "1111", body), ("assign", "2222", body)]
-    assert out.getvalue().splitlines()[0] == f"{LOST.id} rec-1111.asi: It waits for its turn."
+    assert out.getvalue().splitlines() == [
+        f"{LOST.id} rec-1111.asi is 8 Bea Okafor's now (SIM-0002). It waits for its turn.",
+        f"{FAILED.id} rec-2222.asi is 8 Bea Okafor's now (SIM-0002). It waits for its turn.",
+    ]
+    gateway = desk()
+    async with gateway.open() as url:
+        talk, out = pipe()
+        assert await assign(url, talk, ["1111"], "3") == 0
+    assert " rec-1111.asi is SIM-0003's now. " in out.getvalue()
 
 
 async def test_what_is_refused_of_one_holds_up_no_other() -> None:
@@ -60,6 +68,27 @@ async def test_deleting_is_asked_and_says_of_each_whether_it_is_the_only_copy() 
         "Delete both for good? [y/N] y",
     ]
     assert [(what, id_) for what, id_, _ in gateway.asked] == [("discard", "1111"), ("discard", "3333")]
+
+
+async def test_what_the_cloud_may_have_is_sent_again_only_if_somebody_agrees() -> None:
+    lost, there = report(recording(6666, State.AMBIGUOUS)), report(recording(7777, State.ACCEPTED))
+    gateway = Desk([lost, there, FAILED])
+    question = "If it is sent again now, the cloud may have it twice. Send? [y/N]"
+    async with gateway.open() as url:
+        async with person({question: b"n\n"}) as one:
+            with pytest.raises(CommandError, match="Left as it was"):
+                await retry(url, one.talk, ["6666", "2222"])
+        assert "rec-6666.asi" in one.seen
+        assert "rec-2222.asi" not in one.seen
+        talk, _ = pipe()
+        with pytest.raises(CommandError, match="Left as it was: to send both again unasked, add --yes"):
+            await retry(url, talk, ["6666", "7777"])
+        assert gateway.asked == []
+        assert await retry(url, talk, ["6666", "7777"], is_sure=True) == 0
+        async with person({question: b"y\n"}) as one:
+            assert await retry(url, one.talk, ["7777"]) == 0
+        assert await retry(url, talk, ["2222"]) == 0
+    assert [id_ for _, id_, _ in gateway.asked] == ["6666", "7777", "7777", "2222"]
 
 
 @pytest.mark.parametrize("typed", [b"n\n", b"\n", b"yeah\n"])

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from gateway.recordings.listing import follow_list, list_recordings
-from gateway.recordings.table import table
+from gateway.recordings.table import table, window
 from gateway.terminal.errors import CommandError
+from gateway.terminal.layout import UNLIMITED
 from gateway.uploads.recording import State
-from gateway.uploads.report import RecordingsReport
+from gateway.uploads.report import CountReport, LeftOutReport, RecordingReport, RecordingsReport
 from tests.recordings.desk import NOW_MS, SPOOL, Desk, lying, progress, queue, recording, report
 from tests.terminal.person import person, pipe
 
@@ -117,17 +118,75 @@ def test_what_has_no_room_is_counted_and_what_needs_you_is_seen_first() -> None:
     assert LOST[0].id in lines[6]
     assert LEAVES.id in lines[1]
     assert lines[-2] == "28 more need nobody: --all lists them"
+
+
+@given(st.integers(1, 40))
+def test_what_needs_somebody_is_never_left_out_of_what_is_printed_once(height: int) -> None:
     needy = [report(recording(number, State.UNASSIGNED, None)) for number in range(1000, 1040)]
-    assert drawn(queue(*needy, DONE), height=24)[-2] == "24 more need you, 1 more needs nobody: --all lists them"
+    files = [lying(f"{number}.txt", "not_asi", "It is none", "remove it") for number in range(20)]
+    lines = drawn(queue(*needy, DONE, TWICE, LEAVES, inbox=tuple(files)), height=height)
+    seen = "\n".join(lines)
+    assert all(one.id in seen for one in (*needy, TWICE, LEAVES))
+    assert all(file.name in seen for file in files)
+    assert lines[-2] == "1 more needs nobody: --all lists them"
 
 
-@given(st.integers(60, 100), st.integers(8, 40), st.permutations(EVERYTHING.recordings), st.text(max_size=40))
-def test_it_fits_any_window_whatever_a_file_is_called(width: int, height: int, order: list[object], name: str) -> None:
-    named = [replace(one, name=f"{name}.asi") for one in order]  # type: ignore[type-var]
-    lines = drawn(replace(EVERYTHING, recordings=tuple(named)), width, height)
+def test_what_is_drawn_again_counts_what_needs_you_and_has_no_room() -> None:
+    needy = [report(recording(number, State.UNASSIGNED, None)) for number in range(1000, 1040)]
+    lines = window(queue(*needy, DONE, LEAVES), URL, NOW, 80, 24).plain.split("\n")
+    assert len(lines) == 24
+    assert lines[-2] == "25 more for you, 1 that need nobody: no room here, leave --follow out"
+    assert lines[1].startswith(f"{LEAVES.id} 8 Bea Okafor ━")
+
+
+@given(
+    st.integers(60, 100),
+    st.integers(12, 40),
+    st.permutations(EVERYTHING.recordings),
+    st.text(max_size=40),
+    st.sampled_from([URL, "ws://a-gateway-far-away.example.com:8771/api/v1/stream"]),
+)
+def test_it_fits_any_window_whatever_a_file_is_called(
+    width: int, height: int, order: list[RecordingReport], name: str, url: str
+) -> None:
+    named = [replace(one, name=f"{name}.asi") for one in order]
+    lines = window(replace(EVERYTHING, recordings=tuple(named)), url, NOW, width, height).plain.split("\n")
     assert len(lines) <= height
-    assert all(cell_len(line) <= width for line in lines if "→" not in line)
+    assert any(line.startswith(LEAVES.id) for line in lines[1:3])
+    assert all(cell_len(line) <= width for line in lines)
     assert all(line.isprintable() for line in lines)
+
+
+def test_what_is_being_sent_stands_on_top_before_its_first_byte_has_left() -> None:
+    lines = drawn(queue(*LOST, replace(LEAVES, progress=None)))
+    assert lines[1] == f"{LEAVES.id} 8 Bea Okafor: It is on its way into the cloud"
+    assert sum(LEAVES.id in line for line in lines) == 1
+
+
+def test_numbers_and_ages_stand_below() -> None:
+    days_ago, now = NOW_MS - 4 * DAY_MS - 5, NOW_MS - 12_000
+    counts = (
+        CountReport(state="queued", recordings=2, bytes=24_000_000, oldest_ms=now),
+        CountReport(state="done", recordings=712, bytes=5_000_000_000, oldest_ms=days_ago),
+        CountReport(state="failed", recordings=3, bytes=1_200_000, oldest_ms=days_ago),
+        CountReport(state="something new", recordings=1, bytes=5, oldest_ms=now),
+    )
+    assert drawn(queue(DONE, counts=counts))[-3:-1] == [
+        "2 waiting (oldest 12 s), 24.0 MB; 712 in the cloud, 5.0 GB; 3 failed (oldest 4",
+        "days), 1.2 MB; 1 something new, 5 B.",
+    ]
+
+
+def test_what_the_gateway_does_not_list_is_counted() -> None:
+    lines = drawn(queue(*LOST, DONE, left_out=LeftOutReport(needs_person=5, done=500)))
+    assert lines[0] == "508 recordings, 7 need you."
+    assert lines[-2] == "Older ones are not listed: 5 in need of somebody, 500 done."
+
+
+def test_a_pipe_gets_no_line_that_is_longer_than_its_words() -> None:
+    lines = drawn(EVERYTHING, UNLIMITED)
+    assert all(len(line) < 200 and line == line.rstrip() for line in lines)
+    assert lines[1] == f"{LEAVES.id} 8 Bea Okafor: 27 %, 12.3 MB of 45.6 MB, 312.0 kB/s, 4:12 left"
 
 
 async def test_a_list_into_a_pipe_is_whole_and_as_json_it_is_what_the_gateway_says() -> None:
@@ -166,5 +225,5 @@ async def test_what_follows_is_drawn_again_and_says_when_nobody_tells_any_more()
 
 async def test_what_follows_needs_a_terminal() -> None:
     talk, _ = pipe()
-    with pytest.raises(CommandError, match="needs a terminal: leave --follow out"):
+    with pytest.raises(CommandError, match="takes a terminal: leave it out"):
         await follow_list(URL, talk)
