@@ -47,8 +47,12 @@ async def inspect(ledger: Ledger, spool: Spool, worker: Worker, now_ms: int) -> 
         missing=findings[Finding.MISSING],
         corrupt=findings[Finding.CORRUPT],
         strays=found.strays,
-        text=f"{len(found.files)} files were read: {sentence(findings) or 'all is as it should be'}",
+        text=_told(len(found.files), sentence(findings)),
     )
+
+
+def _told(files: int, findings: str) -> str:
+    return f"{'1 file was' if files == 1 else f'{files} files were'} read: {findings or 'all is as it should be'}"
 
 
 async def _inspect(ledger: Ledger, sha256: str, spool: Spool, worker: Worker, now_ms: int) -> Finding | None:

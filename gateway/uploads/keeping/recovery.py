@@ -19,14 +19,14 @@ from gateway.uploads.transitions import UNDER_WAY, WITH_FILE
 
 
 class Finding(StrEnum):
-    """What an orderly stop does not leave of a recording; its value is a clause about several."""
+    """What an orderly stop does not leave of a recording; its value follows a number of them, be it one or more."""
 
     BEHIND = "told again from the journal"
-    UNKNOWN = "not in the queue"
-    BACK = "there again though they should not"
-    DAMAGED = "damaged in the queue"
-    MISSING = "without their file"
-    CORRUPT = "with other bytes than they had"
+    UNKNOWN = "of which nothing was written down"
+    BACK = "whose file is there again"
+    DAMAGED = "with a damaged entry in the database"
+    MISSING = "without a file"
+    CORRUPT = "with other bytes than before"
 
 
 _BY_DAMAGE = frozenset({Finding.DAMAGED, Finding.MISSING, Finding.CORRUPT})
@@ -44,6 +44,7 @@ class Recovery:
         to_write: Those whose row is to be written.
         to_remove: Those whose file is to be deleted after that.
         findings: How many of what was found.
+        is_database_lost: Whether the database was, or has forgotten what came last.
         is_journal_lost: Whether the journal was, all of it or in part.
         is_damage: Whether that is more than a crash can leave.
     """
@@ -52,6 +53,7 @@ class Recovery:
     to_write: tuple[Recording, ...]
     to_remove: tuple[str, ...]
     findings: Mapping[Finding, int]
+    is_database_lost: bool
     is_journal_lost: bool
     is_damage: bool
 
@@ -101,14 +103,16 @@ def recover(
             findings[finding] += 1
     findings = +findings
     is_journal_lost = bool(recordings) and not journal.is_whole
+    # A crash comes between a line and its row, or between a file and its line.
+    is_database_lost = lag > 1
     return Recovery(
         recordings,
         to_write=tuple(recording for sha256, recording in recordings.items() if rows.get(sha256) != recording),
         to_remove=tuple(sha256 for sha256 in files if recordings[sha256].state in DELETED),
         findings=findings,
+        is_database_lost=is_database_lost,
         is_journal_lost=is_journal_lost,
-        # A crash comes between a line and its row, or between a file and its line.
-        is_damage=lag > 1 or not _BY_DAMAGE.isdisjoint(findings) or is_journal_lost,
+        is_damage=is_database_lost or is_journal_lost or not _BY_DAMAGE.isdisjoint(findings),
     )
 
 
@@ -147,14 +151,16 @@ def told(recovery: Recovery, strays: int, folder: Path) -> tuple[str, str]:
         A sentence without full stop, "" if nothing was found; and what to do, "" if it is what a crash leaves.
     """
     clauses = [clause] if (clause := sentence(recovery.findings)) else []
+    if recovery.is_database_lost:
+        clauses.insert(0, "their database was gone, damaged or not the newest")
     if recovery.is_journal_lost:
-        clauses.append("their journal was damaged")
+        clauses.append("their journal was gone or damaged")
     if strays:
-        clauses.append(f"{strays} that are none, now in {folder / STRAYS}")
+        clauses.append(f"{strays} that {'is' if strays == 1 else 'are'} none, now in {folder / STRAYS}")
     text = f"Found among the recordings: {'; '.join(clauses)}" if clauses else ""
     if recovery.is_damage:
         return text, "look through `insiders-gateway recordings list`, then type `insiders-gateway recordings rebuild`"
-    return text, "see whether anybody needs them" if strays else ""
+    return text, "look there whether somebody needs that, and delete it if not" if strays else ""
 
 
 def sentence(findings: Mapping[Finding, int]) -> str:

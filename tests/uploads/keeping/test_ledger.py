@@ -229,8 +229,8 @@ async def test_reading_every_file_sets_right_what_is_not_as_was_thought(tmp_path
         assert kept.states == expected
         assert (report.files, report.recovered, report.missing, report.corrupt, report.strays) == (7, 3, 1, 1, 1)
         assert report.text == (
-            "7 files were read: 1 not in the queue, 2 there again though they should not, 1 without their file, "
-            "1 with other bytes than they had"
+            "7 files were read: 1 of which nothing was written down, 2 whose file is there again, "
+            "1 without a file, 1 with other bytes than before"
         )
         again = await kept.ledger.rebuild()
         assert again.text == "7 files were read: all is as it should be"
@@ -245,7 +245,7 @@ async def test_what_is_found_damaged_is_told_until_every_file_was_read(tmp_path:
     (tmp_path / FOLDER / f"{sha256_of(1)}.asi").unlink()
     async with opened(tmp_path) as kept:
         assert kept.ledger.damage is not None
-        text = "Found among the recordings: 1 without their file; their journal was damaged"
+        text = "Found among the recordings: 1 without a file; their journal was gone or damaged"
         assert kept.ledger.damage.text == text
         assert "rebuild" in kept.ledger.damage.action
         await kept.ledger.rebuild()
@@ -304,14 +304,17 @@ async def test_others_have_their_turns_while_a_large_file_is_read(
             await kept.worker.run(lambda: None)
             turns += 1
         assert turns >= 100
-        assert reading.result().text == "1 files were read: 1 not in the queue"
+        assert reading.result().text == "1 file was read: 1 of which nothing was written down"
 
 
 async def test_things_that_do_not_belong_there_are_told(tmp_path: Path) -> None:
     async with opened(tmp_path) as kept:
         (kept.spool.folder / "notes.txt").touch()
     async with opened(tmp_path) as kept:
-        assert "1 that are none, now in" in str(kept.damage())
+        assert str(kept.damage()) == (
+            f"Found among the recordings: 1 that is none, now in {kept.spool.folder}/strays: look there whether somebody "
+            "needs that, and delete it if not"
+        )
         assert (kept.spool.folder / "strays" / "notes.txt").exists()
 
 

@@ -77,6 +77,16 @@ async def test_a_lost_database_is_told_again_and_said(tmp_path: Path, harm: Call
     assert await after(tmp_path) == (before, True)
 
 
+async def test_of_a_lost_database_is_said_that_it_is_lost(tmp_path: Path) -> None:
+    await fill(tmp_path)
+    delete_with_marker(tmp_path / DATABASE)
+    async with opened(tmp_path) as kept:
+        assert kept.ledger.damage is not None
+        text = kept.ledger.damage.text
+    assert text.startswith("Found among the recordings: their database was gone, damaged or not the newest; ")
+    assert " told again from the journal" in text
+
+
 async def test_a_lost_database_and_a_lost_journal_leave_the_files(tmp_path: Path) -> None:
     """Of none it is known whether the cloud has it, so none goes there again without a mark."""
     await fill(tmp_path)
@@ -162,7 +172,7 @@ async def test_a_damaged_row_is_set_right_and_said(tmp_path: Path, harm: str) ->
     async with opened(tmp_path) as kept:
         assert kept.ledger.recordings == before
         assert kept.ledger.damage is not None
-        assert "1 damaged in the queue" in kept.ledger.damage.text
+        assert "1 with a damaged entry in the database" in kept.ledger.damage.text
     assert await after(tmp_path) == (before, False)
 
 
@@ -195,4 +205,7 @@ async def test_a_file_without_a_row_was_never_sent_and_one_that_is_gone_is_misse
         assert kept.states == [S.MISSING, S.UNASSIGNED]
         assert not kept.ledger.recordings[sha256_of(1)].may_be_in_cloud
         assert kept.ledger.damage is not None
-        assert kept.ledger.damage.text == "Found among the recordings: 1 not in the queue, 1 without their file"
+        assert (
+            kept.ledger.damage.text
+            == "Found among the recordings: 1 of which nothing was written down, 1 without a file"
+        )

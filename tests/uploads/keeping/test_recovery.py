@@ -224,7 +224,7 @@ def test_what_the_journal_must_not_forget_is_flushed(state: State) -> None:
 
 
 def test_what_was_found_is_told_in_order() -> None:
-    assert sentence({Finding.MISSING: 2, Finding.BEHIND: 1}) == "1 told again from the journal, 2 without their file"
+    assert sentence({Finding.MISSING: 2, Finding.BEHIND: 1}) == "1 told again from the journal, 2 without a file"
 
 
 class Kept(NamedTuple):
