@@ -312,8 +312,8 @@ async def test_things_that_do_not_belong_there_are_told(tmp_path: Path) -> None:
         (kept.spool.folder / "notes.txt").touch()
     async with opened(tmp_path) as kept:
         assert str(kept.damage()) == (
-            f"Found among the recordings: 1 that is none, now in {kept.spool.folder}/strays: look there whether somebody "
-            "needs that, and delete it if not"
+            f"Found among the recordings: 1 that is none, now in {kept.spool.folder}/strays: "
+            "look there whether somebody needs that, and delete it if not"
         )
         assert (kept.spool.folder / "strays" / "notes.txt").exists()
 
