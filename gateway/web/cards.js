@@ -10,6 +10,7 @@ export const show = (node, isShown) => { if (node.hidden === isShown) node.hidde
 export const tell = (node, text) => { say(node, text); show(node, text !== ""); };
 
 export function bytes(count) {
+  if (count < 1e3) return `${Math.round(count)} B`;
   if (count < 1e6) return `${Math.ceil(count / 1e3)} kB`;
   return count < 1e9 ? `${(count / 1e6).toFixed(1)} MB` : `${(count / 1e9).toFixed(1)} GB`;
 }

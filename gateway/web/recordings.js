@@ -4,7 +4,7 @@ import { button, bytes, day, drawCard, el, fill, lasting, say, sentence, show, t
 import { isSending, receiveFiles } from "/web/sending.js";
 
 const ROOT = "/api/v1/recordings";
-const PATIENCE_MS = 15_000, BUSY_MS = 1000, QUIET_MS = 3000;
+const PATIENCE_MS = 15_000, BUSY_MS = 1000, QUIET_MS = 3000, NOT_MODIFIED = 304;
 const WORDS = {
   unassigned: "Which tracker?", questioned: "In doubt", queued: "Waiting", sending: "Sending", closing: "Sending",
   ambiguous: "Answer lost", accepted: "In the cloud", done: "Done", purged: "Done, deleted here", failed: "Failed",
@@ -14,27 +14,38 @@ const LOOKS = { sending: "busy", closing: "busy", accepted: "busy", done: "good"
 const ENDED = new Set(["done", "purged", "discarded"]);
 const MAYBE_THERE = new Set(["ambiguous", "accepted"]);
 
-let report = null, timer = 0, round = 0;
+let report = null, tag = "", timer = 0, round = 0;
 
-async function ask(method, path, body) {
+async function ask(path, body) {
   const answer = await fetch(ROOT + path, {
-    method, body: body && JSON.stringify(body), headers: body && { "Content-Type": "application/json" },
+    method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" },
     cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
   });
   const told = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(told.text), { isRefusal: true });
-  return told;
+}
+
+/* The report, or null if it is the one that is here already. */
+async function look() {
+  const answer = await fetch(ROOT + (el("all").checked ? "?all=true" : ""), {
+    headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  if (answer.status === NOT_MODIFIED) return null;
+  if (!answer.ok) throw new Error(answer.statusText);
+  return { tag: answer.headers.get("ETag") ?? "", report: await answer.json() };
 }
 
 async function refresh() {
   clearTimeout(timer);
   const mine = ++round;
   try {
-    const told = await ask("GET", el("all").checked ? "?all=true" : "");
+    const told = await look();
     if (mine !== round) return;
-    report = told;
     tell(el("offline"), "");
-    draw();
+    if (told) {
+      ({ tag, report } = told);
+      draw();
+    }
   } catch {
     if (mine !== round) return;
     tell(el("offline"), "The gateway does not answer, so this is not the present: look whether it runs, and the tunnel.");
@@ -49,8 +60,13 @@ function draw() {
   const rest = report.recordings.filter((it) => !it.needs_person && !it.progress);
   const open = [...moving, ...rest].filter((it) => !ENDED.has(it.state)).length;
   const done = report.counts.find((it) => it.state === "done")?.recordings ?? 0;
-  say(el("summary"), `${yours.length} need you · ${open} on the way · ${done} done`);
-  document.title = yours.length ? `(${yours.length}) Recordings` : "Recordings";
+  const more = report.left_out, need = yours.length + more.needs_person;
+  say(el("summary"), `${need} need you · ${open + more.under_way} on the way · ${done} done`);
+  document.title = need ? `(${need}) Recordings` : "Recordings";
+  tell(el("more-yours"), older([[more.needs_person, "that need you"]]));
+  tell(el("more-others"), older(
+    [[more.under_way, "on the way"], [more.done, "that are done"], [more.deleted, "that are deleted"]],
+  ));
   fill(el("yours"), yours, (it) => it.sha256, drawRecording);
   fill(el("others"), [...moving, ...rest], (it) => it.sha256, drawRecording);
   fill(el("inbox"), report.inbox, (it) => it.name, drawLeft);
@@ -58,8 +74,15 @@ function draw() {
   const room = report.spool;
   tell(el("storage"), room.text && `${room.text}: ${room.action}.`);
   const free = room.free_bytes === null ? "" : `; ${bytes(room.free_bytes)} are free on the disk`;
-  say(el("room"), `${bytes(room.used_bytes)} of ${bytes(room.limit_bytes)} are used for recordings${free}.`);
+  const limit = room.limit_bytes === null ? "" : ` of ${bytes(room.limit_bytes)}`;
+  say(el("room"), `${bytes(room.used_bytes)}${limit} are used for recordings${free}.`);
   offer(el("tracker"), "As their folder or name says", "");
+}
+
+/* What the gateway has left out, so that the list does not become endless. */
+function older(parts) {
+  const told = parts.filter(([count]) => count).map(([count, how]) => `${count.toLocaleString()} older ones ${how}`);
+  return told.length ? `And ${told.join(", ")}.` : "";
 }
 
 function drawRecording(card, it) {
@@ -110,7 +133,7 @@ function makeControls(card, controls) {
   const act = async (deed, more) => {
     const error = card.querySelector(".error");
     try {
-      await ask("POST", `/${card.recording.sha256}/${deed}`, { author: el("author").value, ...more });
+      await ask(`/${card.recording.sha256}/${deed}`, { author: el("author").value, ...more });
       tell(error, "");
     } catch (failure) {
       tell(error, failure.isRefusal ? failure.message : "The gateway did not answer: look at the list, then try again.");

@@ -13,6 +13,7 @@ from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.uploads.recording import State
+from gateway.uploads.report import LeftOutReport
 from tests.live.browser import BROWSER, Page, browser, opened
 from tests.live.shelf import HOSTILE, NOW_MS, Shelf, full_shelf
 
@@ -246,6 +247,42 @@ async def test_what_a_person_does_is_not_disturbed_by_what_changes(seen: Seen) -
     assert await seen.page.evaluate("document.activeElement.value") == "SIM-0003"
     assert await seen.page.evaluate("document.activeElement.ariaLabel") == f"Tracker of {name}"
     assert await seen.page.evaluate("document.querySelector('#author').value") == "Ki"
+
+
+async def test_what_has_not_changed_is_not_asked_for_again(seen: Seen) -> None:
+    """The page looks every second or three, and whoever leaves it open costs the gateway next to nothing."""
+    told = seen.shelf.told
+    await asyncio.sleep(0.1)
+    for _ in range(3):
+        await seen.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await asyncio.sleep(0.1)
+    assert seen.shelf.told == told
+    seen.shelf.put("new.asi", State.QUEUED)
+    await seen.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await seen.page.until(seen.card("new.asi"))
+
+
+async def test_what_the_list_leaves_out_is_told(seen: Seen) -> None:
+    assert await seen.page.evaluate("document.querySelectorAll('#more-yours:not([hidden])').length") == 0
+    seen.shelf.left_out = LeftOutReport(needs_person=1000, done=4300)
+    assert await seen.page.until("document.querySelector('#more-yours').innerText") == (
+        "And 1,000 older ones that need you."
+    )
+    assert await seen.page.evaluate("document.querySelector('#more-others').innerText") == (
+        "And 4,300 older ones that are done."
+    )
+    assert await seen.page.evaluate("document.querySelector('#summary').innerText") == (
+        "1006 need you · 5 on the way · 1 done"
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (22, "22 B"), (999, "999 B"), (1000, "1 kB"), (12_345, "13 kB"), (1_200_000, "1.2 MB")],
+)
+async def test_sizes_are_told_in_a_unit_that_fits(seen: Seen, size: int, text: str) -> None:
+    told = await seen.page.evaluate(f"import('/web/cards.js').then(({{ bytes }}) => bytes({size}))")
+    assert told == text
 
 
 async def test_a_gateway_that_does_not_answer_is_said_and_forgotten_when_it_does(seen: Seen) -> None:
