@@ -85,15 +85,18 @@ def _overwrite(path: Path, dice: random.Random) -> bool:
     return True
 
 
-def _spoil_line(path: Path, dice: random.Random) -> bool:
-    lines = path.read_bytes().splitlines(keepends=True)
-    place = dice.randrange(len(lines)) if lines else 0
-    if place + 1 >= len(lines):
-        return False
-    spoilt = bytearray(lines[place])
-    spoilt[dice.randrange(len(spoilt) - 1)] ^= 1 << dice.randrange(8)
-    path.write_bytes(b"".join([*lines[:place], bytes(spoilt), *lines[place + 1 :]]))
-    return True
+def _spoil(path: Path, dice: random.Random) -> bool:
+    """Some of its lines, but not the last one alone, which a crash could have cut off."""
+    *lines, last = path.read_bytes().splitlines(keepends=True) or [b""]
+    spoilt = [_flipped(line, dice) if dice.random() < 0.5 else line for line in lines]
+    path.write_bytes(b"".join([*spoilt, last]))
+    return spoilt != lines
+
+
+def _flipped(line: bytes, dice: random.Random) -> bytes:
+    flipped = bytearray(line)
+    flipped[dice.randrange(len(line) - 1)] ^= 1 << dice.randrange(8)
+    return bytes(flipped)
 
 
 def _tear(path: Path, dice: random.Random) -> bool:
@@ -113,6 +116,6 @@ HARMS = (
     Harm("the database: overwritten", Book.DATABASE, _of_database(_overwrite)),
     Harm("the journal: it is deleted", Book.JOURNAL, _of_journal(_delete)),
     Harm("the journal: it is empty", Book.JOURNAL, _of_journal(_empty)),
-    Harm("the journal: a line is spoilt", Book.JOURNAL, _of_journal(_spoil_line)),
+    Harm("the journal: lines are spoilt", Book.JOURNAL, _of_journal(_spoil)),
     Harm("the journal: torn", Book.TAIL, _of_journal(_tear)),
 )

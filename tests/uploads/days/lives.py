@@ -160,6 +160,11 @@ class Lives:
         self._story.note(f"the disk takes {latency_s} s")
         self._life.latency_s = latency_s
 
+    @property
+    def _is_forgetful(self) -> bool:
+        """Whether something of both books is lost, since a life has begun well."""
+        return all(self._harmed & books for books in LOST)
+
     async def _live(self) -> None:
         with suppress(asyncio.CancelledError):
             async with living(self.world, self._settings) as self._gateway:
@@ -191,7 +196,7 @@ class Lives:
             return
         self._story.note(f"the card: {harm.name}")
         self._harmed.add(harm.book)
-        if not all(self._harmed & books for books in LOST):
+        if not self._is_forgetful:
             return
         self._model.is_forgetful = True
         if self._harmed & {Book.LOG, Book.TAIL}:
@@ -203,13 +208,13 @@ class Lives:
     def _compare(self) -> None:
         """With what was known before."""
         ledger = self.gateway.ledger
-        if not self._harmed:
+        if not self._is_forgetful:
             for sha256, old in self.last.items():
                 new = ledger.recordings.get(sha256)
                 if new is None or new.version < old.version:
                     self._story.blame(f"{old.id} has become older than {old.state}")
-            if ledger.damage is not None:
-                self._story.blame(f"nobody has done any damage, and this is told: {ledger.damage}")
+        if not self._harmed and ledger.damage is not None:
+            self._story.blame(f"nobody has done any damage, and this is told: {ledger.damage}")
         if ledger.trouble is None:
             self._harmed.clear()
 
