@@ -249,7 +249,7 @@ class AnyRecordingDay(RuleBasedStateMachine):
 
 TestAnyRecordingDay = pytest.mark.timeout(14_400)(AnyRecordingDay.TestCase)
 TestAnyRecordingDay.settings = settings(
-    max_examples=300 if IS_LONG else 15,
+    max_examples=300 if IS_LONG else 8,
     stateful_step_count=25 if IS_LONG else 14,
     derandomize=not IS_LONG,
     database=None,
