@@ -135,8 +135,10 @@ def test_of_very_many_the_newest_are_told() -> None:
     news = told.news()
     assert len(news) == MAX_TOLD
     assert min(int(str(it["taken_ms"])) for it in news) == 10
-    told.put(recording(0, State.SENDING))
-    assert [it["value"] for it in told.news() if "text" in it] == ["sending"], "however old, it is what moves"
+    told.put(recording(0, State.SENDING), *(recording(1000 + it, State.UNASSIGNED) for it in range(MAX_TOLD)))
+    told.put(*(replace(it, taken_ms=5000) for it in told.recordings.values() if it.state is State.UNASSIGNED))
+    told.publisher = Publisher(told.board)
+    assert [it["value"] for it in told.news() if it["value"] != "unassigned"] == ["sending"], "however old"
 
 
 def test_what_stands_as_before_is_not_looked_at_anew() -> None:
