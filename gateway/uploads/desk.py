@@ -16,9 +16,9 @@ from gateway.uploads.reporting import Wearer
 from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest, RecordingRefused, Refusal
 from gateway.uploads.standing import deeds, standing
 from gateway.uploads.surroundings import Inbox, Intake, Ledger, Options, Spool, Uploader
-from gateway.uploads.taking.naming import printable, span_of, trackers_in
+from gateway.uploads.taking.naming import doubt, printable, span_of, trackers_in
 from gateway.uploads.taking.untakeable import TakeError, Untakeable
-from gateway.uploads.transitions import TransitionError, assigned, discarded, retried
+from gateway.uploads.transitions import IN_CLOUD, TransitionError, assigned, discarded, retried
 from gateway.uploads.trouble import Problems
 from gateway.worker import Worker
 
@@ -26,6 +26,8 @@ FEWEST_DIGITS = 4
 """Of an id by which something is decided: one that is mistyped must not be another's."""
 
 _NAMELESS = "recording.asi"
+
+_ASSIGNED = "assigned"
 
 
 class Desk:
@@ -99,12 +101,12 @@ class Desk:
             size: How many were announced; None if that was not said.
             request: What is said beside them.
         """
-        serial_number, basis = request.tracker or None, Basis.PERSON
+        serial_number, basis, question = request.tracker or None, Basis.PERSON, ""
         if serial_number is not None:
             self._check_tracker(serial_number)
         else:
             named = trackers_in(request.name, self._options.known, self._options.tracker_pattern)
-            serial_number, basis = (next(iter(named)) if len(named) == 1 else None), Basis.PATH
+            serial_number, basis, question = (min(named) if len(named) == 1 else None), Basis.PATH, doubt(named)
         now_ms = self._utc_ms()
         with _refusing():
             recording = await self._intake.take_stream(
@@ -122,6 +124,7 @@ class Desk:
                     now_ms,
                     self._options.zone,
                 ),
+                question=question,
             )
         self._uploader.wake()
         return self._reporter.report(recording)
@@ -131,7 +134,7 @@ class Desk:
         self._check_tracker(request.tracker)
         tracker, author = request.tracker, printable(request.author)
         changed = await self._change(
-            recording_id, "assigned", lambda known, at_ms: assigned(known, tracker, author, at_ms)
+            recording_id, _ASSIGNED, lambda known, at_ms: assigned(known, tracker, author, at_ms)
         )
         self._uploader.wake()
         return self._reporter.report(changed)
@@ -167,6 +170,12 @@ class Desk:
             text = f"No tracker here has the serial number {printable(serial_number)}: choose one of the list."
             raise RecordingRefused(Refusal.UNKNOWN_TRACKER, text)
 
+    def _whose(self, recording: Recording) -> str:
+        """Its tracker, with who wears that."""
+        wearer = self._wearers.get(recording.serial_number or "")
+        athlete = "" if wearer is None or wearer.athlete is None else f" ({wearer.athlete})"
+        return f"tracker {recording.serial_number}{athlete}"
+
     def _found(self, recording_id: str) -> Recording:
         begin = recording_id.lower()
         found = [it for sha256, it in self._ledger.recordings.items() if sha256.startswith(begin)]
@@ -192,9 +201,12 @@ class Desk:
                 return await self._ledger.change(sha256, lambda known: change(known, at_ms))
         except TransitionError:
             known = self._ledger.recordings[sha256]
-            possible = " or ".join(deeds(known)) or "wait"
-            stands = standing(known, at_ms, is_lookup=self._uploader.is_lookup)
-            text = f"It cannot be {done} now ({stands.text}): {possible}."
+            if done == _ASSIGNED and known.state in IN_CLOUD:
+                text = f"The cloud has it already, for {self._whose(known)}: only the vendor can move it from there."
+            else:
+                possible = " or ".join(deeds(known)) or "wait"
+                stands = standing(known, at_ms, is_lookup=self._uploader.is_lookup)
+                text = f"It cannot be {done} now ({stands.text}): {possible}."
             raise RecordingRefused(Refusal.NOT_NOW, text, state=str(known.state)) from None
 
 

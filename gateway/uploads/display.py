@@ -10,7 +10,7 @@ from gateway.store import StoreError
 from gateway.uploads.keeping.room import Room
 from gateway.uploads.overview import Overview, overview
 from gateway.uploads.publisher import Publisher, StateBoard
-from gateway.uploads.report import InboxReport, RecordingsReport
+from gateway.uploads.report import InboxReport, RecordingsReport, TroubleReport
 from gateway.uploads.reporter import Reporter
 from gateway.uploads.reporting import Wearer, report_spool, report_tracker, scarcity
 from gateway.uploads.surroundings import Inbox, Ledger, Options, Spool, Uploader
@@ -107,12 +107,14 @@ class Display:
             told.append(self._reporter.report(recording))
             if place % _SLICE == 0:
                 await asyncio.sleep(0)
+        wrong = self._inbox_trouble()
         return RecordingsReport(
             recordings=tuple(told),
             left_out=left_out,
             counts=seen.counts,
             inbox=self._left(),
             inbox_folder=self._options.inbox_folder,
+            inbox_trouble=None if wrong is None else TroubleReport(text=wrong.text, action=wrong.action),
             spool=report_spool(self._room, self._ledger.trouble, seen.counts),
             trackers=tuple(map(report_tracker, self._wearers.values())),
             max_file_bytes=self._options.max_file_bytes,
@@ -122,9 +124,10 @@ class Display:
     def tag(self, *, is_all: bool = False) -> str:
         """What is another whenever `report` has something else to say, and every now and then, as time passes."""
         # What the uploader knows beside the ledger is looked at once a second, when it is published.
-        disk, fresh = self._disk(), int(asyncio.get_running_loop().time() / FRESH_S)
-        room = (None if self._room is None else self._room.used_bytes, "" if disk is None else disk.text)
-        said = (is_all, self._ledger.revision, self._publisher.changes, self._left(), room, fresh)
+        fresh = int(asyncio.get_running_loop().time() / FRESH_S)
+        wrong = tuple("" if it is None else it.text for it in (self._disk(), self._inbox_trouble()))
+        used_bytes = None if self._room is None else self._room.used_bytes
+        said = (is_all, self._ledger.revision, self._publisher.changes, self._left(), used_bytes, wrong, fresh)
         return f"{self._id}-{hash(said):x}"
 
     def tell(self) -> None:
@@ -141,7 +144,7 @@ class Display:
         self._trouble.check(
             disk=self._disk(),
             damage=self._ledger.damage,
-            inbox=None if self._inbox is None else self._inbox.trouble,
+            inbox=self._inbox_trouble(),
         )
 
     async def _look(self) -> None:
@@ -163,6 +166,9 @@ class Display:
 
     def _left(self) -> tuple[InboxReport, ...]:
         return () if self._inbox is None else tuple(self._inbox.waiting)
+
+    def _inbox_trouble(self) -> StoreError | None:
+        return None if self._inbox is None else self._inbox.trouble
 
     def _disk(self) -> StoreError | None:
         return self._ledger.trouble or scarcity(self._room)

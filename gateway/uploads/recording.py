@@ -140,10 +140,12 @@ class Step(Struct, frozen=True, array_like=True):
     Attributes:
         state: Which.
         at_ms: When, epoch ms.
+        author: The person who has decided so; "" if nobody has.
     """
 
     state: State
     at_ms: int
+    author: str = ""
 
 
 class Recording(Struct, frozen=True):
@@ -163,7 +165,7 @@ class Recording(Struct, frozen=True):
         author: The person who has said something about it last; "" if nobody has.
         span: When it was probably made; None if that is not known.
         is_checked: Whether its time was compared with what the cloud knows of the tracker, or a person has answered.
-        question: The sentence that a person shall answer; "" if there is none.
+        question: What a person shall answer, a clause; "" if that is only which tracker it comes from, or nothing.
         remark: What speaks against its tracker and came too late for a question, a clause; "" if nothing has.
         tries: How often it was sent and not clearly taken, since a person has looked at it.
         sent_ms: When the last try began, epoch ms.

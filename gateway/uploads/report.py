@@ -40,10 +40,12 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         state: Which.
         at_ms: Epoch ms.
+        author: The person who has decided so; "" if nobody has.
     """
 
     state: str
     at_ms: int
+    author: str = ""
 
 
 class RecordingReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,9 +75,11 @@ class RecordingReport(msgspec.Struct, frozen=True, kw_only=True):
         job_state: The cloud's last word on that.
         progress: While its body leaves.
         made_ms: When it was probably recorded, epoch ms; None if that is not known.
+        made_until_ms: The same where that is known as a moment; the end of the day where only the day is known.
         deletes_ms: When its file will be deleted, epoch ms; None while it is kept.
         sources: How it came in.
         trail: The states it has been in, oldest first.
+        warnings: What is odd about it and keeps nobody from anything: sentences without full stop.
     """
 
     id: str
@@ -104,6 +108,8 @@ class RecordingReport(msgspec.Struct, frozen=True, kw_only=True):
     deletes_ms: int | None
     sources: tuple[SourceReport, ...]
     trail: tuple[StepReport, ...]
+    made_until_ms: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class InboxReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +182,18 @@ class SpoolReport(msgspec.Struct, frozen=True, kw_only=True):
     action: str
 
 
+class TroubleReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is wrong.
+
+    Attributes:
+        text: What, one sentence without full stop.
+        action: What to do next, one clause.
+    """
+
+    text: str
+    action: str
+
+
 class TrackerReport(msgspec.Struct, frozen=True, kw_only=True):
     """A tracker that a recording can be said to come from.
 
@@ -199,6 +217,7 @@ class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
         counts: Of every state in which there is one.
         inbox: What lies in the inbox, a thousand at most.
         inbox_folder: Where that is.
+        inbox_trouble: What is wrong with all of it; None if nothing is.
         spool: How much room there is.
         trackers: Those that there are to choose from, in the order of the roster.
         max_file_bytes: What one file may have.
@@ -214,6 +233,7 @@ class RecordingsReport(msgspec.Struct, frozen=True, kw_only=True):
     max_file_bytes: int
     utc_ms: int
     left_out: LeftOutReport = LeftOutReport()
+    inbox_trouble: TroubleReport | None = None
 
 
 class RebuiltReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from gateway.uploads.report import (
     StepReport,
     TrackerReport,
 )
-from gateway.uploads.standing import Standing, deeds, deletes_ms, is_only_copy, standing
+from gateway.uploads.standing import Standing, deeds, deletes_ms, is_only_copy, standing, warnings
 from gateway.uploads.transitions import waits_for_a_person
 
 _SCARCE = 20
@@ -97,9 +97,11 @@ def report_one(
         job_state=following.job_state(sha256),
         progress=following.progress(sha256),
         made_ms=None if span is None else span.start_ms,
+        made_until_ms=None if span is None else span.stop_ms,
         deletes_ms=deletes_ms(recording, keep_days),
         sources=tuple(SourceReport(way=it.way, name=it.name, at_ms=it.at_ms) for it in recording.sources),
-        trail=tuple(StepReport(state=it.state, at_ms=it.at_ms) for it in recording.trail),
+        trail=tuple(StepReport(state=it.state, at_ms=it.at_ms, author=it.author) for it in recording.trail),
+        warnings=warnings(recording),
     )
 
 

@@ -17,10 +17,11 @@ _BRING_IT_AGAIN = "bring the original in once more, or discard it if that is gon
 _WAIT = "nothing has to be done; retry sends it at once, and the cloud may then have it twice"
 _ASKED = "so the gateway asks, and sends it again if it is not there"
 _SENT_AGAIN = "so it is sent again after an hour, and marked as maybe twice"
+_NO_MAGIC = '"ASI V2" is missing where it stands in other recordings: it may be damaged, or of another kind'
 _SENTENCE_ENDS = " .!,;:"
 
 _ACTIONS: Mapping[State, str] = {
-    State.UNASSIGNED: "assign it to the tracker that it comes from",
+    State.UNASSIGNED: "assign it",
     State.QUESTIONED: "assign it to the tracker that it comes from; to the same one if that is right",
     State.AMBIGUOUS: _WAIT,
     State.FAILED: "ask the vendor about it, then retry or discard it",
@@ -83,6 +84,11 @@ def deeds(recording: Recording) -> tuple[str, ...]:
     return tuple(deed for deed, is_possible in possible.items() if is_possible)
 
 
+def warnings(recording: Recording) -> tuple[str, ...]:
+    """What is odd about it and keeps nobody from anything: sentences without full stop."""
+    return (_NO_MAGIC,) if recording.lacks_magic_v2 else ()
+
+
 def is_only_copy(recording: Recording) -> bool:
     """Whether the cloud has not said that it has it; a source that could not be removed may be there, unknown to us."""
     return recording.state not in WITHOUT_FILE and recording.state is not State.DONE
@@ -112,7 +118,8 @@ def _text(recording: Recording, now_ms: int, *, is_lookup: bool) -> str:
     why = _why(recording)
     match recording.state:
         case State.UNASSIGNED:
-            return f"Nobody has said which tracker it comes from{_perhaps(recording)}"
+            unknown = _sentence(recording.question) or "Nobody has said which tracker it comes from"
+            return f"{unknown}{_perhaps(recording)}"
         case State.QUESTIONED:
             return f"Is it from tracker {recording.serial_number}? {_sentence(recording.question)}"
         case State.QUEUED:

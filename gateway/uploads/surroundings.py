@@ -57,6 +57,7 @@ class Intake(Protocol):
         *,
         basis: Basis,
         span: Span | None,
+        question: str,
     ) -> Recording:
         """Take over what somebody sends."""
 

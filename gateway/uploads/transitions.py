@@ -59,8 +59,9 @@ def taken(
     author: str = "",
     span: Span | None = None,
     lacks_magic_v2: bool = False,
+    question: str = "",
 ) -> Recording:
-    """A recording that was never here before."""
+    """A recording that was never here before; `question` is a clause that says why nobody knows its tracker."""
     state = State.UNASSIGNED if serial_number is None else State.QUEUED
     return Recording(
         sha256,
@@ -70,11 +71,12 @@ def taken(
         taken_ms=source.at_ms,
         changed_ms=source.at_ms,
         sources=(source,),
-        trail=(Step(state, source.at_ms),),
+        trail=(Step(state, source.at_ms, author if serial_number is not None and basis is Basis.PERSON else ""),),
         serial_number=serial_number,
         basis=None if serial_number is None else basis,
         author=author,
         span=span,
+        question=question if serial_number is None else "",
         lacks_magic_v2=lacks_magic_v2,
     )
 
@@ -257,7 +259,7 @@ def retried(known: Recording, author: str, at_ms: int) -> Recording:
         raise TransitionError("nobody has said which tracker it comes from")
     may_be = _may_be_in_cloud(known)
     again = replace(known, author=author, tries=0, error_code="", error="", job_id=None, may_be_in_cloud=may_be)
-    return _moved(again, State.QUEUED, at_ms)
+    return _moved(again, State.QUEUED, at_ms, author)
 
 
 def purged(known: Recording, at_ms: int) -> Recording:
@@ -271,7 +273,7 @@ def discarded(known: Recording, author: str, at_ms: int) -> Recording:
     _only(known, DISCARDABLE)
     # Should the same bytes come in again, the cloud is not to get them twice without a mark.
     let_go = replace(known, author=author, may_be_in_cloud=_may_be_in_cloud(known))
-    return _moved(let_go, State.DISCARDED, at_ms)
+    return _moved(let_go, State.DISCARDED, at_ms, author)
 
 
 def recovered(known: Recording, at_ms: int) -> Recording:
@@ -310,7 +312,7 @@ def _said(known: Recording, serial_number: str, basis: Basis, author: str, at_ms
         # The cloud is asked for which tracker it has something: of what it has for another it will not tell.
         may_be_elsewhere=known.may_be_elsewhere or (is_another and (known.may_be_in_cloud or known.maybe_duplicate)),
     )
-    return _moved(said, State.QUEUED if is_another else _waiting(said), at_ms)
+    return _moved(said, State.QUEUED if is_another else _waiting(said), at_ms, author)
 
 
 def _waiting(recording: Recording) -> State:
@@ -320,12 +322,12 @@ def _waiting(recording: Recording) -> State:
     return State.AMBIGUOUS if recording.may_be_in_cloud else State.QUEUED
 
 
-def _moved(recording: Recording, state: State, at_ms: int) -> Recording:
+def _moved(recording: Recording, state: State, at_ms: int, author: str = "") -> Recording:
     if state is recording.state:
         return replace(recording, version=recording.version + 1)
     if state is not State.QUESTIONED:
         recording = replace(recording, question="")
-    trail = (*recording.trail, Step(state, at_ms))[-MAX_TRAIL:]
+    trail = (*recording.trail, Step(state, at_ms, author))[-MAX_TRAIL:]
     return replace(recording, state=state, changed_ms=at_ms, trail=trail, version=recording.version + 1)
 
 

@@ -30,7 +30,7 @@ from gateway.uploads.desk import Desk
 from gateway.uploads.display import FRESH_S
 from gateway.uploads.overview import MAX_DELETED
 from gateway.uploads.recording import State
-from gateway.uploads.report import InboxReport, LeftOutReport, RecordingReport, RecordingsReport
+from gateway.uploads.report import InboxReport, LeftOutReport, RecordingReport, RecordingsReport, TroubleReport
 from gateway.uploads.requests import Refusal
 from gateway.uploads.surroundings import Options
 from gateway.uploads.taking.intake import Intake
@@ -159,6 +159,11 @@ async def test_its_folder_or_name_says_the_tracker_and_the_time_of_what_is_sent(
             nobody = await seen.well("POST", f"?name={name}", asi(seed=len(name) + 2))
             assert (nobody.state, nobody.serial_number, nobody.needs_person) == ("unassigned", None, True)
             assert nobody.name
+        both = sorted([seen.gateway.serial(), seen.gateway.serial(1)])
+        assert nobody.text == f"Its folder and name say more than one tracker: {', '.join(both)}"
+        day = await seen.well("POST", "?name=robin/20261117.asi", asi(seed=77))
+        assert (day.made_ms, day.made_until_ms) == (1_794_873_600_000, 1_794_960_000_000)
+        assert robin.made_until_ms == robin.made_ms
         made_ms = 1_794_000_000_000
         older = await seen.well("POST", f"?name=robin/b.asi&modified_ms={made_ms}", asi(seed=99))
         assert older.made_ms == made_ms
@@ -255,7 +260,16 @@ async def test_a_person_answers_and_it_goes_on(tmp_path: Path) -> None:
         await seen.gateway.until(unknown.sha256, State.DONE)
         status, answer = await seen.refused("POST", f"/{unknown.id}/assign", wish)
         assert (status, answer["code"], answer["state"]) == (409, "not_now", "done")
-        assert answer["text"] == ("It cannot be assigned now (The cloud has it and has finished its work): discard.")
+        other = seen.gateway.serial(1)
+        assert (
+            answer["text"] == f"The cloud has it already, for tracker {other}: only the vendor can move it from there."
+        )
+        ada = await seen.well("POST", f"?name=b.asi&tracker={seen.gateway.serial()}", asi(seed=5))
+        await seen.gateway.until(ada.sha256, State.DONE)
+        _, answer = await seen.refused("POST", f"/{ada.id}/assign", wish)
+        assert f"for tracker {seen.gateway.serial()} (Ada): only" in answer["text"]
+        _, answer = await seen.refused("POST", f"/{ada.id}/retry")
+        assert answer["text"] == "It cannot be retried now (The cloud has it and has finished its work): discard."
 
 
 async def test_a_person_does_not_have_to_wait_for_the_hour(tmp_path: Path) -> None:
@@ -352,6 +366,9 @@ async def test_whoever_has_the_report_is_told_again_when_something_in_it_is_anot
         seen.inbox.waiting = (InboxReport(name="a", size=1, code="x", text="It is", action="", since_ms=1),)
         assert await is_news()
         await settled()
+        seen.inbox.trouble = StoreError("The inbox is gone", "plug it in")
+        assert await is_news()
+        await settled()
         seen.gateway.disk.told = StoreError("The disk is full", "free some space")
         assert await is_news()
         seen.gateway.disk.told = None
@@ -406,6 +423,7 @@ async def test_the_inbox_and_the_room_are_told(tmp_path: Path) -> None:
         await asyncio.sleep(2)
         told = await seen.report()
         assert (told.inbox, told.inbox_folder) == ((waits,), "/srv/inbox")
+        assert told.inbox_trouble == TroubleReport(text="The inbox is gone", action="plug it in")
         assert told.spool.limit_bytes
         assert told.spool.free_bytes is not None
         assert {it.code for it in seen.problems} == {"inbox_not_taken", "inbox_unreadable"}

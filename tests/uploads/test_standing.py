@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway.cloud import errors
 from gateway.uploads import transitions
 from gateway.uploads.recording import FOR_A_PERSON, WITHOUT_FILE, Recording, State
-from gateway.uploads.standing import LONG_MS, Standing, deeds, deletes_ms, is_only_copy, is_overdue, standing
+from gateway.uploads.standing import LONG_MS, Standing, deeds, deletes_ms, is_only_copy, is_overdue, standing, warnings
 from gateway.uploads.transitions import TransitionError, assigned, discarded, retried
 from tests.uploads.keeping.stages import recording
 
@@ -133,6 +133,20 @@ def test_what_keeps_it_from_going_on_is_told_with_what_to_do_about_that() -> Non
     assert lost.text.endswith("; the cloud is silent")
     assert lost.action, "that of the state, if the other says none"
     assert standing(recording(1, State.DONE), 0, hindrance=hindrance) == standing(recording(1, State.DONE), 0)
+
+
+def test_why_its_tracker_is_not_known_is_told() -> None:
+    unknown = replace(recording(1, State.UNASSIGNED), question="its name says two: A, B")
+    assert standing(unknown, 0) == ("Its name says two: A, B", "assign it")
+    assert standing(replace(unknown, question=""), 0) == ("Nobody has said which tracker it comes from", "assign it")
+
+
+def test_what_is_odd_is_a_sentence_of_its_own() -> None:
+    assert warnings(recording(1, State.QUEUED)) == ()
+    (told,) = warnings(replace(recording(1, State.QUEUED), lacks_magic_v2=True))
+    assert '"ASI V2" is missing' in told
+    assert told[0] == '"'
+    assert told[-1].isalpha()
 
 
 def test_what_takes_longer_than_a_day_needs_attention() -> None:

@@ -165,10 +165,25 @@ def test_where_it_goes_from_each_state(name: str, state: State) -> None:
 def test_a_recording_whose_tracker_is_known_waits_for_its_turn_and_another_for_somebody() -> None:
     known = t.taken(SHA, 7, source(5), serial_number="A", basis=Basis.PERSON, author="Ada", lacks_magic_v2=True)
     assert (known.state, known.basis, known.author, known.version) == (S.QUEUED, Basis.PERSON, "Ada", 1)
-    assert (known.taken_ms, known.changed_ms, known.trail) == (5, 5, (Step(S.QUEUED, 5),))
+    assert (known.taken_ms, known.changed_ms, known.trail) == (5, 5, (Step(S.QUEUED, 5, "Ada"),))
     assert (known.id, known.name) == ("abababab", "run.asi")
     unknown = t.taken(SHA, 7, source(5))
     assert (unknown.state, unknown.basis, unknown.serial_number) == (S.UNASSIGNED, None, None)
+
+
+def test_why_its_tracker_is_not_known_is_kept_until_somebody_has_said_it() -> None:
+    unknown = t.taken(SHA, 7, source(5), question="its name says two")
+    assert t.taken_again(unknown, source(6)).question == "its name says two"
+    assert t.assigned(unknown, "A", "Ada", 7).question == ""
+    assert t.taken(SHA, 7, source(5), serial_number="A", question="no").question == ""
+
+
+def test_who_has_decided_something_is_known_with_its_step() -> None:
+    known = t.assigned(t.taken(SHA, 7, source(5), author="Kim"), "A", "Ada", 7)
+    assert known.trail == (Step(S.UNASSIGNED, 5), Step(S.QUEUED, 7, "Ada"))
+    assert t.discarded(known, "Bea", 8).trail[-1] == Step(S.DISCARDED, 8, "Bea")
+    failed = t.failed(t.accepted(t.sending(known, 8), "job", 9), "no", 10)
+    assert t.retried(failed, "Cleo", 11).trail[-2:] == (Step(S.FAILED, 10), Step(S.QUEUED, 11, "Cleo"))
 
 
 def test_what_is_not_clearly_taken_five_times_is_taken_out_of_the_queue() -> None:
@@ -306,7 +321,7 @@ def check(before: Recording, after: Recording) -> None:
     assert after.sources[0] == before.sources[0]
     assert len(after.sources) <= MAX_SOURCES
     assert len(after.trail) <= MAX_TRAIL
-    assert after.trail[-1] == Step(after.state, after.changed_ms)
+    assert (after.trail[-1].state, after.trail[-1].at_ms) == (after.state, after.changed_ms)
     assert (after.question != "") == (after.state is S.QUESTIONED)
     assert t.waits_for_a_person(after) == (after.state in FOR_A_PERSON)
     if after.state is not before.state:

@@ -12,7 +12,7 @@ from pathlib import Path
 from gateway.store import StoreError
 from gateway.uploads.report import InboxReport
 from gateway.uploads.taking.intake import Intake
-from gateway.uploads.taking.naming import Known, printable, span_of, trackers_in
+from gateway.uploads.taking.naming import Known, doubt, printable, span_of, trackers_in
 from gateway.uploads.taking.removal import original
 from gateway.uploads.taking.settling import QUIET_S, Reason, Settling
 from gateway.uploads.taking.sources import Look, OpenSource, SourceChangedError
@@ -215,6 +215,7 @@ class Inbox:
             name=printable(name),
             serial_number=min(named) if len(named) == 1 else None,
             span=span_of(name, look.mtime_ns // 1_000_000, self._utc_ms(), self._zone),
+            question=doubt(named),
         )
         if taken.is_source_gone:
             self._settling.forget(look)

@@ -85,7 +85,9 @@ class Intake:
         """Bytes of the recordings that there are or were: a file of another size is none of them."""
         return {recording.size for recording in self._ledger.recordings.values()}
 
-    async def take_file(self, source: OpenSource, *, name: str, serial_number: str | None, span: Span | None) -> Taken:
+    async def take_file(
+        self, source: OpenSource, *, name: str, serial_number: str | None, span: Span | None, question: str = ""
+    ) -> Taken:
         """Take a file over, and remove it from where it is.
 
         What cannot be removed, as on a stick that is mounted read-only, comes again and again. If it is known it is
@@ -96,6 +98,7 @@ class Intake:
             name: What it is called, printable.
             serial_number: Of the tracker that its path names; None if it names none.
             span: When it was probably made; None if that is not known.
+            question: Why nobody knows its tracker though its path names some, a clause.
 
         Raises:
             TakeError: If it was not taken; then it is where it was.
@@ -114,7 +117,7 @@ class Intake:
             while block := await run(lambda: next_block(blocks)):
                 await self._write(part, block)
             await run(lambda: compare(source, part.size))
-            recording = await self._keep(part, Way.INBOX, name, serial_number, Basis.PATH, "", span)
+            recording = await self._keep(part, Way.INBOX, name, serial_number, Basis.PATH, "", span, question)
             # Its folder is not flushed: a source that is there again after a power cut is recognised by its hash.
             return Taken(recording, is_source_gone=await run(source.unlink))
 
@@ -129,6 +132,7 @@ class Intake:
         *,
         basis: Basis = Basis.PERSON,
         span: Span | None = None,
+        question: str = "",
     ) -> Recording:
         """Take over what somebody sends; what `blocks` raises is raised.
 
@@ -141,6 +145,7 @@ class Intake:
             sha256: What the bytes shall have; None if that was not said.
             basis: Who says which tracker it comes from.
             span: When it was probably made; None if that is not known.
+            question: Why nobody knows its tracker though its name names some, a clause.
 
         Raises:
             TakeError: If it was not taken.
@@ -155,7 +160,7 @@ class Intake:
                 await self._write(part, block)
             if (size is not None and part.size != size) or (sha256 is not None and part.sha256 != sha256.lower()):
                 raise _other()
-            return await self._keep(part, Way.UPLOAD, name, serial_number, basis, author, span)
+            return await self._keep(part, Way.UPLOAD, name, serial_number, basis, author, span, question)
 
     async def _seen_before(self, source: OpenSource) -> Recording | None:
         """What a file is that is here already and cannot be removed; None if it is to be copied."""
@@ -217,6 +222,7 @@ class Intake:
         basis: Basis,
         author: str,
         span: Span | None,
+        question: str,
     ) -> Recording:
         has_v2 = _checked(part, is_all=True)
         source = Source(way, name[:MAX_NAME], self._utc_ms())
@@ -233,6 +239,7 @@ class Intake:
                 author=author,
                 span=span,
                 lacks_magic_v2=not has_v2,
+                question=question,
             )
 
         with _disk_errors():

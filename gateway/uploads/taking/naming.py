@@ -3,7 +3,7 @@
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -58,6 +58,11 @@ def trackers_in(path: str, known: Iterable[Known], pattern: str | None = None) -
         return frozenset(it.serial_number for it in known if any(_is_named(path, name) for name in _names(it)))
     said, wanted = path.translate(_LOWER), pattern.translate(_LOWER)
     return frozenset(it.serial_number for it in known if any(_fits(said, wanted, name) for name in _names(it)))
+
+
+def doubt(named: Collection[str]) -> str:
+    """Why nobody knows which tracker it is, though a path names some, a clause; "" if it names one or none."""
+    return f"its folder and name say more than one tracker: {', '.join(sorted(named))}" if len(named) > 1 else ""
 
 
 def span_of(name: str, mtime_ms: int, found_ms: int, zone: tzinfo | None) -> Span | None:

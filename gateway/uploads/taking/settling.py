@@ -52,7 +52,7 @@ WRITTEN = Reason(
 )
 _UNSURE = Reason("being_written", f"It is taken when nobody has changed it for {UNSURE_QUIET_S:.0f} s")
 _NEXT = Reason("waiting", "It waits for its turn")
-_TAKEN = Reason("taken", "It is taken over; nothing can be removed where it lies, and a stick may be unplugged")
+_TAKEN = Reason("taken", "It is in the gateway, and stays here as well, because nothing can be removed here")
 _LEFT = Reason("not_removed", "It is taken over, and the gateway may not remove it", "delete it here")
 
 _UNFINISHED_NAME = Reason(

@@ -230,6 +230,15 @@ async def test_a_name_of_255_bytes_is_taken(tmp_path: Path) -> None:
         assert [recording.name[-5:] for recording in bench.recordings] == ["x.asi"]
 
 
+async def test_a_path_that_names_two_trackers_is_asked_about_with_both(tmp_path: Path) -> None:
+    async with dropping(tmp_path) as bench:
+        bench.drop("012345/monday SIM-0002.asi", asi())
+        await asyncio.sleep(SOON_S)
+        [recording] = bench.recordings
+        assert recording.state is State.UNASSIGNED
+        assert recording.question == "its folder and name say more than one tracker: 012345, SIM-0002"
+
+
 async def test_the_same_bytes_twice_are_one_recording_and_both_files_go(tmp_path: Path) -> None:
     async with dropping(tmp_path) as bench:
         bench.drop("one.asi", asi())

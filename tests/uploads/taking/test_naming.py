@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.uploads.recording import MAX_NAME, Clue, Span
-from gateway.uploads.taking.naming import Known, printable, span_of, trackers_in
+from gateway.uploads.taking.naming import Known, doubt, printable, span_of, trackers_in
 
 KNOWN = (Known("012345", "864475041000000"), Known("SIM-0002"), Known("abc 9"))
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -90,6 +90,11 @@ def test_only_the_letters_a_to_z_have_capitals() -> None:
 @pytest.mark.parametrize("path", ["012345/SIM-0002.asi", "012345 SIM-0002.asi", "SIM-0002/864475041000000/rec.asi"])
 def test_two_are_told_as_two(path: str) -> None:
     assert said(path) == {"012345", "SIM-0002"}
+    assert doubt(said(path)) == "its folder and name say more than one tracker: 012345, SIM-0002"
+
+
+def test_one_or_none_is_no_doubt() -> None:
+    assert (doubt(frozenset()), doubt(frozenset({"012345"}))) == ("", "")
 
 
 def test_one_name_of_two_trackers_is_two() -> None:
