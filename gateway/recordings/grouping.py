@@ -71,6 +71,7 @@ class _Heading(NamedTuple):
     text: str
     action: str
     verbs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def grouped(report: RecordingsReport, url: str) -> list[Group]:
@@ -130,13 +131,16 @@ def _heading(recording: RecordingReport) -> _Heading:
         rank = Rank.NEEDS_YOU
     elif recording.action and recording.state in {"queued", "accepted", "done"}:
         rank = Rank.ADVISED
-    return _Heading(rank, plain(recording.text), plain(recording.action), _verbs(recording))
+    warnings = tuple(map(plain, recording.warnings))
+    return _Heading(rank, plain(recording.text), plain(recording.action), _verbs(recording), warnings)
 
 
 def _group(heading: _Heading, recordings: Sequence[RecordingReport], url: str, most_named: int) -> Group:
     is_typed = heading.rank in {Rank.NEEDS_YOU, Rank.ADVISED}
     commands = commands_for(recordings, url, most_named) if is_typed else ()
-    return Group(heading.rank, sentences(heading.text, heading.action), commands, recordings)
+    # What is to be done stands last, beside what is to be typed.
+    title = sentences(". ".join([heading.text, *heading.warnings]), heading.action)
+    return Group(heading.rank, title, commands, recordings)
 
 
 def _verbs(recording: RecordingReport) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """One recording: how it stands, what to do next, where it came from and what has happened to it."""
 
 from datetime import datetime
+from operator import itemgetter
 
 from rich.text import Text
 
 from gateway.recordings.choosing import find_recordings
 from gateway.recordings.grouping import commands_for
 from gateway.recordings.source import Source
-from gateway.recordings.words import STATES, Names, dated, in_short, lasting, sized
+from gateway.recordings.words import STATES, Names, dated, in_short, lasting, made, sized
 from gateway.terminal.layout import NOT_KNOWN, plain, wrapped
 from gateway.terminal.talk import Talk
 from gateway.uploads.report import RecordingReport
@@ -52,7 +53,8 @@ def shown(recording: RecordingReport, names: Names, url: str, now: datetime, wid
     """
     style = "bold yellow" if recording.needs_person else "bold"
     lines = wrapped(f"{names.titled(recording)}: {in_short(recording)}.", width, style)
-    lines += wrapped(f"{plain(recording.text)}.", width, "", "  ")
+    for told in (recording.text, *recording.warnings):
+        lines += wrapped(f"{plain(told)}.", width, "", "  ")
     if recording.action:
         action = plain(recording.action)
         lines += wrapped(f"{action[:1].upper()}{action[1:]}.", width, "bold", "  → ")
@@ -60,13 +62,21 @@ def shown(recording: RecordingReport, names: Names, url: str, now: datetime, wid
     for term, told in _facts(recording, names, now):
         lines += wrapped(told, width, "", f"  {term:<{_TERM}} ")
     lines.append(Text("So far:", "bold"))
-    for source in recording.sources:
-        way = _WAYS.get(source.way, plain(source.way))
-        lines += wrapped(f"came in: {plain(source.name)}, {way}", width, "", f"  {dated(source.at_ms, now)}  ")
-    for step in recording.trail:
-        told = STATES.get(step.state, plain(step.state))
-        lines += wrapped(told, width, "", f"  {dated(step.at_ms, now)}  ")
+    for at_ms, told in _past(recording):
+        lines += wrapped(told, width, "", f"  {dated(at_ms, now)}  ")
     return lines
+
+
+def _past(recording: RecordingReport) -> list[tuple[int, str]]:
+    """What has happened to it and when, epoch ms; the oldest first."""
+    events = [
+        (source.at_ms, f"came in: {plain(source.name)}, {_WAYS.get(source.way, plain(source.way))}")
+        for source in recording.sources
+    ]
+    for step in recording.trail:
+        by = f" (said by {plain(step.author)})" if step.author else ""
+        events.append((step.at_ms, f"{STATES.get(step.state, plain(step.state))}{by}"))
+    return sorted(events, key=itemgetter(0))
 
 
 def _facts(recording: RecordingReport, names: Names, now: datetime) -> list[tuple[str, str]]:
@@ -76,7 +86,7 @@ def _facts(recording: RecordingReport, names: Names, now: datetime) -> list[tupl
     facts = [
         ("Athlete", names.whose(recording) or NOT_KNOWN),
         ("Tracker", tracker),
-        ("Made", dated(recording.made_ms, now)),
+        ("Made", made(recording, now)),
         ("SHA-256", plain(recording.sha256)),
     ]
     if progress is not None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gateway.recordings.bars import NOT_STILL, is_moving, under_way
 from gateway.recordings.grouping import FOR_SOMEBODY, Group, Rank, count, grouped
-from gateway.recordings.words import COUNTED, Names, dated, named, outlook, rounded, sized
+from gateway.recordings.words import COUNTED, Names, dated, made, named, outlook, rounded, sized
 from gateway.terminal.addressing import command
 from gateway.terminal.layout import (
     NOT_KNOWN,
@@ -139,8 +139,9 @@ def _above(report: RecordingsReport, groups: Sequence[Group], url: str, width: i
     if not groups and not report.recordings:
         lines += wrapped(f"Copy files into {plain(report.inbox_folder)}, or type:", width)
         lines.append(Text(f"  → {command('recordings add FILE…', url)}"))
-    if report.spool.text:
-        lines += wrapped(sentences(report.spool.text, report.spool.action), width, "bold red")
+    for wrong in (report.spool, report.inbox_trouble):
+        if wrong is not None and wrong.text:
+            lines += wrapped(sentences(wrong.text, wrong.action), width, "bold red")
     return lines
 
 
@@ -161,7 +162,7 @@ def _rows(group: Group, names: Names, now: datetime, room: int) -> Iterable[tupl
 
 def _cells(recording: RecordingReport, names: Names, now: datetime, room: int) -> tuple[str, ...]:
     whose = names.whose(recording) or NOT_KNOWN
-    return recording.id, whose, sized(recording.size), dated(recording.made_ms, now), _file_or_outlook(recording, room)
+    return recording.id, whose, sized(recording.size), made(recording, now), _file_or_outlook(recording, room)
 
 
 def _file_or_outlook(recording: RecordingReport, room: int) -> str:

@@ -38,6 +38,7 @@ COUNTED: Mapping[str, str] = {
 }
 """The same of several."""
 
+_HALF_A_DAY_MS = 12 * 3_600_000
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
@@ -125,3 +126,13 @@ def dated(time_ms: int | None, now: datetime) -> str:
         return NOT_KNOWN
     time = datetime.fromtimestamp(time_ms / 1000, now.tzinfo)
     return clock(time_ms, now) if time.year == now.year else f"{time:%d %b %Y}"
+
+
+def made(recording: RecordingReport, now: datetime) -> str:
+    """When it was probably recorded; the day alone where no more is known."""
+    start_ms, stop_ms = recording.made_ms, recording.made_until_ms
+    if start_ms is None or stop_ms is None or stop_ms - start_ms < _HALF_A_DAY_MS:
+        return dated(start_ms, now)
+    # Its middle is on the same day in other zones, too.
+    time = datetime.fromtimestamp((start_ms + stop_ms) / 2000, now.tzinfo)
+    return f"{time:%d %b}" if time.year == now.year else f"{time:%d %b %Y}"

@@ -2,6 +2,10 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gateway.terminal.layout import plain
 
 TRACKER = "its serial number, athlete or shirt number, or a part that no other has"
 """How a person may name a tracker."""
@@ -14,7 +18,7 @@ def verbs_of(command: argparse.ArgumentParser, default_url: str) -> Callable[[st
         command: Whose verbs.
         default_url: The gateway that is asked if no other is named.
     """
-    verbs = command.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = command.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Verb)
 
     def verb(name: str, text: str) -> argparse.ArgumentParser:
         parser = verbs.add_parser(name, help=text, description=text)
@@ -26,6 +30,24 @@ def verbs_of(command: argparse.ArgumentParser, default_url: str) -> Callable[[st
         return parser
 
     return verb
+
+
+class _Verb(argparse.ArgumentParser):
+    """Says itself what it does not know: whoever typed that is helped by the usage of the verb, not by that of all."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What was typed; ends the program if something of it is not known."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error("; ".join(map(_unknown, unknown)))
+        return options, unknown
+
+
+def _unknown(word: str) -> str:
+    shown = plain(word)
+    if not word.startswith("-"):
+        return f"{shown} is one too many"
+    return f"there is no option {shown}{f' (if it is a file, write ./{shown})' if Path(word).suffix else ''}"
 
 
 def take_url(verb: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ export function lasting(seconds) {
 }
 
 export const day = (ms) => new Date(ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+export const date = (ms) => new Date(ms).toLocaleDateString([], { dateStyle: "medium" });
 export const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}.` : "");
 
 export function button(word, act, look = "") {

@@ -1,14 +1,20 @@
 /* The recordings of a gateway: how each stands, and what a person decides about it. */
 
-import { button, bytes, day, drawCard, el, fill, lasting, say, sentence, show, tell } from "/web/cards.js";
+import { button, bytes, date, day, drawCard, el, fill, lasting, say, sentence, show, tell } from "/web/cards.js";
 import { isSending, receiveFiles } from "/web/sending.js";
 
 const ROOT = "/api/v1/recordings";
-const PATIENCE_MS = 15_000, BUSY_MS = 1000, QUIET_MS = 3000, NOT_MODIFIED = 304;
+const PATIENCE_MS = 15_000, BUSY_MS = 1000, QUIET_MS = 3000, DAY_MS = 86_400_000, NOT_MODIFIED = 304;
 const WORDS = {
   unassigned: "Which tracker?", questioned: "In doubt", queued: "Waiting", sending: "Sending", closing: "Sending",
   ambiguous: "Answer lost", accepted: "In the cloud", done: "Done", purged: "Done, deleted here", failed: "Failed",
   quarantined: "Not taken", corrupt: "Damaged", missing: "File gone", discarded: "Deleted",
+};
+const COUNTED = {
+  unassigned: "without a tracker", questioned: "in doubt", queued: "waiting", sending: "being sent",
+  closing: "being sent", ambiguous: "with the answer lost", accepted: "worked on by the cloud", done: "done",
+  purged: "done and deleted here", failed: "failed", quarantined: "not taken", corrupt: "damaged",
+  missing: "with the file gone", discarded: "deleted",
 };
 const LOOKS = { sending: "busy", closing: "busy", accepted: "busy", done: "good", purged: "good" };
 const ENDED = new Set(["done", "purged", "discarded"]);
@@ -60,7 +66,8 @@ function draw() {
   const rest = report.recordings.filter((it) => !it.needs_person && !it.progress);
   const open = [...moving, ...rest].filter((it) => !ENDED.has(it.state)).length;
   const done = report.counts.find((it) => it.state === "done")?.recordings ?? 0;
-  const more = report.left_out, need = yours.length + more.needs_person;
+  const left = report.inbox.filter((it) => it.action), coming = report.inbox.filter((it) => !it.action);
+  const more = report.left_out, need = yours.length + more.needs_person + left.length;
   say(el("summary"), `${need} need you · ${open + more.under_way} on the way · ${done} done`);
   document.title = need ? `(${need}) Recordings` : "Recordings";
   tell(el("more-yours"), older([[more.needs_person, "that need you"]]));
@@ -69,14 +76,25 @@ function draw() {
   ));
   fill(el("yours"), yours, (it) => it.sha256, drawRecording);
   fill(el("others"), [...moving, ...rest], (it) => it.sha256, drawRecording);
-  fill(el("inbox"), report.inbox, (it) => it.name, drawLeft);
-  say(el("folder"), `In the folder ${report.inbox_folder} of the gateway:`);
+  fill(el("left"), left, (it) => it.name, drawLeft);
+  fill(el("coming"), coming, (it) => it.name, drawLeft);
+  for (const node of document.querySelectorAll(".folder")) say(node, `In the folder ${report.inbox_folder} of the gateway:`);
+  tell(el("numbers"), report.counts.map(counted).join(" · "));
   const room = report.spool;
-  tell(el("storage"), room.text && `${room.text}: ${room.action}.`);
+  tell(el("storage"), alarm(room));
+  tell(el("closed"), alarm(report.inbox_trouble));
   const free = room.free_bytes === null ? "" : `; ${bytes(room.free_bytes)} are free on the disk`;
   const limit = room.limit_bytes === null ? "" : ` of ${bytes(room.limit_bytes)}`;
   say(el("room"), `${bytes(room.used_bytes)}${limit} are used for recordings${free}.`);
   offer(el("tracker"), "As their folder or name says", "");
+}
+
+const alarm = (wrong) => (wrong?.text ? `${wrong.text}: ${wrong.action}.` : "");
+
+/* So many are in a state, and since when the oldest of them, where that matters. */
+function counted({ state, recordings, bytes: size, oldest_ms }) {
+  const since = ENDED.has(state) ? "" : ` (oldest ${lasting((report.utc_ms - oldest_ms) / 1000)})`;
+  return `${recordings} ${COUNTED[state] ?? state}${since}, ${bytes(size)}`;
 }
 
 /* What the gateway has left out, so that the list does not become endless. */
@@ -89,7 +107,7 @@ function drawRecording(card, it) {
   const tracker = it.serial_number && called({ number: null, name: it.athlete, serial_number: it.serial_number });
   const badge = `${it.needs_person ? "! " : ""}${WORDS[it.state] ?? it.state}${it.maybe_duplicate ? ", maybe twice" : ""}`;
   const facts = [
-    tracker, bytes(it.size), `taken over ${day(it.taken_ms)}`, it.made_ms !== null && `recorded ${day(it.made_ms)}`,
+    tracker, bytes(it.size), `taken over ${day(it.taken_ms)}`, recorded(it),
     it.deletes_ms !== null && `kept until ${day(it.deletes_ms)}`, it.id,
   ];
   drawCard(card, it.needs_person ? "bad" : LOOKS[it.state] ?? "", it.name, badge, facts, told(it), it.action);
@@ -101,7 +119,18 @@ function drawRecording(card, it) {
   drawControls(card, it);
 }
 
+/* Of a whole day the date alone: of its middle, which is on the same day in other zones. */
+function recorded({ made_ms, made_until_ms }) {
+  if (made_ms === null) return "";
+  const isDay = made_until_ms - made_ms > DAY_MS / 2;
+  return `recorded ${isDay ? date((made_ms + made_until_ms) / 2) : day(made_ms)}`;
+}
+
 function told(it) {
+  return [stands(it), ...it.warnings.map(sentence)].join(" ");
+}
+
+function stands(it) {
   const later = it.next_s !== null && it.next_s >= 1 ? ` Next look in ${lasting(it.next_s)}.` : "";
   if (!it.progress) return sentence(it.text) + later;
   const { sent_bytes, bytes_per_s, left_s } = it.progress;

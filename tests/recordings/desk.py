@@ -92,7 +92,7 @@ def report(of: Recording, **more: Any) -> RecordingReport:
         tries=of.tries,
         job_id=of.job_id,
         sources=tuple(SourceReport(way=one.way, name=one.name, at_ms=one.at_ms) for one in of.sources),
-        trail=tuple(StepReport(state=one.state, at_ms=one.at_ms) for one in of.trail),
+        trail=tuple(StepReport(state=one.state, at_ms=one.at_ms, author=one.author) for one in of.trail),
         **(told | more),
     )
 

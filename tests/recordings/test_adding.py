@@ -132,7 +132,7 @@ async def test_those_without_a_tracker_are_told_together_with_one_command(folder
     ids = [id_of(folder / name) for name in ("a.asi", "b.asi", "c.asi")]
     where = url.removeprefix("ws://").partition("/")[0]
     assert out.getvalue().splitlines()[3:] == [
-        "Nobody has said which tracker it comes from. Assign it to the tracker that it comes from:",
+        "Nobody has said which tracker it comes from. Assign it:",
         *(f"  {id_} {name}" for id_, name in zip(ids, ("a.asi", "b.asi", "c.asi"), strict=True)),
         f"  → insiders-gateway recordings assign {' '.join(ids)} TRACKER --url {where}",
     ]

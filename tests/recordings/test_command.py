@@ -135,6 +135,10 @@ async def test_nobody_there_is_a_sentence() -> None:
         (("add",), "the following arguments are required: FILE"),
         (("assign", "3f9c"), "the following arguments are required: TRACKER"),
         (("list", "--follow", "--json"), "not allowed with argument"),
+        (("show", "3f9c", "8831"), "show: error: 8831 is one too many"),
+        (("show", "3f9c", "8831"), "show [-h] [--url URL] [--json] ID"),
+        (("add", "a.asi", "-dash.asi"), "there is no option -dash.asi (if it is a file, write ./-dash.asi)"),
+        (("list", "--folow"), "there is no option --folow\n"),
     ],
 )
 def test_what_is_mistyped_is_said_with_what_may_be_typed(

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from gateway.recordings.showing import show, shown
 from gateway.recordings.words import Names
-from gateway.uploads.recording import State
+from gateway.uploads.recording import Source, State, Step, Way
 from tests.recordings.desk import NOW_MS, TRACKERS, Desk, progress, recording, report
 from tests.terminal.person import pipe
 
@@ -67,6 +67,25 @@ def test_no_strangers_words_move_the_cursor_or_the_edge(name: str, words: str, w
     told = lines_of(replace(WORKED_ON, name=name, text=words, job_state=words, job_id=name), width)
     assert all(line.isprintable() for line in told)
     assert all(cell_len(line) <= width for line in told if "insiders-gateway" not in line)
+
+
+def test_what_has_happened_stands_in_the_order_of_time_with_who_has_said_it() -> None:
+    minutes = [NOW_MS + place * 60_000 for place in range(4)]
+    sources = (Source(Way.INBOX, "a.asi", minutes[0]), Source(Way.UPLOAD, "b.asi", minutes[2]))
+    trail = (Step(State.UNASSIGNED, minutes[0]), Step(State.QUEUED, minutes[1], "kim"), Step(State.SENDING, minutes[3]))
+    told = lines_of(report(recording(1234, State.SENDING, sources=sources, trail=trail)))
+    assert told[told.index("So far:") + 1 :] == [
+        "  17:00  came in: a.asi, from the inbox",
+        "  17:00  no tracker yet",
+        "  17:01  waits (said by kim)",
+        "  17:02  came in: b.asi, sent to the gateway",
+        "  17:03  being sent",
+    ]
+
+
+def test_what_is_odd_is_said_below_how_it_stands() -> None:
+    told = lines_of(replace(WORKED_ON, warnings=('No "ASI V2" stands in it',)))
+    assert told[1:3] == ["  The cloud has it and works on it.", '  No "ASI V2" stands in it.']
 
 
 async def test_it_is_found_by_the_beginning_of_its_id_also_when_it_was_deleted_and_told_as_json() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from gateway.recordings.table import table, window
 from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import UNLIMITED
 from gateway.uploads.recording import State
-from gateway.uploads.report import CountReport, LeftOutReport, RecordingReport, RecordingsReport
+from gateway.uploads.report import CountReport, LeftOutReport, RecordingReport, RecordingsReport, TroubleReport
 from tests.recordings.desk import NOW_MS, SPOOL, Desk, lying, progress, queue, recording, report
 from tests.terminal.person import person, pipe
 
@@ -54,8 +54,7 @@ GOLDEN = f"""
 {LEAVES.id} 8 Bea Okafor ━━━╌╌╌╌╌╌╌╌╌ 12.3 MB of 45.6 MB, 312.0 kB/s, 4:12 left
 
 Recording Athlete            Size Made         File
-Nobody has said which tracker it comes from. Assign it to the tracker that it
-comes from:
+Nobody has said which tracker it comes from. Assign it:
   → insiders-gateway recordings assign {LOST[0].id} {LOST[1].id} TRACKER
 {LOST[0].id}  —               12.3 MB —            rec-1111.asi
 {LOST[1].id}  —               12.3 MB —            rec-2222.asi
@@ -101,9 +100,34 @@ def test_a_disk_that_fails_stands_above_everything() -> None:
     assert lines[-1] == "Kept: 1.2 GB of 8.2 GB. Inbox: /srv/inbox"
 
 
+def test_what_is_wrong_with_the_inbox_stands_above_everything() -> None:
+    wrong = TroubleReport(text="The inbox /srv/inbox is no folder", action="move it away")
+    assert drawn(queue(DONE, inbox_trouble=wrong))[1] == "The inbox /srv/inbox is no folder. Move it away."
+
+
+def test_what_is_odd_about_some_is_said_of_them_and_before_what_is_to_be_done() -> None:
+    odd = 'No "ASI V2" stands in it'
+    lines = drawn(queue(DONE, replace(DONE, sha256="a" * 64, id="a" * 8, warnings=(odd,)), *LOST[:1]))
+    assert f"The cloud has it and has finished its work. {odd}:" in lines
+    assert "The cloud has it and has finished its work:" in lines
+    title = drawn(queue(replace(LOST[0], warnings=(odd,))))[3:5]
+    assert " ".join(title) == f"Nobody has said which tracker it comes from. {odd}. Assign it:"
+
+
+@pytest.mark.parametrize("hours", [-11, 0, 11])
+def test_of_a_recording_of_which_only_the_day_is_known_the_day_is_shown_wherever_one_sits(hours: int) -> None:
+    midnight = NOW_MS - 5 * DAY_MS - 17 * 3_600_000
+    there = NOW.astimezone(timezone(timedelta(hours=hours)))
+    for days, shown in ((0, "17 Nov"), (-366, "16 Nov 2025")):
+        of = replace(WAITS, made_ms=midnight + days * DAY_MS, made_until_ms=midnight + (days + 1) * DAY_MS)
+        assert f" {shown} " in table(queue(of), URL, there, 80).plain
+    moment = replace(WAITS, made_ms=midnight, made_until_ms=midnight)
+    assert " 17 Nov 00:00 " in table(queue(moment), URL, NOW, 80).plain
+
+
 def test_many_that_need_the_same_have_one_command_that_stays_on_a_line() -> None:
     lines = drawn(queue(*(report(recording(number, State.UNASSIGNED, None)) for number in range(1000, 1009))))
-    assert lines[6] != lines[5] == "  → insiders-gateway recordings assign ID… TRACKER"
+    assert lines[5] != lines[4] == "  → insiders-gateway recordings assign ID… TRACKER"
 
 
 def test_commands_ask_the_same_gateway() -> None:
@@ -115,9 +139,9 @@ def test_what_has_no_room_is_counted_and_what_needs_you_is_seen_first() -> None:
     many = [report(recording(number, State.DONE)) for number in range(1000, 1040)]
     lines = drawn(queue(*many, *LOST, LEAVES), height=24)
     assert len(lines) <= 24
-    assert LOST[0].id in lines[6]
+    assert LOST[0].id in lines[5]
     assert LEAVES.id in lines[1]
-    assert lines[-2] == "28 more need nobody: --all lists them"
+    assert lines[-2] == "27 more need nobody: --all lists them"
 
 
 @given(st.integers(1, 40))
@@ -135,7 +159,7 @@ def test_what_is_drawn_again_counts_what_needs_you_and_has_no_room() -> None:
     needy = [report(recording(number, State.UNASSIGNED, None)) for number in range(1000, 1040)]
     lines = window(queue(*needy, DONE, LEAVES), URL, NOW, 80, 24).plain.split("\n")
     assert len(lines) == 24
-    assert lines[-2] == "25 more for you, 1 that need nobody: no room here, leave --follow out"
+    assert lines[-2] == "24 more for you, 1 that need nobody: no room here, leave --follow out"
     assert lines[1].startswith(f"{LEAVES.id} 8 Bea Okafor ━")
 
 
