@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.parts import _tell_problems
 from gateway.live.board import Board
+from gateway.parts import _tell_problems
 from gateway.problems import Problems
 
 pytestmark = pytest.mark.looptime

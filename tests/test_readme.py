@@ -37,7 +37,9 @@ def test_every_file_it_points_to_exists() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "simulate", "watch", "gaps", "scan", "pair", "trackers", "config"])
+@pytest.mark.parametrize(
+    "command", ["run", "demo", "simulate", "watch", "gaps", "scan", "pair", "recordings", "trackers", "config"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

@@ -56,7 +56,6 @@ class Ledger:
         self._utc_ms = utc_ms
         self._recordings: dict[str, Recording] = {}
         self._books = Books(spool, self._recordings)
-        self._changed = asyncio.Event()
         # The one of the store since which all of memory has been written; None before the first.
         self._opening: int | None = None
         self._mending = asyncio.Lock()
@@ -130,12 +129,6 @@ class Ledger:
         """Delete the file of what is purged or discarded; where that fails, it is tried again every minute."""
         self._doomed.add(sha256)
         await self._delete()
-
-    async def wait_changed(self, revision: int) -> int:
-        """Wait until there is another revision than this one, and return that."""
-        while self.revision == revision:
-            await self._changed.wait()
-        return self.revision
 
     async def mend(self) -> None:
         """Where there is trouble, try again, and make the disk what memory is."""
@@ -217,7 +210,7 @@ class Ledger:
         recovery = recover(written.rows, written.damaged, written.journal, files, self._utc_ms())
         self._recordings.clear()
         self._recordings.update(recovery.recordings)
-        self._notify()
+        self.revision += 1
         if found is None or self._store.trouble is not None:
             return
         try:
@@ -268,18 +261,13 @@ class Ledger:
     def _apply(self, recording: Recording) -> None:
         if self._recordings.get(recording.sha256) != recording:
             self._recordings[recording.sha256] = recording
-            self._notify()
+            self.revision += 1
 
     def _adopt(self, everything: tuple[Recording, ...]) -> None:
         for recording in everything:
             if recording.state in DELETED and self._recordings.get(recording.sha256) != recording:
                 self._doomed.add(recording.sha256)
             self._apply(recording)
-
-    def _notify(self) -> None:
-        self.revision += 1
-        self._changed.set()
-        self._changed = asyncio.Event()
 
     def _tell(self, recovery: Recovery, strays: int) -> None:
         text, action = told(recovery, strays, self._spool.folder)

@@ -83,6 +83,23 @@ class TroubledDisk(Disk):
         return self._store.openings
 
 
+class HeardLedger(Ledger):
+    """One of which every change can be waited for.
+
+    Attributes:
+        counted: Set with the next change; another one after it.
+    """
+
+    counted: asyncio.Event
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "revision":
+            if value:
+                self.counted.set()
+            self.counted = asyncio.Event()
+
+
 @dataclass
 class Bringing:
     """One life of a gateway that brings recordings into the cloud.
@@ -95,7 +112,7 @@ class Bringing:
     client: CloudClient
     disk: TroubledDisk
     spool: Spool
-    ledger: Ledger
+    ledger: HeardLedger
     ours: Ours
     uploader: Uploader
     beats: list[float] = field(default_factory=list)
@@ -127,7 +144,7 @@ class Bringing:
         """Wait until a recording is in one of these states."""
         async with asyncio.timeout(within_s):
             while self.state(sha256) not in states:
-                await self.ledger.wait_changed(self.ledger.revision)
+                await self.ledger.counted.wait()
         return self[sha256]
 
     async def passing(self, seconds: float) -> None:
@@ -193,7 +210,7 @@ async def living(
         disk = TroubledDisk(store)
         worker = Worker("spool")
         spool = Spool(folder / FOLDER, 1 << 40, 4096, 0)
-        ledger = Ledger(cast("Store", disk), spool, worker, utc_ms)
+        ledger = HeardLedger(cast("Store", disk), spool, worker, utc_ms)
         await ledger.load()
         ours = Ours({device.serial_number: device.device_id for device in cloud.devices})
         uploader = Uploader(
