@@ -126,7 +126,7 @@ class AnyRecordingDay(RuleBasedStateMachine):
     def settings_change(self, *, is_lookup: bool, is_thin: bool) -> None:
         self._now(lambda today: today.look_up(is_lookup=is_lookup))
         self._now(lambda today: today.limit(20_000.0 if is_thin else None))
-        self._act(lambda today: today.lives.end(End.STOP))
+        self._act(lambda today: today.end(End.STOP))
 
     @rule(duration_s=DURATIONS)
     def time_passes(self, duration_s: float) -> None:
@@ -159,6 +159,19 @@ class AnyRecordingDay(RuleBasedStateMachine):
         self._act(lambda today: today.people.decide(deed, place, tracker))
         self.time_passes(duration_s=duration_s)
 
+    @rule(
+        deed=st.sampled_from(["assign", "retry", "discard", "discard"]),
+        place=NUMBERS,
+        tracker=OURS,
+        turns=st.none() | TURNS,
+        instants=st.none() | INSTANTS,
+    )
+    def death_while_somebody_decides(
+        self, deed: str, place: int, tracker: int, turns: int | None, instants: int | None
+    ) -> None:
+        self._now(lambda today: today.people.begin_to_decide(deed, place, tracker))
+        self._end(End.DEATH, turns=turns, instants=instants, within_s=1)
+
     @rule()
     def rebuild(self) -> None:
         self._act(lambda today: today.people.rebuild())
@@ -167,7 +180,7 @@ class AnyRecordingDay(RuleBasedStateMachine):
         how=st.sampled_from(End),
         turns=st.none() | TURNS,
         instants=st.none() | INSTANTS,
-        within_s=SHORT,
+        within_s=DURATIONS,
         pause_s=st.sampled_from([0, 0, 40, 5_000]),
     )
     def life_ends(self, how: End, turns: int | None, instants: int | None, within_s: float, pause_s: float) -> None:
@@ -195,9 +208,17 @@ class AnyRecordingDay(RuleBasedStateMachine):
     def both_books_are_harmed(self, how: End, one: Harm, other: Harm) -> None:
         self._end(how, [one, other], within_s=1)
 
-    @rule(place=NUMBERS, is_deleted=st.booleans())
-    def file_is_harmed(self, place: int, *, is_deleted: bool) -> None:
-        self._now(lambda today: today.lives.spoil(place, is_deleted=is_deleted))
+    @rule(number=NUMBERS, is_deleted=st.booleans())
+    def file_is_harmed(self, number: int, *, is_deleted: bool) -> None:
+        self._now(lambda today: today.lives.spoil(number, is_deleted=is_deleted))
+
+    @rule(number=NUMBERS, tracker=OURS, is_deleted=st.booleans())
+    def file_is_harmed_before_it_is_sent(self, number: int, tracker: int, *, is_deleted: bool) -> None:
+        self.tracker_moves(place=tracker, is_ours=False)
+        self.send(number=number, tracker=tracker, broken_at=None, duration_s=1)
+        self.file_is_harmed(number=number, is_deleted=is_deleted)
+        self.tracker_moves(place=tracker, is_ours=True)
+        self.time_passes(duration_s=7)
 
     @rule(what=st.sampled_from(Trouble), duration_s=st.sampled_from([1, 20, 100, 1000]))
     def disk_refuses(self, what: Trouble, duration_s: float) -> None:
@@ -228,7 +249,7 @@ class AnyRecordingDay(RuleBasedStateMachine):
             self.drop(number=number, tracker=tracker, name=name, age_s=0, is_whole=True, duration_s=6)
 
     def _end(self, how: End, harms: Sequence[Harm] = (), **when: Any) -> None:
-        self._act(lambda today: today.lives.end(how, harms, **when))
+        self._act(lambda today: today.end(how, harms, **when))
 
     def _act(self, act: Act) -> None:
         self.stage.play(act)

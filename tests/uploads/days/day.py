@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 
@@ -19,7 +19,8 @@ from gateway.uploads.recording import DELETED, FOR_A_PERSON, Recording, State
 from gateway.uploads.sending import uploader
 from gateway.uploads.taking import inbox
 from gateway.uploads.taking.naming import Known
-from tests.uploads.days.lives import Lives
+from tests.uploads.days.harm import Harm
+from tests.uploads.days.lives import End, Lives
 from tests.uploads.days.living import Settings
 from tests.uploads.days.model import Model
 from tests.uploads.days.mortal import MortalLoop, Trouble, hooked
@@ -106,6 +107,11 @@ class Day:
         await self.passing(duration_s)
         await self.lives.refuse(None)
 
+    async def end(self, how: End, harms: Sequence[Harm] = (), *, within_s: float = 0.0, **when: Any) -> None:
+        """A life of the gateway ends, as `Lives.end` has it."""
+        with _paced(min(within_s / _LOOKS, _SLOWEST_S)):
+            await self.lives.end(how, harms, within_s=within_s, **when)
+
     async def passing(self, seconds: float) -> None:
         """Time passes."""
         pace = min(seconds / _LOOKS, _SLOWEST_S)
@@ -126,7 +132,7 @@ class Day:
         await self.lives.refuse(None)
         self.lives.slow(0)
         await self.passing(_MENDED_S)
-        await self.people.sent()
+        await self.people.answered()
         self._check_what_is_told()
         for _ in range(round(SETTLED_S / _LOOK_S)):
             await self.people.answer()

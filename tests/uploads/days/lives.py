@@ -131,12 +131,13 @@ class Lives:
         await asyncio.wait({self._work})
         self._remember()
 
-    def spoil(self, place: int, *, is_deleted: bool) -> None:
-        """A file of the spool is damaged, or deleted."""
-        files = sorted((self.world / "state" / FOLDER).glob("*.asi"))
+    def spoil(self, number: int, *, is_deleted: bool) -> None:
+        """The file of a recording, or of another one if that is not in the spool, is damaged or deleted."""
+        its = self.world / "state" / FOLDER / f"{self._model.content(number)}.asi"
+        files = [its] if its.exists() else sorted(its.parent.glob("*.asi"))
         if not files:
             return
-        path = files[place % len(files)]
+        path = files[number % len(files)]
         self._story.note(f"{path.name[:8]} is {'deleted' if is_deleted else 'damaged'}")
         self._model.harmed.add(path.stem)
         self._harmed.add(Book.FILES)

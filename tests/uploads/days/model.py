@@ -23,6 +23,7 @@ class Model:
         lying: Whole files in the inbox, by their path there.
         harmed: Those whose file in the spool we have damaged or deleted.
         discards: Those that a person wants to be gone.
+        asked: Those about which a person has said something that is not answered yet.
         allowed: How often one may be in the cloud beyond once, because of people.
         forgotten: Those of which the gateway cannot know any more that they have been here.
         doubtful: Those of which nobody can know that the cloud may have them.
@@ -35,6 +36,7 @@ class Model:
     lying: dict[str, str] = field(default_factory=dict)
     harmed: set[str] = field(default_factory=set)
     discards: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     allowed: Counter[str] = field(default_factory=Counter)
     forgotten: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
@@ -83,7 +85,7 @@ class Model:
     def _take_note(self, known: Mapping[str, Recording], path: Callable[[str], Path]) -> None:
         self.acknowledged |= known.keys()
         for sha256, one in known.items():
-            if one.state is not State.DISCARDED:
+            if one.state is not State.DISCARDED and sha256 not in self.asked:
                 self.discards.discard(sha256)
             is_told = one.state in {State.CORRUPT, State.MISSING}
             if sha256 in self.harmed and not is_told and self._has_its_bytes(path(sha256), sha256):

@@ -42,7 +42,7 @@ class People:
         self._lives, self._known = lives, known
         self._model, self._story = model, story
         self._tasks, self._http = tasks, http
-        self._posts: list[asyncio.Task[None]] = []
+        self._asked: list[asyncio.Task[None]] = []
         self._copies: dict[str, _Copy] = {}
         lives.on_moved = self._go_on
 
@@ -101,18 +101,22 @@ class People:
         query = "" if tracker is None else f"?tracker={self._known[tracker].serial_number}"
         self._story.note(f"send {sha256[:8]}{query}{'' if broken_at is None else f', up to {broken_at}'}")
         work = self._send(sha256, query) if broken_at is None else self._break_off(sha256, query, broken_at)
-        self._posts.append(self._tasks.create_task(work))
+        self._asked.append(self._tasks.create_task(work))
 
-    async def sent(self) -> None:
-        """Wait until nothing is on its way to the gateway."""
-        await asyncio.gather(*self._posts)
-        self._posts.clear()
+    async def answered(self) -> None:
+        """Wait until the gateway has answered everybody."""
+        await asyncio.gather(*self._asked)
+        self._asked.clear()
 
     async def decide(self, deed: str, place: int, tracker: int) -> None:
         """Say something about a recording."""
         known = sorted(self._lives.gateway.ledger.recordings)
         if known:
             await self._decide(deed, known[place % len(known)], tracker)
+
+    def begin_to_decide(self, deed: str, place: int, tracker: int) -> None:
+        """The same, and do not wait for the answer."""
+        self._asked.append(self._tasks.create_task(self.decide(deed, place, tracker)))
 
     async def answer(self) -> None:
         """Say something about every one that waits for that."""
@@ -137,14 +141,16 @@ class People:
         """Nobody copies or sends any more."""
         for copy in self._copies.values():
             copy.file.close()
-        await self.sent()
+        await self.answered()
 
     async def _decide(self, deed: str, sha256: str, tracker: int) -> None:
         wish = {"author": "Kim"} | ({"tracker": self._known[tracker].serial_number} if deed == "assign" else {})
         if deed == "discard":
             self._model.discards.add(sha256)
         self._model.allowed[sha256] += 1
+        self._model.asked.add(sha256)
         status, _ = await self._ask(f"/{sha256}/{deed}", json.dumps(wish).encode())
+        self._model.asked.discard(sha256)
         self._story.note(f"{deed} {sha256[:8]}{f' {tracker}' if deed == 'assign' else ''}: {status}")
 
     async def _send(self, sha256: str, query: str) -> None:
