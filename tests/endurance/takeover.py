@@ -17,8 +17,9 @@ from gateway.uploads.keeping.ledger import SCHEMA, Ledger
 from gateway.uploads.keeping.spool import FOLDER, Spool
 from gateway.uploads.recording import Recording, State
 from gateway.uploads.taking.intake import Intake, TakeError, Taken
-from gateway.uploads.taking.sources import OpenSource, look_at
+from gateway.uploads.taking.sources import OpenSource
 from gateway.worker import Worker
+from tests.uploads.taking.looking import look_at
 
 TRACKER = "012345"
 BALLAST_BYTES = 256 << 10

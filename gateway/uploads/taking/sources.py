@@ -92,16 +92,6 @@ def look_of(path: str, status: os.stat_result, kind: Kind | None = None) -> Look
     return Look(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
-def look_at(folder: Path, path: str) -> Look:
-    """Look at one thing.
-
-    Raises:
-        OSError: If there is none.
-    """
-    with opened(folder) as top, below(top, path) as (above, name):
-        return look_of(path, os.stat(name, dir_fd=above, follow_symlinks=False))
-
-
 @contextmanager
 def opened(folder: Path) -> Iterator[int]:
     """The descriptor of a folder, which itself may be a link."""

@@ -10,7 +10,8 @@ from gateway.store import StoreError
 from gateway.uploads.keeping.spool import Spool
 from gateway.uploads.recording import Recording
 from gateway.uploads.taking.intake import Intake, TakeError, Untakeable
-from gateway.uploads.taking.sources import OpenSource, look_at
+from gateway.uploads.taking.sources import OpenSource
+from tests.uploads.taking.looking import look_at
 
 MB = 1 << 20
 MAX_BYTES = 8 * MB

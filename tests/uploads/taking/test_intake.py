@@ -15,12 +15,13 @@ from gateway.store import StoreError
 from gateway.uploads.keeping.spool import Spool
 from gateway.uploads.recording import Basis, Clue, Source, Span, State, Way
 from gateway.uploads.taking.intake import Intake, TakeError, Untakeable
-from gateway.uploads.taking.sources import BLOCK_BYTES, OpenSource, look_at
+from gateway.uploads.taking.sources import BLOCK_BYTES, OpenSource
 from gateway.uploads.transitions import discarded
 from gateway.uploads.transitions import taken as found
 from gateway.worker import Worker
 from tests.endurance.disks import small_disk, why_no_mount
 from tests.uploads.taking.intakes import CONTENT, MAX_BYTES, MB, NOW_MS, SHA256, Rows, left, put, refused, stream
+from tests.uploads.taking.looking import look_at
 
 
 async def test_a_file_is_taken_over_whole_and_goes(intake: Intake, spool: Spool, rows: Rows, inbox: Path) -> None:

@@ -19,10 +19,10 @@ from gateway.uploads.taking.sources import (
     Look,
     OpenSource,
     SourceChangedError,
-    look_at,
 )
 from gateway.uploads.taking.survey import MAX_DEPTH, survey
 from tests.endurance.disks import small_disk, why_no_mount
+from tests.uploads.taking.looking import look_at
 
 WITHOUT_MOUNT = why_no_mount()
 
