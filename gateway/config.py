@@ -299,7 +299,7 @@ class Settings(_Section):
             own = Path(os.path.realpath(self.gateway.state_dir / "recordings"))
             inbox = Path(os.path.realpath(self.recordings.inbox))
             if inbox.is_relative_to(own) or own.is_relative_to(inbox):
-                found = shown("recordings.inbox", str(self.recordings.inbox))
+                found = shown(str(self.recordings.inbox))
                 allowed = f"a folder neither above nor in {own}, where the gateway keeps what it has taken over"
                 raise ConfigError((Mistake("recordings.inbox", found, allowed),))
         return self
@@ -357,9 +357,9 @@ def _path_mistakes(paths: Mapping[str, object]) -> Iterator[Mistake]:
         if name not in ENDPOINTS:
             yield Mistake(key, "an unknown operation", nearest(name, ENDPOINTS))
         elif not isinstance(text, str):
-            yield Mistake(key, shown(key, text), '"path/" or "METHOD path/"')
+            yield Mistake(key, shown(text, key), '"path/" or "METHOD path/"')
         else:
             try:
                 override(name, text)
             except ValueError as error:
-                yield Mistake(key, shown(key, text), f'"path/" or "METHOD path/": {error}')
+                yield Mistake(key, shown(text, key), f'"path/" or "METHOD path/": {error}')

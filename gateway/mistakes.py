@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 
 _SHOWN_CHARACTERS = 40
 
-_WITH_URLS = "cloud."
-"""So begin the keys of what is an address or a part of one; that may carry a secret."""
+_WITH_URLS = "cloud"
+"""The section of addresses, which may carry a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ def as_written(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
-def shown(key: str, value: object) -> str:
+def shown(value: object, key: str = "") -> str:
     """A value as it reads in TOML, on one line and cut short, without what a URL may carry of secrets.
 
     Args:
-        key: Where it stands, as it reads in the file.
-        value: What stands there.
+        value: Any.
+        key: Where in the configuration it stands, if it does.
     """
     if isinstance(value, dict):
         return "a section"
@@ -92,7 +92,7 @@ def shown(key: str, value: object) -> str:
         return "a list"
     if not isinstance(value, bool | str):
         return str(value)[:_SHOWN_CHARACTERS]
-    if isinstance(value, str) and key.startswith(_WITH_URLS) and re.search("[@?#]", value):
+    if isinstance(value, str) and key.partition(".")[0] == _WITH_URLS and re.search("[@?#]", value):
         return "a text with @, ? or # in it"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 2] + '…"'
@@ -116,7 +116,7 @@ def _mistake(
         return _unknown(key, name, section, root, secrets)
     if details["type"] == "missing":
         return Mistake(key, "nothing", allowed)
-    return Mistake(key, shown(key, details["input"]), str(cause) if cause else allowed)
+    return Mistake(key, shown(details["input"], key), str(cause) if cause else allowed)
 
 
 def _section_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:

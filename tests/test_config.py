@@ -367,6 +367,7 @@ def test_bases_that_are_refused(tmp_path: Path, key: str, url: str) -> None:
         'token_url = "https://example.org/?key=hunter2"',
         'api_url = "me:hunter2@example.org"',
         '[cloud.paths]\njob = "me:hunter2@jobs/"',
+        'paths = "me:hunter2@jobs/"',
         'password = hunter2"',
         'password = "hunter2',
         'password "hunter2"',
