@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 
-from watchfiles import Change, watch
-
-from gateway.worker import Worker
+from watchfiles import watch
 
 _MAX_FOLDERS = 200
 _STEP_MS = 250
@@ -43,8 +43,6 @@ class Watch:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        # A stick that hangs holds up who asks the kernel to watch it: this thread, and no other.
-        worker = Worker("watch")
         told = ""
         try:
             while True:
@@ -52,45 +50,58 @@ class Watch:
                 if not self._folders:
                     await self._moved.wait()
                     continue
-                try:
-                    await self._listen(worker)
-                except Exception as error:  # noqa: BLE001 - without it things take longer, and that is all
-                    # Not what it says, which may name a file.
-                    if (kind := type(error).__name__) != told:
-                        _LOG.warning("Changes in the inbox are noticed later than they could be (%s)", kind)
-                        told = kind
+                failure = await self._listen()
+                if failure:
+                    if failure != told:
+                        _LOG.warning("Changes in the inbox are noticed later than they could be (%s)", failure)
+                        told = failure
                     await asyncio.sleep(_AGAIN_S)
         finally:
             self._moved.set()
-            worker.close()
 
-    async def _listen(self, worker: Worker) -> None:
-        """Until there are other folders to listen to."""
-        changes = watch(
-            *self._folders,
-            watch_filter=None,
-            step=_STEP_MS,
-            rust_timeout=_TURN_MS,
-            yield_on_timeout=True,
-            stop_event=self._moved,
-            recursive=False,
-            ignore_permission_denied=True,
-        )
-        # By the first answer it is listened to; nobody has told of what came before.
-        is_news = True
-        while (changed := await worker.run(lambda: _next(changes))) is not None:
-            if changed or is_news:
-                self._wake()
-            is_news = False
+    async def _listen(self) -> str:
+        """Until there are other folders to listen to; the kind of what has gone wrong, or "" if nothing has."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[str] = loop.create_future()
 
+        def end(failure: str) -> None:
+            if not ended.done():
+                ended.set_result(failure)
 
-def _next(changes: Iterator[set[tuple[Change, str]]]) -> set[tuple[Change, str]] | None:
-    try:
-        return next(changes, None)
-    except Exception:
-        raise
-    except BaseException as panic:  # noqa: BLE001 - what Rust calls a panic; it would end the gateway
-        raise RuntimeError(type(panic).__name__) from None
+        def listen() -> None:
+            # Nobody waits for this thread any more where the loop is closed.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(end, self._heard(lambda: loop.call_soon_threadsafe(self._wake)))
+
+        # A stick that hangs holds up who asks the kernel to watch it: this thread, and no other.
+        try:
+            threading.Thread(target=listen, name="watch").start()
+        except RuntimeError as error:
+            return type(error).__name__
+        return await ended
+
+    def _heard(self, wake: Callable[[], object]) -> str:
+        try:
+            changes = watch(
+                *self._folders,
+                watch_filter=None,
+                step=_STEP_MS,
+                rust_timeout=_TURN_MS,
+                yield_on_timeout=True,
+                stop_event=self._moved,
+                recursive=False,
+                ignore_permission_denied=True,
+            )
+            # By the first answer it is listened to; nobody has told of what came before.
+            is_news = True
+            for changed in changes:
+                if changed or is_news:
+                    wake()
+                is_news = False
+        except BaseException as error:  # noqa: BLE001 - without it things take longer; and Rust's panics are no Exception
+            # Not what it says, which may name a file.
+            return type(error).__name__
+        return ""
 
 
 def _is_utf8(path: str) -> bool:

@@ -112,7 +112,7 @@ async def test_without_the_kernel_s_help_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: BaseException
 ) -> None:
     class Broken:
-        def __next__(self) -> NoReturn:
+        def __iter__(self) -> NoReturn:
             raise failure
 
     monkeypatch.setattr(watching, "watch", lambda *_, **__: Broken())
