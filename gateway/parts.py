@@ -101,14 +101,16 @@ def is_clock_synced(timesync: Path = Path("/run/systemd/timesync")) -> bool | No
 
 
 def is_clock_sure(utc_ms: int, reference_ms: int | None, *, is_synced: bool | None) -> bool:
-    """Whether the wall clock can be trusted: unless somebody says that it cannot, and the cloud does not say it can.
+    """Whether the wall clock can be trusted: if systemd says so, else if the cloud does, else if nobody denies it.
 
     Args:
         utc_ms: What it shows.
         reference_ms: What the cloud's shows; None if that is not known.
         is_synced: Of `is_clock_synced`.
     """
-    return is_synced is not False or (reference_ms is not None and abs(utc_ms - reference_ms) < _MINUTE_MS)
+    if is_synced or reference_ms is None:
+        return is_synced is not False
+    return abs(utc_ms - reference_ms) < _MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -409,6 +409,28 @@ def test_the_clock_is_known_to_be_right_only_where_systemd_says_so(
     assert parts.is_clock_synced(timesync) is synced
 
 
+@pytest.mark.parametrize(
+    ("synced", "ahead_ms", "sure"),
+    [
+        (True, None, True),
+        (True, 50 * 365 * 86_400_000, True),
+        (None, None, True),
+        (None, -59_000, True),
+        (None, -61_000, False),
+        (None, 61_000, False),
+        (False, None, False),
+        (False, 59_000, True),
+        (False, 61_000, False),
+    ],
+)
+def test_the_clock_is_sure_unless_systemd_or_the_cloud_denies_it(
+    synced: bool | None, ahead_ms: int | None, sure: bool
+) -> None:
+    cloud_ms = 1_700_000_000_000
+    reference_ms = None if ahead_ms is None else cloud_ms
+    assert parts.is_clock_sure(cloud_ms + (ahead_ms or 0), reference_ms, is_synced=synced) is sure
+
+
 @asynccontextmanager
 async def cut_every(period_s: float, port: int) -> AsyncIterator[int]:
     """A TCP relay that breaks every connection after a while, wherever it is."""

@@ -19,7 +19,8 @@ from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.devices import Device
 from gateway.simulator.faults import Faults
 from gateway.store import StoreLockedError
-from tests.test_gateway import START_MS, settings
+from tests.fakes.clouds import wall_ms
+from tests.test_gateway import settings
 
 pytestmark = pytest.mark.looptime
 
@@ -32,6 +33,11 @@ SETTLED_S = 20.0
 
 DRIFT_S = 80.0
 """Trackers in which all is well are read once a minute, more or less."""
+
+
+@pytest.fixture(autouse=True)
+def _the_wall_clock_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.parts.utc_ms", wall_ms)
 
 
 @dataclass
@@ -107,9 +113,7 @@ class Club:
 
 @asynccontextmanager
 async def a_club(state_dir: Path, trackers: int = TRACKERS) -> AsyncIterator[Club]:
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
-    cloud = SimulatedCloud(trackers, 7, Faults(), lambda: START_MS + round((loop.time() - began_s) * 1000))
+    cloud = SimulatedCloud(trackers, 7, Faults(), wall_ms)
     async with simulator.running(cloud) as served:
         yield Club(cloud, served, state_dir)
 
