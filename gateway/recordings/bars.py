@@ -98,7 +98,9 @@ def sending(label: str, progress: ProgressReport, size: int, width: int, still_s
     """
     sent = progress.sent_bytes
     facts = f"{sized(sent)} of {sized(size)}"
-    if still_s is not None:
+    if sent >= size:
+        facts += ", the answer is awaited"
+    elif still_s is not None:
         facts += f", stands still for {rounded(still_s)}"
     else:
         facts += f", {sized(progress.bytes_per_s)}/s" if progress.bytes_per_s else ""

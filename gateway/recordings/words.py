@@ -30,10 +30,14 @@ STATES: Mapping[str, str] = {
 
 COUNTED: Mapping[str, str] = {
     **STATES,
+    "unassigned": "without a tracker",
     "queued": "waiting",
+    "closing": "waiting for the cloud's answer",
+    "ambiguous": "with the answer lost",
     "accepted": "worked on by the cloud",
     "failed": "failed",
     "quarantined": "not taken by the cloud",
+    "missing": "with the file gone",
     "purged": "deleted after they were in the cloud",
 }
 """The same of several."""

@@ -68,7 +68,8 @@ function draw() {
   const done = report.counts.find((it) => it.state === "done")?.recordings ?? 0;
   const left = report.inbox.filter((it) => it.action), coming = report.inbox.filter((it) => !it.action);
   const more = report.left_out, need = yours.length + more.needs_person + left.length;
-  say(el("summary"), `${need} need you · ${open + more.under_way} on the way · ${done} done`);
+  const there = left.length ? ` (${left.length} in the inbox)` : "";
+  say(el("summary"), `${need} need you${there} · ${open + more.under_way} on the way · ${done} done`);
   document.title = need ? `(${need}) Recordings` : "Recordings";
   tell(el("more-yours"), older([[more.needs_person, "that need you"]]));
   tell(el("more-others"), older(

@@ -55,7 +55,9 @@ def test_what_a_line_says() -> None:
     line = sending("rec.asi", progress(12_345_678, 312_000.0, 252.4), 45_600_000, 80).plain
     assert line == "rec.asi               ━━━╌╌╌╌╌╌╌╌╌ 12.3 MB of 45.6 MB, 312.0 kB/s, 4:12 left"
     assert sending("rec.asi", progress(0, None, None), 45_600_000, 80).plain.endswith("╌ 0 B of 45.6 MB")
-    assert sending("rec.asi", progress(5, None, None), 5, 80).plain.count("━") == 12
+    whole = sending("rec.asi", progress(5, 9.0, 0.0), 5, 80).plain
+    assert whole.count("━") == 12
+    assert whole.endswith("5 B of 5 B, the answer is awaited")
 
 
 def test_those_that_move_stand_first_and_those_without_room_are_counted() -> None:
