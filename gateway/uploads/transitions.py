@@ -268,6 +268,12 @@ def purged(known: Recording, at_ms: int) -> Recording:
     return _moved(known, State.PURGED, at_ms)
 
 
+def redated(known: Recording, at_ms: int) -> Recording:
+    """It was done by a clock that was wrong: how long its file is kept counts from now."""
+    _only(known, {State.DONE})
+    return replace(known, changed_ms=at_ms, version=known.version + 1)
+
+
 def discarded(known: Recording, author: str, at_ms: int) -> Recording:
     """A person lets its file go, wherever it is."""
     _only(known, DISCARDABLE)

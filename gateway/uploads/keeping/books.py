@@ -14,7 +14,7 @@ from gateway.uploads.keeping.journal import NAME, Journal, Read
 from gateway.uploads.keeping.recovery import is_synced
 from gateway.uploads.keeping.room import FULL
 from gateway.uploads.keeping.spool import Spool
-from gateway.uploads.recording import DELETED, Recording
+from gateway.uploads.recording import DELETED, Recording, State
 
 _AGAIN = "it is tried again every minute"
 
@@ -117,6 +117,12 @@ class Books:
         """Delete a file, unless the same recording was taken again meanwhile."""
         known = self._newest(connection, sha256)
         if known is not None and known.state in DELETED:
+            self._spool.remove(sha256)
+
+    def let_go(self, connection: Connection, sha256: str) -> None:
+        """Delete the file of what is done, if the disk is full."""
+        known = self._newest(connection, sha256)
+        if known is not None and known.state is State.DONE and self._spool.room().is_scarce:
             self._spool.remove(sha256)
 
     def _newest_of_all(self, connection: Connection) -> tuple[Recording, ...]:

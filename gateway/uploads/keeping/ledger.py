@@ -27,9 +27,6 @@ MEND_S = 60.0
 TOLD_S = 86_400.0
 """How long people are told what was found damaged, unless every file was compared before."""
 
-_SCARCE_BYTES = 8 << 20
-"""With less than this on the disk its ballast goes: what the log of the database and a new journal may take."""
-
 
 class Ledger:
     """The recordings.
@@ -129,6 +126,14 @@ class Ledger:
         """Delete the file of what is purged or discarded; where that fails, it is tried again every minute."""
         self._doomed.add(sha256)
         await self._delete()
+
+    async def let_go(self, sha256: str) -> None:
+        """On a full disk delete the file of what is done, though that cannot be written down: all else needs its room.
+
+        No harm is done by it: what is done and has no file is purged.
+        """
+        with suppress(OSError):
+            await self._store.read(partial(self._books.let_go, sha256=sha256))
 
     async def mend(self) -> None:
         """Where there is trouble, try again, and make the disk what memory is."""
@@ -245,7 +250,7 @@ class Ledger:
 
     def _open(self) -> Found:
         found = self._spool.open()
-        if self._spool.room().free_bytes < _SCARCE_BYTES:
+        if self._spool.room().is_scarce:
             self._spool.give_up_ballast()
         return found
 

@@ -11,6 +11,7 @@ from gateway.store import StoreError
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What a disk says when it is full."""
 
+_SCARCE_BYTES = 8 << 20
 _RESERVE_INODES = 16
 _SHARE_PERCENT = 80
 _MB = 1_000_000
@@ -43,6 +44,11 @@ class Room:
         """What may lie in the folder, as the disk is now; never less than what does."""
         with_free = self.used_bytes + self.free_bytes - self.reserve_bytes
         return max(self.used_bytes, min(self.max_bytes, self._share_bytes, with_free))
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether there may be too little even for what puts things right: the log of the database, a new journal."""
+        return self.free_bytes < _SCARCE_BYTES or self.free_inodes == 0
 
     def shortage(self, wanted_bytes: int) -> tuple[str, str] | None:
         """Why there is no room for so many bytes more, as a clause, and what to do; None if there is."""

@@ -6,9 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.store import StoreError
 from gateway.uploads import transitions as t
+from gateway.uploads.keeping.retention import DAY_MS, Retention
 from gateway.uploads.recording import Recording, State
 from tests.endurance.disks import small_disk, why_no_mount
 from tests.uploads.keeping.ledgers import opened
@@ -37,6 +39,34 @@ async def test_on_a_full_disk_the_ballast_lets_changes_and_deletions_go_on(tmp_p
         async with opened(folder, ballast_bytes=8 << 20) as kept:
             assert kept.states == [S.PURGED, S.QUEUED]
             assert (kept.spool.folder / "ballast").stat().st_size == 8 << 20
+
+
+async def test_on_a_disk_that_takes_no_row_what_is_due_goes_all_the_same(tmp_path: Path) -> None:
+    """Whatever else has filled it, and takes what the ballast gives: only what the cloud has can go."""
+    with small_disk(tmp_path / "disk", "24m") as folder:
+        async with opened(folder, ballast_bytes=1 << 20) as kept:
+            due = await kept.take(0, S.DONE)
+            for number, state in enumerate([S.ACCEPTED, S.QUEUED, S.FAILED], start=1):
+                await kept.take(number, state)
+            later = await kept.take(4, S.DONE)
+            await kept.put(replace(later, changed_ms=due.changed_ms + 5, version=later.version + 1))
+            retention = Retention(kept.ledger, 1, lambda: due.changed_ms + DAY_MS, lambda: True)
+            with (folder / "filler").open("wb", buffering=0) as file:
+                fill_up(file.fileno())
+                with suppress(StoreError):
+                    while True:
+                        kept.spool.give_up_ballast()
+                        fill_up(file.fileno())
+                        await kept.ledger.change(sha256_of(2), sent_or_postponed)
+                await retention.purge()
+            there = [number for number in range(5) if kept.spool.path(sha256_of(number)).exists()]
+            assert there == [1, 2, 3, 4]
+            (folder / "filler").unlink()
+            await kept.ledger.mend()
+            await retention.purge()
+            assert kept.states == [S.PURGED, S.ACCEPTED, kept.states[2], S.FAILED, S.DONE]
+        async with opened(folder, ballast_bytes=1 << 20) as kept:
+            assert (kept.states, kept.damage()) == ([S.PURGED, S.ACCEPTED, S.QUEUED, S.FAILED, S.DONE], None)
 
 
 def fill_up(file: int) -> None:

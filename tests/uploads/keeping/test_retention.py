@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.uploads.keeping.retention import DAY_MS, PURGE_S, Retention, due
+from gateway.uploads.keeping.retention import DAY_MS, PAST_MS, PURGE_S, Retention, due, misdated
 from gateway.uploads.recording import State
 from tests.uploads.keeping.ledgers import Kept, break_database, opened
 from tests.uploads.keeping.stages import recording, sha256_of
 
 S = State
+NOW_MS = 1_795_000_000_000
 DONE_MS = recording(0, S.DONE).changed_ms
 
 
@@ -21,9 +22,31 @@ DONE_MS = recording(0, S.DONE).changed_ms
 def test_only_what_is_done_goes_and_not_before_its_time(state: State, keep_days: float, age_ms: int) -> None:
     it = replace(recording(0, state), changed_ms=100 * DAY_MS)
     found = due([it], 100 * DAY_MS + age_ms, keep_days)
-    # What seems to be of the future was done while the clock was wrong; it must not stay for ever.
-    is_due = state is S.DONE and abs(age_ms) >= keep_days * DAY_MS
+    is_due = state is S.DONE and age_ms >= max(0.0, keep_days * DAY_MS)
     assert found == ([it.sha256] if is_due else [])
+    # What seems to be of the future was done while the clock was wrong; it must not stay for ever.
+    assert misdated([it], 100 * DAY_MS + age_ms) == ([it.sha256] if state is S.DONE and age_ms < 0 else [])
+
+
+@pytest.mark.parametrize("done_ms", [5, PAST_MS - 1, NOW_MS + 1, NOW_MS + 44 * 365 * DAY_MS])
+async def test_what_was_done_by_a_wrong_clock_is_kept_as_long_from_when_that_is_seen(
+    tmp_path: Path, done_ms: int
+) -> None:
+    """As by that of a Raspberry Pi without a network: it begins in 1970, or with what it was last."""
+    now_ms = NOW_MS
+    async with opened(tmp_path) as kept:
+        await kept.put(replace(await kept.take(0, S.DONE), changed_ms=done_ms, version=9))
+        retention = Retention(kept.ledger, 7, lambda: now_ms, lambda: True)
+        await retention.purge()
+        assert (kept.states, there(kept)) == ([S.DONE], [0])
+    async with opened(tmp_path) as kept:
+        retention = Retention(kept.ledger, 7, lambda: now_ms, lambda: True)
+        now_ms += 7 * DAY_MS - 1
+        await retention.purge()
+        assert (kept.states, there(kept)) == ([S.DONE], [0])
+        now_ms += 1
+        await retention.purge()
+        assert (kept.states, there(kept)) == ([S.PURGED], [])
 
 
 def there(kept: Kept) -> list[int]:
