@@ -18,6 +18,7 @@ from gateway.uploads.report import (
     RecordingsReport,
     SpoolReport,
     TrackerReport,
+    TroubleReport,
 )
 from gateway.uploads.reporting import report_one
 from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest
@@ -41,6 +42,7 @@ class Shelf:
         bytes_per_s: How fast what is sent is taken; None as fast as it comes.
         is_down: Whether nothing is answered as it should be.
         inbox: What lies there.
+        inbox_trouble: What is wrong with all of it.
         left_out: How many more there are than those.
         told: How often all was told.
     """
@@ -51,6 +53,7 @@ class Shelf:
     bytes_per_s: float | None = None
     is_down: bool = False
     inbox: tuple[InboxReport, ...] = ()
+    inbox_trouble: TroubleReport | None = None
     left_out: LeftOutReport = field(default_factory=LeftOutReport)
     told: int = 0
 
@@ -79,6 +82,7 @@ class Shelf:
             left_out=self.left_out,
             inbox=self.inbox,
             inbox_folder="/srv/insiders-gateway/inbox",
+            inbox_trouble=self.inbox_trouble,
             spool=SpoolReport(
                 used_bytes=37_800_000,
                 limit_bytes=8_192_000_000,
@@ -95,8 +99,8 @@ class Shelf:
         )
 
     def tag(self, *, is_all: bool) -> str:
-        said = (is_all, tuple(self.recordings.values()), self.inbox, self.left_out, self.spool_text, self.is_down)
-        return f"{hash(said):x}"
+        wrong = (self.spool_text, self.inbox_trouble, self.is_down)
+        return f"{hash((is_all, tuple(self.recordings.values()), self.inbox, self.left_out, *wrong)):x}"
 
     def show(self, recording_id: str) -> object:
         return self._report(self.recordings[recording_id])

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
-from gateway.uploads.recording import State
-from gateway.uploads.report import LeftOutReport
+from gateway.uploads.recording import Clue, Span, State
+from gateway.uploads.report import LeftOutReport, TroubleReport
 from tests.live.browser import BROWSER, Page, browser, opened
 from tests.live.shelf import HOSTILE, NOW_MS, Shelf, full_shelf
 
@@ -183,7 +183,9 @@ async def test_a_tracker_is_assigned_with_the_keyboard_alone(seen: Seen) -> None
     assert outline == "4px", "it can be seen where one is"
     await seen.page.press("Enter", "\r")
     await seen.page.until("document.activeElement.id === 'summary'")
-    assert await seen.page.evaluate("document.activeElement.innerText") == "5 need you · 6 on the way · 1 done"
+    assert await seen.page.evaluate("document.activeElement.innerText") == (
+        "6 need you (1 in the inbox) · 6 on the way · 1 done"
+    )
     assert seen.shelf.of(name).serial_number == "SIM-0002"
     assert "It waits for its turn." in await seen.text(name)
 
@@ -272,8 +274,42 @@ async def test_what_the_list_leaves_out_is_told(seen: Seen) -> None:
         "And 4,300 older ones that are done."
     )
     assert await seen.page.evaluate("document.querySelector('#summary').innerText") == (
-        "1006 need you · 5 on the way · 1 done"
+        "1007 need you (1 in the inbox) · 5 on the way · 1 done"
     )
+
+
+async def test_what_lies_in_the_inbox_and_needs_somebody_stands_with_what_needs_you(seen: Seen) -> None:
+    sections = await seen.page.evaluate(
+        "[...document.querySelectorAll('section')].filter((it) => it.checkVisibility()).map((it) => it.id)"
+    )
+    assert sections == ["yours", "left", "others", "coming"]
+    assert await seen.page.evaluate(f"{seen.card('photo.jpg', '#left')}.innerText.includes('Next: remove it')")
+    assert await seen.page.evaluate(f"{seen.card('coming.asi', '#coming')}.innerText.includes('Not yet')")
+    seen.shelf.inbox = ()
+    await seen.page.until("document.querySelector('#summary').innerText.startsWith('6 need you ·')")
+
+
+async def test_numbers_and_ages_stand_on_top(seen: Seen) -> None:
+    told = await seen.page.evaluate("document.querySelector('#numbers').innerText")
+    assert told.startswith("1 without a tracker (oldest 60 min), 4.2 MB · 1 in doubt (oldest 2 h), 4.2 MB · ")
+    assert " · 1 done, 4.2 MB · " in told
+
+
+async def test_what_is_wrong_with_the_inbox_is_an_alarm(seen: Seen) -> None:
+    assert await seen.page.evaluate("document.querySelector('#closed').hidden")
+    seen.shelf.inbox_trouble = TroubleReport(text="It is no folder", action="move it away")
+    assert await seen.page.until("document.querySelector('#closed').innerText") == "It is no folder: move it away."
+
+
+async def test_what_is_odd_is_told_and_a_day_is_a_day(seen: Seen) -> None:
+    day = Span(NOW_MS - NOW_MS % 86_400_000, NOW_MS - NOW_MS % 86_400_000 + 86_400_000, Clue.NAME)
+    odd = seen.shelf.put("odd.asi", State.QUEUED, lacks_magic_v2=True)
+    seen.shelf.recordings[odd.sha256] = replace(odd, span=day)
+    told = await seen.text("odd.asi")
+    assert 'It waits for its turn. "ASI V2" is missing' in told
+    recorded = told.partition("recorded ")[2].partition(" · ")[0]
+    assert recorded
+    assert ":" not in recorded
 
 
 @pytest.mark.parametrize(
