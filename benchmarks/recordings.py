@@ -39,7 +39,7 @@ from gateway.uploads.keeping.ledger import SCHEMA, Ledger
 from gateway.uploads.keeping.spool import FOLDER, Spool
 from gateway.uploads.sending.body import Body
 from gateway.uploads.taking.intake import Intake
-from gateway.uploads.taking.sources import OpenSource, look_at
+from gateway.uploads.taking.sources import OpenSource, look_of
 from gateway.worker import Worker
 from insiders_codecs.asi import BLOCK_BYTES, AsiBody
 
@@ -265,7 +265,7 @@ async def _ingest(state: Path, *, is_traced: bool) -> dict[str, float]:
 
             async def take_all() -> None:
                 for path in sorted(inbox.iterdir()):
-                    source = OpenSource(inbox, look_at(inbox, path.name))
+                    source = OpenSource(inbox, look_of(path.name, path.lstat()))
                     await intake.take_file(source, name=path.name, serial_number=None, span=None)
 
             return await _measured(take_all, is_traced=is_traced)

@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,12 +76,12 @@ async def test_a_disk_that_becomes_full_at_any_step_loses_nothing_and_goes_on_wh
     inbox.mkdir()
     ends = []
     for step in itertools.count(1):
-        with small_disk(tmp_path / "disk", "8m", 60) as disk:
+        with small_disk(tmp_path / "disk", "24m", 60) as disk:
             state = disk / "state"
             async with house(state) as it:
                 await it.ledger.load()
                 await it.take(inbox, earlier := deliver(inbox, content(draw, 1000)))
-            worker = Stepwise(step, lambda disk=disk: fill(disk))  # type: ignore[misc]
+            worker = Stepwise(step, partial(fill, disk))
             sha256 = deliver(inbox, content(draw, SIZE))
             async with house(state, worker) as it:
                 await it.ledger.load()
