@@ -81,15 +81,16 @@ def recover(
     """
     findings: Counter[Finding] = Counter({Finding.DAMAGED: len(damaged)} if damaged else {})
     recordings: dict[str, Recording] = {}
-    lag = 0
+    lag = _lag(rows, journal)
+    # A line that is missing may be of any recording; so may be a row that is older than it, if that can be at all.
+    is_row_doubtful = not journal.is_whole and (bool(damaged) or lag + len({*files} - {*rows, *journal.recordings}) > 1)
     for sha256 in sorted({*rows, *journal.recordings, *files}):
         row, line = rows.get(sha256), journal.recordings.get(sha256)
         if row is not None and (line is None or line.version <= row.version):
-            known = row
+            known = transitions.doubted(row, now_ms) if is_row_doubtful else row
         elif line is not None:
             known = line if journal.is_whole else transitions.doubted(line, now_ms)
             findings[Finding.BEHIND] += sha256 not in damaged
-            lag += line.version - (0 if row is None else row.version)
         else:
             known = _unknown(sha256, files[sha256], now_ms)
             findings[Finding.UNKNOWN] += sha256 not in damaged
@@ -166,6 +167,12 @@ def told(recovery: Recovery, strays: int, folder: Path) -> tuple[str, str]:
 def sentence(findings: Mapping[Finding, int]) -> str:
     """What was found, as a clause; "" if nothing was."""
     return ", ".join(f"{findings[finding]} {finding}" for finding in Finding if findings.get(finding))
+
+
+def _lag(rows: Mapping[str, Recording], journal: Read) -> int:
+    """How many changes the rows are behind the journal; a crash leaves no more than one."""
+    lines = journal.recordings.values()
+    return sum(max(0, line.version - (rows[line.sha256].version if line.sha256 in rows else 0)) for line in lines)
 
 
 def _unknown(sha256: str, size: int, now_ms: int) -> Recording:

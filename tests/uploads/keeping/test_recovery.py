@@ -118,6 +118,37 @@ def test_a_row_that_is_left_is_believed_without_the_journal(state: State) -> Non
     assert (recovery.findings, recovery.is_damage) == ({}, True)
 
 
+BEHIND = [
+    ((), Read(by_sha256(recording(1, S.DONE)), is_whole=False), frozenset[str]()),
+    ((recording(1, S.QUEUED),), Read(by_sha256(recording(1, S.CLOSING)), is_whole=False), frozenset[str]()),
+    ((), LOST, frozenset({sha256_of(1)})),
+]
+"""Rows, a journal and damaged rows that say of another recording that the rows are not the latest."""
+
+
+@pytest.mark.parametrize("state", [S.QUEUED, S.SENDING, S.QUESTIONED, S.FAILED])
+@pytest.mark.parametrize(("rows", "journal", "damaged"), BEHIND)
+def test_a_row_may_be_from_before_the_end_left_where_rows_and_lines_are_lost(
+    state: State, rows: tuple[Recording, ...], journal: Read, damaged: frozenset[str]
+) -> None:
+    it = recording(0, state)
+    files = {it.sha256: SIZE, sha256_of(1): SIZE}
+    known = recovered((it, *rows), journal, files, damaged).recordings[it.sha256]
+    assert known.may_be_in_cloud
+    assert known.state is (S.AMBIGUOUS if state in {S.QUEUED, S.SENDING} else state)
+    # While one of both is whole, it is believed.
+    known = recovered((it, *rows), whole(it, *journal.recordings.values()), files, damaged).recordings[it.sha256]
+    assert not known.may_be_in_cloud
+
+
+def test_files_without_rows_say_that_others_may_have_lost_theirs() -> None:
+    """As after the log of the database and the journal are lost at once. One alone is what a crash leaves."""
+    it = recording(0, S.QUEUED)
+    for others, is_doubtful in ((0, False), (1, False), (2, True)):
+        files = {sha256_of(number): SIZE for number in range(others + 1)}
+        assert recovered((it,), LOST, files).recordings[it.sha256].may_be_in_cloud == is_doubtful
+
+
 def test_a_line_of_a_damaged_journal_may_not_be_the_last_of_its_recording() -> None:
     for state in State:
         it = recording(0, state)
@@ -293,6 +324,10 @@ def test_whatever_is_left_nothing_is_lost_and_nothing_is_believed_that_was_not(
     files = {it.past[-1].sha256: SIZE for it in kept if it.has_file}
     recovery = recover(rows, damaged, journal, files, NOW_MS)
     check(recovery, rows, files)
+    behind = sum(
+        max(0, line.version - (0 if row is None else row.version)) for _, row, line, _ in kept if line is not None
+    ) + sum(row is None and line is None and has_file for _, row, line, has_file in kept)
+    is_old_told = bool(damaged) or behind > 1
     for it in kept:
         last = it.past[-1]
         now = recovery.recordings.get(last.sha256)
@@ -304,8 +339,9 @@ def test_whatever_is_left_nothing_is_lost_and_nothing_is_believed_that_was_not(
         if now.state in {S.DONE, S.PURGED}:
             assert any(it.state is S.DONE for it in it.past), "done, and was not"
         may_be = last.may_be_in_cloud or last.state in {S.CLOSING, S.ACCEPTED, S.DONE, S.PURGED}
-        # An old row that is unharmed is believed, should the journal be harmed at the same time.
-        is_misled = not is_whole and it.row is not None and it.row is not last
+        # An old row that is unharmed is believed, should the journal be harmed at the same time, and nothing tell that
+        # the rows are old.
+        is_misled = not is_whole and not is_old_told and it.row is not None and it.row is not last
         if may_be and not is_misled and now.state not in {S.ACCEPTED, S.DONE, S.PURGED}:
             assert now.may_be_in_cloud, "goes to the cloud again without a mark"
     # Once more changes nothing: a crash in the middle of a recovery is one more recovery.
