@@ -15,6 +15,7 @@ from gateway.pair.steering import Verb, steer
 from gateway.pairing.documents import Slot
 from gateway.pairing.report import PairingReport, PairingsReport
 from gateway.terminal.errors import CommandError
+from tests.fakes.clouds import wall_ms
 from tests.terminal.person import person, pipe
 from tests.test_gateway import World, world
 
@@ -22,6 +23,11 @@ pytestmark = pytest.mark.looptime
 
 SPARE = "a0:9e:1a:00:8d:3e"
 OTHERS = {"mac_address": "a0:9e:1a:99:99:99", "name": "Polar H10 99999999"}
+
+
+@pytest.fixture(autouse=True)
+def _the_wall_clock_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.parts.utc_ms", wall_ms)
 
 
 async def tracker(w: World, place: int) -> PairingReport:
