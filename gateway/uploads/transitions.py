@@ -99,7 +99,7 @@ def taken_again(
     if all(it.way is Way.SPOOL for it in known.sources):
         known = replace(known, sources=(), span=span)
     sources = (*known.sources[:1], *(*known.sources[1:], source)[-(MAX_SOURCES - 1) :])
-    noted = replace(known, sources=sources, version=known.version + 1)
+    noted = replace(known, sources=sources)
     if known.state in {State.DISCARDED, State.MISSING, State.CORRUPT}:
         noted = replace(noted, tries=0, error_code="", error="", job_id=None)
         if serial_number is None:
@@ -114,11 +114,11 @@ def taken_again(
         noted = replace(noted, remark=f"it came in once more, for {serial_number}")
     if known.state is State.PURGED:
         return _moved(noted, State.DONE, source.at_ms)
-    if serial_number is None or known.serial_number is not None:
-        return noted
-    if known.state in UNSENT:
-        return _said(noted, serial_number, basis, author, source.at_ms)
-    return replace(noted, serial_number=serial_number, basis=basis, author=author)
+    if serial_number is not None and known.serial_number is None:
+        if known.state in UNSENT:
+            return _said(noted, serial_number, basis, author, source.at_ms)
+        noted = replace(noted, serial_number=serial_number, basis=basis, author=author)
+    return _moved(noted, known.state, source.at_ms)
 
 
 def assigned(known: Recording, serial_number: str, author: str, at_ms: int) -> Recording:
