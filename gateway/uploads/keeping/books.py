@@ -85,14 +85,20 @@ class Books:
         return recording
 
     def settle(self, connection: Connection, recordings: Iterable[Recording]) -> None:
-        """Write these down besides what is there.
+        """Write down the rows of these besides what is there; `log` comes after it.
+
+        Several lines without their rows would look as if the database were not the newest. Rows without their lines
+        say nothing: all of this is told again from what it was told from.
 
         Raises:
             OSError: If they could not be written. As for those that follow.
         """
+        rows.put(connection, recordings)
+
+    def log(self, recordings: Iterable[Recording]) -> None:
+        """Write down the lines of these."""
         for recording in recordings:
             self._journal.append(recording, is_synced=False)
-            rows.put(connection, [recording])
 
     def begin_anew(self, connection: Connection) -> tuple[Recording, ...]:
         """Write down the newest of every recording, and nothing else.

@@ -223,6 +223,7 @@ class Ledger:
                 await self._store.write(self._books.begin_anew)
             elif recovery.to_write:
                 await self._store.write(lambda it: self._books.settle(it, recovery.to_write))
+                await self._store.read(lambda _: self._books.log(recovery.to_write))
         except OSError as error:
             self._fail(error)
             return

@@ -209,3 +209,27 @@ async def test_a_file_without_a_row_was_never_sent_and_one_that_is_gone_is_misse
             kept.ledger.damage.text
             == "Found among the recordings: 1 of which nothing was written down, 1 without a file"
         )
+
+
+async def test_a_start_that_ends_while_it_writes_down_what_it_has_found_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path / "one") as kept:
+        await kept.take(0, S.SENDING)
+        kept.put_file(1)
+    append, lines = Journal.append, []
+
+    def appended(journal: Journal, recording: Recording, *, is_synced: bool) -> None:
+        append(journal, recording, is_synced=is_synced)
+        lines.append(recording)
+        shutil.copytree(tmp_path / "one", tmp_path / f"two{len(lines)}")  # as a crash would leave it
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", appended)
+        async with opened(tmp_path / "one") as kept:
+            assert kept.states == [S.QUEUED, S.UNASSIGNED]
+    assert len(lines) == 2
+    for number in (1, 2):
+        async with opened(tmp_path / f"two{number}") as kept:
+            assert kept.states == [S.QUEUED, S.UNASSIGNED]
+            assert kept.ledger.damage is None
