@@ -5,7 +5,7 @@ without its row is taken for what was meant, should the gateway end there.
 """
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.store import Connection, StoreError
@@ -95,10 +95,10 @@ class Books:
         """
         rows.put(connection, recordings)
 
-    def log(self, recordings: Iterable[Recording]) -> None:
-        """Write down the lines of these."""
-        for recording in recordings:
-            self._journal.append(recording, is_synced=False)
+    def log(self, recordings: Sequence[Recording]) -> None:
+        """Write down the lines of these, so that they survive a power cut."""
+        for place, recording in enumerate(recordings, 1):
+            self._journal.append(recording, is_synced=place == len(recordings))
 
     def begin_anew(self, connection: Connection) -> tuple[Recording, ...]:
         """Write down the newest of every recording, and nothing else.

@@ -221,9 +221,9 @@ class Ledger:
         try:
             if written.damaged or not written.journal.is_whole:
                 await self._store.write(self._books.begin_anew)
-            elif recovery.to_write:
+            elif recovery.to_write or recovery.to_log:
                 await self._store.write(lambda it: self._books.settle(it, recovery.to_write))
-                await self._store.read(lambda _: self._books.log(recovery.to_write))
+                await self._store.read(lambda _: self._books.log(recovery.to_log))
         except OSError as error:
             self._fail(error)
             return

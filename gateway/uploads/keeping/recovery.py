@@ -42,6 +42,7 @@ class Recovery:
     Attributes:
         recordings: All of them.
         to_write: Those whose row is to be written.
+        to_log: Those whose line is to be written after that, unless the journal is begun anew.
         to_remove: Those whose file is to be deleted after that.
         findings: How many of what was found.
         is_database_lost: Whether the database was, or has forgotten what came last.
@@ -51,6 +52,7 @@ class Recovery:
 
     recordings: Mapping[str, Recording]
     to_write: tuple[Recording, ...]
+    to_log: tuple[Recording, ...]
     to_remove: tuple[str, ...]
     findings: Mapping[Finding, int]
     is_database_lost: bool
@@ -108,7 +110,8 @@ def recover(
     is_database_lost = lag > 1
     return Recovery(
         recordings,
-        to_write=tuple(recording for sha256, recording in recordings.items() if rows.get(sha256) != recording),
+        to_write=_not_in(rows, recordings),
+        to_log=_not_in(journal.recordings, recordings),
         to_remove=tuple(sha256 for sha256 in files if recordings[sha256].state in DELETED),
         findings=findings,
         is_database_lost=is_database_lost,
@@ -173,6 +176,10 @@ def _lag(rows: Mapping[str, Recording], journal: Read) -> int:
     """How many changes the rows are behind the journal; a crash leaves no more than one."""
     lines = journal.recordings.values()
     return sum(max(0, line.version - (rows[line.sha256].version if line.sha256 in rows else 0)) for line in lines)
+
+
+def _not_in(book: Mapping[str, Recording], recordings: Mapping[str, Recording]) -> tuple[Recording, ...]:
+    return tuple(recording for sha256, recording in recordings.items() if book.get(sha256) != recording)
 
 
 def _unknown(sha256: str, size: int, now_ms: int) -> Recording:

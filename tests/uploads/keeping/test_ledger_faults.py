@@ -147,6 +147,15 @@ async def test_a_line_that_was_cut_off_by_a_crash_is_no_damage(tmp_path: Path) -
     assert await after(tmp_path) == (before, False)
 
 
+async def test_a_line_that_was_cut_off_is_written_again_so_that_the_database_may_be_lost_later(tmp_path: Path) -> None:
+    before = await fill(tmp_path)
+    path = tmp_path / FOLDER / NAME
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
+    assert await after(tmp_path) == (before, False)
+    delete(tmp_path / DATABASE)
+    assert await after(tmp_path) == (before, True)
+
+
 async def test_a_row_that_is_gone_is_told_again(tmp_path: Path) -> None:
     before = await fill(tmp_path)
     for number in range(len(STATES)):
