@@ -40,6 +40,8 @@ AGES = st.sampled_from([0, 0, 4_000, 2_000_000])
 MOSTLY = st.sampled_from([True, True, False])
 DURATIONS = st.sampled_from([0, 1, 7, 15, 60, 700, 4_000, 100_000])
 SHORT = st.sampled_from([0, 1, 7, 15, 60])
+DEEDS = st.sampled_from(["assign", "assign", "retry", "discard", "discard"])
+WAITS = st.sampled_from([0.0, 0.03, 0.05, 0.07]) | st.floats(0, 8)
 TURNS = st.integers(0, 400) | st.integers(0, 3000)
 INSTANTS = st.integers(0, 60)
 MISHAPS: list[dict[str, object]] = [
@@ -154,23 +156,27 @@ class AnyRecordingDay(RuleBasedStateMachine):
         self._now(lambda today: today.people.send(number, tracker, broken_at=broken_at))
         self.time_passes(duration_s=duration_s)
 
-    @rule(deed=st.sampled_from(["assign", "assign", "retry", "discard"]), place=NUMBERS, tracker=OURS, duration_s=SHORT)
-    def somebody_decides(self, deed: str, place: int, tracker: int, duration_s: float) -> None:
-        self._act(lambda today: today.people.decide(deed, place, tracker))
+    @rule(deed=DEEDS, number=NUMBERS, tracker=OURS, duration_s=SHORT)
+    def somebody_decides(self, deed: str, number: int, tracker: int, duration_s: float) -> None:
+        self._act(lambda today: today.people.decide(deed, number, tracker))
         self.time_passes(duration_s=duration_s)
 
-    @rule(
-        deed=st.sampled_from(["assign", "retry", "discard", "discard"]),
-        place=NUMBERS,
-        tracker=OURS,
-        turns=st.none() | TURNS,
-        instants=st.none() | INSTANTS,
-    )
+    @rule(deed=DEEDS, number=NUMBERS, tracker=OURS, turns=st.none() | TURNS, instants=st.none() | INSTANTS)
     def death_while_somebody_decides(
-        self, deed: str, place: int, tracker: int, turns: int | None, instants: int | None
+        self, deed: str, number: int, tracker: int, turns: int | None, instants: int | None
     ) -> None:
-        self._now(lambda today: today.people.begin_to_decide(deed, place, tracker))
+        self._now(lambda today: today.people.begin_to_decide(deed, number, tracker))
         self._end(End.DEATH, turns=turns, instants=instants, within_s=1)
+
+    @rule(deed=DEEDS, number=NUMBERS, tracker=TRACKER, latency_s=st.sampled_from([0.0, 0.02, 1.0]), wait_s=WAITS)
+    def somebody_decides_while_it_comes_in_again(
+        self, deed: str, number: int, tracker: int | None, latency_s: float, wait_s: float
+    ) -> None:
+        self.send(number=number, tracker=tracker, broken_at=None, duration_s=7)
+        self.disk_is_slow(latency_s=latency_s, duration_s=0)
+        self.send(number=number, tracker=tracker, broken_at=None, duration_s=wait_s)
+        self._now(lambda today: today.people.begin_to_decide(deed, number, 0))
+        self.time_passes(duration_s=15)
 
     @rule()
     def rebuild(self) -> None:

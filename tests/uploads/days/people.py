@@ -108,15 +108,15 @@ class People:
         await asyncio.gather(*self._asked)
         self._asked.clear()
 
-    async def decide(self, deed: str, place: int, tracker: int) -> None:
-        """Say something about a recording."""
-        known = sorted(self._lives.gateway.ledger.recordings)
+    async def decide(self, deed: str, number: int, tracker: int) -> None:
+        """Say something about a recording, or about another one if that is not known."""
+        its, known = self._model.content(number), sorted(self._lives.gateway.ledger.recordings)
         if known:
-            await self._decide(deed, known[place % len(known)], tracker)
+            await self._decide(deed, its if its in known else known[number % len(known)], tracker)
 
-    def begin_to_decide(self, deed: str, place: int, tracker: int) -> None:
+    def begin_to_decide(self, deed: str, number: int, tracker: int) -> None:
         """The same, and do not wait for the answer."""
-        self._asked.append(self._tasks.create_task(self.decide(deed, place, tracker)))
+        self._asked.append(self._tasks.create_task(self.decide(deed, number, tracker)))
 
     async def answer(self) -> None:
         """Say something about every one that waits for that."""
