@@ -33,6 +33,7 @@ from insiders_codecs.errors import DecodeError
 
 __all__ = [
     "EXIT_CONFIG",
+    "AccessSettings",
     "BluetoothSettings",
     "CloudSettings",
     "ConfigError",
@@ -54,7 +55,6 @@ EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h; the systemd unit does not restart after it, because only a person can mend the file."""
 
 _MAX_TEXT = 200
-_WHY_LOOPBACK = "a loopback address such as 127.0.0.1: there is no access control, and heart rates are health data"
 
 
 def _base_url(url: str, secure: str, plain: str) -> str:
@@ -73,10 +73,19 @@ def _base_url(url: str, secure: str, plain: str) -> str:
     return url if url.endswith("/") else url + "/"
 
 
-def _loopback_host(host: str) -> str:
-    if not is_loopback(host):
-        raise ValueError(_WHY_LOOPBACK)
+def _listening_host(host: str) -> str:
+    if host != "localhost":
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError(_HOST) from None
     return host
+
+
+def _host_name(name: str) -> str:
+    if not _is_host_name(name):
+        raise ValueError(_HOST_NAME)
+    return name.lower()
 
 
 def _short(text: str) -> str:
@@ -107,9 +116,15 @@ def _tracker_pattern(text: str) -> str:
     return text
 
 
+_HOST = "an address of this machine in quotes: 127.0.0.1 for programs on it, 0.0.0.0 for laptops, too"
+_PEM = "the absolute path of a PEM file, in quotes"
+_HOST_NAME = 'names in quotes without port, such as "gateway.example.org"'
+_is_host_name = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*").fullmatch
+
 _HttpUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "https", "http"))]
 _WebsocketUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "wss", "ws"))]
-_LoopbackHost = Annotated[str, AfterValidator(_loopback_host)]
+_ListeningHost = Annotated[str, AfterValidator(_listening_host)]
+_HostName = Annotated[str, AfterValidator(_host_name)]
 _Text = Annotated[str, Field(min_length=1), AfterValidator(_short)]
 
 
@@ -215,8 +230,25 @@ class RecordingsSettings(_Section):
 class LiveSettings(_Section):
     """``[live]``: where laptops connect."""
 
-    host: _LoopbackHost = Field(default="127.0.0.1", description="a loopback address in quotes")
+    host: _ListeningHost = Field(default="127.0.0.1", description=_HOST)
     port: int = Field(default=8770, ge=0, le=65535, description="a whole number from 0 (any free port) to 65535")
+    names: Annotated[tuple[_HostName, ...], Field(strict=False)] = Field(default=(), description=_HOST_NAME)
+    certificate: Annotated[Path, Field(strict=False)] | None = Field(default=None, description=_PEM)
+    private_key: Annotated[Path, Field(strict=False)] | None = Field(default=None, description=_PEM)
+
+    @field_validator("certificate", "private_key")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_absolute():
+            raise ValueError(_PEM)
+        return path
+
+
+class AccessSettings(_Section):
+    """``[access]``: who is let in, and who is shown."""
+
+    open_on_loopback: bool = Field(default=False, description="true or false, without quotes")
+    require_release: bool = Field(default=True, description="true or false, without quotes")
 
 
 class SensorSettings(_Section):
@@ -241,6 +273,9 @@ class TrackerSettings(_Section):
     device_name: _Text | None = Field(default=None, description="the device name on the tracker's label, in quotes")
     athlete: _Text | None = Field(default=None, description="the name of who wears it, in quotes")
     number: int | None = Field(default=None, ge=0, le=9999, description="a whole number from 0 to 9999, without quotes")
+    squads: Annotated[tuple[_Text, ...], Field(strict=False)] = Field(
+        default=(), description='names in quotes, such as ["First team", "U19"]'
+    )
     heart_rate_sensor: SensorSettings | Literal["none"] | None = Field(default=None, description=_SENSOR)
     power_meter: SensorSettings | Literal["none"] | None = Field(default=None, description=_SENSOR)
 
@@ -288,9 +323,17 @@ class Settings(_Section):
     pairing: PairingSettings = Field(default_factory=PairingSettings, description="a section [pairing]")
     recordings: RecordingsSettings = Field(default_factory=RecordingsSettings, description="a section [recordings]")
     live: LiveSettings = Field(default_factory=LiveSettings, description="a section [live]")
+    access: AccessSettings = Field(default_factory=AccessSettings, description="a section [access]")
     trackers: Annotated[tuple[TrackerSettings, ...], Field(strict=False)] = Field(
         default=(), description="sections [[trackers]], with double brackets"
     )
+
+    @model_validator(mode="after")
+    def _key_with_certificate(self) -> Self:
+        if (self.live.certificate is None) != (self.live.private_key is None):
+            missing = "certificate" if self.live.certificate is None else "private_key"
+            raise ConfigError((Mistake(f"live.{missing}", "nothing", f"{_PEM}: certificate and private_key together"),))
+        return self
 
     @model_validator(mode="after")
     def _inbox_apart(self) -> Self:

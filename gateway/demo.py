@@ -154,6 +154,8 @@ def _settings(
             "telemetry": {"source": source},
             "bluetooth": {"enabled": has_sensors},
             "live": {"port": port},
+            # Invented athletes, on this machine only.
+            "access": {"open_on_loopback": True, "require_release": False},
             "trackers": [
                 {
                     "serial_number": device.serial_number,

@@ -171,7 +171,7 @@ async def assembled(
     problems = Problems(utc_ms)
     board = Board()
     claims = Claims(cloud, problems, roster(settings))
-    wearers = [Wearer(t.serial_number, t.athlete, t.number) for t in settings.trackers]
+    wearers = [Wearer(t.serial_number, t.athlete, t.number, t.squads) for t in settings.trackers]
     serial_numbers = [wearer.serial_number for wearer in wearers]
     ring_minutes = settings.telemetry.ring_minutes
     feed = Feed(

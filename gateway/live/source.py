@@ -1,6 +1,6 @@
 """What the live stream needs of the rest of the gateway, as protocols: it imports no other feature."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from insiders_codecs.live import Arrivals
@@ -49,6 +49,10 @@ class WearerView(Protocol):
     @property
     def number(self) -> int | None:
         """Jersey number."""
+
+    @property
+    def squads(self) -> Collection[str]:
+        """Those of the athlete."""
 
 
 class GapView(Protocol):

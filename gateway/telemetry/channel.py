@@ -42,11 +42,13 @@ class Wearer:
         serial_number: Printed on the tracker.
         athlete: Display name of who wears it.
         number: Jersey number.
+        squads: Those of the athlete.
     """
 
     serial_number: str
     athlete: str | None = None
     number: int | None = None
+    squads: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -241,6 +241,7 @@ async def world(
                 "telemetry": {"source": source, "ring_minutes": ring_minutes, "refill_minutes": refill_minutes},
                 "bluetooth": {"enabled": False},
                 "live": {"port": _free_port()},
+                "access": {"open_on_loopback": True, "require_release": False},
                 "trackers": [
                     {"serial_number": device.serial_number, "device_name": device.device_name}
                     for device in cloud.devices

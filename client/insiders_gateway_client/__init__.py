@@ -1,0 +1,1 @@
+"""A client of the Insiders Gateway: its live stream as numpy rows, kept alive and resumed after every cut."""

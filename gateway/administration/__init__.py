@@ -1,0 +1,1 @@
+"""What an administrator types: access of people, releases of athletes, certificates."""

@@ -1,0 +1,1 @@
+"""The certificate with which the gateway proves to laptops that it is itself."""
