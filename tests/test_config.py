@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from gateway.cloud.endpoints import ENDPOINTS
 from gateway.config import (
     EXIT_CONFIG,
+    AccessSettings,
     BluetoothSettings,
     CloudSettings,
     ConfigError,
@@ -41,6 +42,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "pairing": PairingSettings,
     "recordings": RecordingsSettings,
     "live": LiveSettings,
+    "access": AccessSettings,
     "trackers": TrackerSettings,
 }
 
@@ -96,7 +98,7 @@ def test_example_shows_the_true_defaults() -> None:
     for section, model in SECTIONS.items():
         for name, field in model.model_fields.items():
             has_default = field.default is not None and field.default_factory is None and not field.is_required()
-            if section != "trackers" and has_default and name != "paths":
+            if section != "trackers" and has_default and name not in {"paths", "names"}:
                 assert everything_in_example()[section][name] == field.default, name
 
 
@@ -156,7 +158,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         job = "/jobs/{job}/"
         [live]
         port = 70000
-        host = "0.0.0.0"
+        host = "everywhere"
         [telemetry]
         ring_minutes = 0
         [[trackers]]
@@ -307,15 +309,31 @@ def test_description_has_one_line_per_mistake(tmp_path: Path) -> None:
     assert len(describe(caught.value).splitlines()) == len(caught.value.mistakes) == 4
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_live_host_may_be_loopback(tmp_path: Path, host: str) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "0.0.0.0", "::", "192.168.1.4"])
+def test_live_host_is_an_address_of_this_machine(tmp_path: Path, host: str) -> None:
     assert load(written(tmp_path, f'{MINIMAL}[live]\nhost = "{host}"')).live.host == host
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "gateway.local", "localhost.example.org", ""])
-def test_live_host_beyond_loopback_is_refused_with_the_reason(tmp_path: Path, host: str) -> None:
+@pytest.mark.parametrize("host", ["gateway.local", "localhost.example.org", "", "*", "10.0.0.1/8"])
+def test_live_host_that_is_no_address_is_refused_with_what_to_write(tmp_path: Path, host: str) -> None:
     refused = mistake(tmp_path, f'[live]\nhost = "{host}"')
-    assert "there is no access control" in refused.allowed
+    assert "0.0.0.0 for laptops" in refused.allowed
+
+
+@pytest.mark.parametrize("name", ["gateway.example.org:8770", "https://gateway", "", "a b", "-" * 64])
+def test_a_further_name_is_a_name_alone(tmp_path: Path, name: str) -> None:
+    assert "without port" in mistake(tmp_path, f'[live]\nnames = ["{name}"]').allowed
+
+
+@pytest.mark.parametrize("given", ["certificate", "private_key"])
+def test_certificate_and_key_come_together(tmp_path: Path, given: str) -> None:
+    other = {"certificate": "private_key", "private_key": "certificate"}[given]
+    assert mistake(tmp_path, f'[live]\n{given} = "/etc/gateway.pem"').key == f"live.{other}"
+
+
+def test_a_certificate_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, f'{MINIMAL}[live]\ncertificate = "a.pem"\nprivate_key = "b.pem"')
+    assert [m.key for m in found] == ["live.certificate", "live.private_key"]
 
 
 @pytest.mark.parametrize(
