@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.live.source import Channels
+from gateway.live.visibility import Sight
 from insiders_codecs.live import Arrivals, Codec, encode_rows, schema
 from insiders_codecs.samples import COLUMN_NAMES
 
@@ -14,7 +15,7 @@ NO_ARRIVAL = 0
 """Arrival number that says "none": rows of a history answer are ordered by time, not by arrival."""
 
 
-def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], codec: Codec) -> bytes:
+def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], codec: Codec, sight: Sight) -> bytes:
     """Answer ``GET /api/v1/history``.
 
     Args:
@@ -23,6 +24,7 @@ def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], cod
         query: ``device`` (serial number), ``from`` and ``to`` (epoch ms, half open), ``columns`` (comma separated
             names, all by default).
         codec: Form of the answer.
+        sight: What of it all there is for who asks.
 
     Returns:
         A message `history` with the rows ascending by time in one block, their schema, and ``next_from_ms`` where the
@@ -31,14 +33,14 @@ def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], cod
     Raises:
         RequestError: If the query is incomplete or names what is not there.
     """
-    known = {channel.wearer.serial_number: channel for channel in channels.values()}
+    known = {channel.wearer.serial_number: channel for channel in sight.channels(channels).values()}
     channel = known.get(query.get("device", ""))
     if channel is None:
         raise RequestError(ErrorCode.UNKNOWN_DEVICE, "Give device=SERIAL_NUMBER of a tracker of this gateway.")
     from_ms, to_ms = _time(query, "from"), _time(query, "to")
-    names = query["columns"].split(",") if query.get("columns") else list(COLUMN_NAMES)
-    if not set(names) <= set(COLUMN_NAMES) or len(set(names)) != len(names):
-        raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"Columns are {', '.join(COLUMN_NAMES)}, each once.")
+    names = query["columns"].split(",") if query.get("columns") else list(sight.column_names)
+    if not set(names) <= set(sight.column_names) or len(set(names)) != len(names):
+        raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"Columns are {', '.join(sight.column_names)}, each once.")
     columns = [COLUMN_NAMES.index(name) for name in names]
     rows = channel.ring.between(from_ms, to_ms)
     cut = rows.take(slice(0, MAX_ROWS))

@@ -38,3 +38,7 @@ class Limits:
     def announced(self) -> dict[str, int]:
         """The field of `hello`."""
         return asdict(self)
+
+
+LIMITS = Limits()
+"""Those of every gateway."""

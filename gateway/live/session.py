@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from gateway.access.caller import Caller
+from gateway.access.roles import Role
 from gateway.live.board import Board
+from gateway.live.limits import LIMITS, Limits
 from gateway.live.requests import (
-    MAX_INBOUND_BYTES,
     MAX_SUBSCRIPTIONS,
     ErrorCode,
     RequestError,
@@ -20,20 +22,23 @@ from gateway.live.requests import (
 )
 from gateway.live.source import Channels
 from gateway.live.subscription import Subscription
+from gateway.live.visibility import Sight
 from insiders_codecs.errors import DecodeError
-from insiders_codecs.live import MAX_FRAME_BYTES, Codec, Message, decode, encode, schema
-from insiders_codecs.samples import QUANTITIES
+from insiders_codecs.live import Codec, Message, decode, encode, schema
 
 TIME_INTERVAL_S = 2.0
 CHANNELS_PER_MESSAGE = 32
 """A few kB; a client may bound its messages by the announced limit here too, unless names are absurdly long."""
 
-MAX_CLIENTS = 64
 MAX_ANSWERS = 256
 """Answers that may wait for one client. One that asks that much without reading is cut off."""
 
 CAPABILITIES = ("resume", "latest", "history")
 """What every gateway of this version can; what is served beside that, the server knows."""
+
+
+THIS_MACHINE = Caller("this machine", "this machine", Role.ADMIN)
+"""Who asks where the place alone lets in."""
 
 
 class CloseCode(IntEnum):
@@ -91,7 +96,15 @@ class Hub:
 class Session:
     """Speaks the protocol with one client; times are seconds of one monotonic clock."""
 
-    def __init__(self, hub: Hub, codec: Codec, now_s: float, served: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        codec: Codec,
+        now_s: float,
+        served: Sequence[str] = (),
+        caller: Caller = THIS_MACHINE,
+        limits: Limits = LIMITS,
+    ) -> None:
         """Begin.
 
         Args:
@@ -99,8 +112,13 @@ class Session:
             codec: Form of the messages.
             now_s: Now.
             served: What can be asked for over HTTP besides the samples.
+            caller: Who it is.
+            limits: What they may take.
         """
         self.codec = codec
+        self.caller = caller
+        self._sight = Sight.of(caller)
+        self._limits = limits
         self._capabilities = [*CAPABILITIES, *served]
         self.closing: CloseCode | None = None
         self._hub = hub
@@ -161,10 +179,10 @@ class Session:
             self._time_due_s = now_s + TIME_INTERVAL_S
             yield encode(self._time(now_s), self.codec)
         for subscription in subscriptions:
-            added = subscription.admit(self._hub.channels, self._hub.epoch)
+            added = subscription.admit(self._channels, self._hub.epoch)
             if added is not None:
                 yield encode(added, self.codec)
-            for item in subscription.messages(self._hub.channels, now_s):
+            for item in subscription.messages(self._channels, now_s):
                 yield item if isinstance(item, bytes) else encode(item, self.codec)
 
     def _obey(self, message: Message, now_s: float) -> None:
@@ -179,8 +197,8 @@ class Session:
                     raise RequestError(
                         ErrorCode.TOO_MANY_SUBSCRIPTIONS, f"One connection may have {MAX_SUBSCRIPTIONS} subscriptions."
                     )
-                subscription = Subscription(request, self.codec, now_s)
-                answer = subscription.admit(self._hub.channels, self._hub.epoch)
+                subscription = Subscription(request, self.codec, now_s, self._sight)
+                answer = subscription.admit(self._channels, self._hub.epoch)
                 self._subscriptions[request.sub] = subscription
                 if answer is not None:
                     self._answer(answer)
@@ -213,7 +231,8 @@ class Session:
         board = self._hub.board
         if board.revision == self._revision:
             return
-        changed, self._revision = board.since(self._revision), board.revision
+        changed = [message for message in board.since(self._revision) if self._sight.hears(message, self._hub.channels)]
+        self._revision = board.revision
         channels = [
             {key: value for key, value in message.items() if key != "op"}
             for message in changed
@@ -221,8 +240,12 @@ class Session:
         ]
         for start in range(0, len(channels), CHANNELS_PER_MESSAGE):
             portion = channels[start : start + CHANNELS_PER_MESSAGE]
-            yield {"op": "channels", "columns": schema(range(len(QUANTITIES))), "channels": portion}
+            yield {"op": "channels", "columns": schema(self._sight.columns), "channels": portion}
         yield from (message for message in changed if message["op"] != "channels")
+
+    @property
+    def _channels(self) -> Channels:
+        return self._sight.channels(self._hub.channels)
 
     def _clock(self, now_s: float) -> Message:
         utc_ms, source = self._hub.time()
@@ -238,12 +261,7 @@ class Session:
             **self._hub.identity(),
             **self._clock(now_s),
             "capabilities": self._capabilities,
-            "limits": {
-                "max_frame_bytes": MAX_FRAME_BYTES,
-                "max_inbound_bytes": MAX_INBOUND_BYTES,
-                "max_subscriptions": MAX_SUBSCRIPTIONS,
-                "max_clients": MAX_CLIENTS,
-            },
+            "limits": self._limits.announced(),
             "ring_span_s": self._hub.ring_span_s,
         }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from gateway.live.requests import ErrorCode, RequestError, Sub
 from gateway.live.source import Channels, ChannelView
+from gateway.live.visibility import EVERYTHING, Sight
 from insiders_codecs.live import MAX_ROWS, Arrivals, Codec, Message, encode_rows
 from insiders_codecs.packing import PackedBlock
 from insiders_codecs.samples import COLUMN_NAMES, SampleBlock, newer
@@ -34,9 +35,14 @@ class _Position:
 class Subscription:
     """Decides what one subscription sends; told the time, touches no socket."""
 
-    def __init__(self, request: Sub, codec: Codec, now_s: float) -> None:
+    def __init__(self, request: Sub, codec: Codec, now_s: float, sight: Sight = EVERYTHING) -> None:
+        """Make one that no channel is in yet; raises `RequestError` if it names a column that it may not see."""
         self.request = request
-        names = request.columns or COLUMN_NAMES
+        names = request.columns or sight.column_names
+        for name in names:
+            if name not in sight.column_names:
+                known = ", ".join(sight.column_names)
+                raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"There is no column {name!r}; columns are {known}.")
         self._columns = tuple(COLUMN_NAMES.index(name) for name in names)
         self._codec = codec
         self._positions: dict[int, _Position] = {}

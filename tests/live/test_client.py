@@ -13,10 +13,10 @@ import pytest
 from aiohttp import WSMsgType, web
 from yarl import URL
 
-from gateway.live import server as live_server
 from gateway.live.board import Board
 from gateway.live.client import StreamError, fetch_gaps, stream_url
 from gateway.live.following import FIRST_RETRY_S, LONGEST_RETRY_S, SILENCE_S, Cursors, LiveClient
+from gateway.live.limits import Limits
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
@@ -241,13 +241,13 @@ def cuts_and_hellos(heard: list[Message]) -> list[Message]:
     return [message for message in heard if message["op"] in {"hello", "disconnected"}]
 
 
-async def test_a_full_gateway_is_tried_again(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_gateway_is_tried_again(gateway: Gateway) -> None:
     client = LiveClient(gateway.url)
-    async with gateway.running():
-        monkeypatch.setattr(live_server, "MAX_CLIENTS", 0)
+    async with gateway.running() as server:
+        server._streaming._limits = Limits(max_clients=0)
         heard = await hear(client, lambda heard: len(heard) == 3)
         assert {message["text"] for message in heard} == {"the gateway has no room for another client"}
-        monkeypatch.setattr(live_server, "MAX_CLIENTS", 64)
+        server._streaming._limits = Limits()
         assert said("hello")(await hear(client, said("hello")))
 
 

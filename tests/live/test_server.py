@@ -15,10 +15,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.live import server as live_server
 from gateway.live.board import Board
 from gateway.live.history import MAX_ROWS
-from gateway.live.requests import MAX_INBOUND_BYTES
+from gateway.live.limits import Limits
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub, Session
 from gateway.telemetry.channel import Channel, Wearer
@@ -117,9 +116,9 @@ async def test_our_subprotocol_is_found_among_others(served: Served) -> None:
 
 async def test_an_oversize_message_closes_with_its_code_and_others_go_on(served: Served) -> None:
     async with connect(served.url) as other, connect(served.url) as ws:
-        await ws.send("x" * MAX_INBOUND_BYTES)
+        await ws.send("x" * Limits().max_inbound_bytes)
         assert (await until(ws, "error"))["code"] == "bad_message"
-        await ws.send("x" * (MAX_INBOUND_BYTES + 1))
+        await ws.send("x" * (Limits().max_inbound_bytes + 1))
         with pytest.raises(ConnectionClosed) as closed:
             await until(ws, "no such thing")
         assert closed.value.rcvd is not None
@@ -166,14 +165,14 @@ async def test_a_stopping_gateway_says_goodbye(served: Served) -> None:
     assert closed.value.rcvd.code == 1012
 
 
-async def test_there_is_room_for_so_many_and_the_next_is_told_when_to_come_back(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_server, "MAX_CLIENTS", 2)
-    async with connect(served.url), connect(served.url):
-        with pytest.raises(InvalidStatus) as refused:
-            async with connect(served.url):
-                pass
+async def test_there_is_room_for_so_many_and_the_next_is_told_when_to_come_back(served: Served) -> None:
+    server = LiveServer(served.server._hub, dict, limits=Limits(max_clients=2))
+    async with server.listening("127.0.0.1", 0) as port:
+        url = f"ws://127.0.0.1:{port}/api/v1/stream"
+        async with connect(url), connect(url):
+            with pytest.raises(InvalidStatus) as refused:
+                async with connect(url):
+                    pass
     assert refused.value.response.status_code == 503
     assert int(refused.value.response.headers["Retry-After"]) > 0
 
@@ -304,9 +303,9 @@ async def test_a_client_that_gives_no_sign_of_life_is_let_go(served: Served) -> 
     upgrade = f"Host: 127.0.0.1:{served.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}"
     writer.write(f"GET /api/v1/stream HTTP/1.1\r\n{upgrade}\r\n".encode())
     await reader.readuntil(b"\r\n\r\n")
-    await asyncio.sleep(live_server.SILENCE_S / 2)
+    await asyncio.sleep(Limits().silence_s / 2)
     assert served.server.clients == 1
-    await asyncio.sleep(live_server.SILENCE_S)
+    await asyncio.sleep(Limits().silence_s)
     assert served.server.clients == 0
     writer.transport.abort()
 
@@ -343,7 +342,7 @@ async def test_what_clients_do_wrong_is_counted_by_its_code(served: Served) -> N
         await ws.send("not json")
         await ws.send('{"op":"unsub","sub":1}')
         await until(ws, "error")
-        await ws.send("x" * (MAX_INBOUND_BYTES + 1))
+        await ws.send("x" * (Limits().max_inbound_bytes + 1))
         with pytest.raises(ConnectionClosed):
             await until(ws, "no such thing")
     with pytest.raises(InvalidStatus):
@@ -411,7 +410,7 @@ async def test_a_client_that_is_behind_hears_goodbye_too() -> None:
         rows.values[:] = 1.2345  # every column of every row: a megabyte and more
         channel.rows_came(rows, 0.0)
         await until(ws, "d")
-        await stalled(next(iter(server._clients)))
+        await stalled(next(iter(server._streaming._clients)))
         reading = asyncio.gather(until(ws, "bye"))
     (bye,) = await reading
     assert bye["code"] == 1012
