@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
-from pydantic import SecretStr
 
 from gateway.bridges.recordings import OurTrackers
 from gateway.cloud.client import CloudClient, open_cloud
@@ -27,6 +26,7 @@ from gateway.fleet.ownership import Claims
 from gateway.fleet.roster import Tracker
 from gateway.live.board import Board
 from gateway.problems import Problems
+from gateway.secret import Secret
 from gateway.store import open_store
 from gateway.uploads import transitions
 from gateway.uploads.display import Display
@@ -77,9 +77,9 @@ async def _measured(folder: Path, size: int, state: State) -> tuple[float, ...]:
             token_url="http://127.0.0.1:9",
             websocket_url="ws://127.0.0.1:9",
             username="nobody",
-            password=SecretStr(""),
+            password=Secret(""),
             client_id="",
-            client_secret=SecretStr(""),
+            client_secret=Secret(""),
         ) as cloud,
     ):
         with closing(Worker("spool")) as worker:

@@ -23,7 +23,6 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import msgspec
-from pydantic import SecretStr
 from yarl import URL
 
 from benchmarks import desk
@@ -34,6 +33,7 @@ from gateway.cloud.exchange import Exchange, Limits
 from gateway.cloud.pacing import Pacer, Priority
 from gateway.cloud.sessions import open_session
 from gateway.cloud.transport import Transport
+from gateway.secret import Secret
 from gateway.store import open_store
 from gateway.uploads.keeping.ledger import SCHEMA, Ledger
 from gateway.uploads.keeping.spool import FOLDER, Spool
@@ -171,9 +171,9 @@ async def _streaming(cloud: Cloud) -> AsyncGenerator[Upload, None]:
         token_url=cloud["token_url"],
         websocket_url=cloud["websocket_url"],
         username=cloud["username"],
-        password=SecretStr(cloud["INSIDERS_PASSWORD"]),
+        password=Secret(cloud["INSIDERS_PASSWORD"]),
         client_id=cloud["client_id"],
-        client_secret=SecretStr(cloud["INSIDERS_CLIENT_SECRET"]),
+        client_secret=Secret(cloud["INSIDERS_CLIENT_SECRET"]),
     ) as client:
         device = await client.take_ownership(cloud["serial_number"], cloud["device_name"])
         with closing(Worker("reading")) as worker:
@@ -195,9 +195,9 @@ async def _sending_whole(cloud: Cloud) -> AsyncGenerator[Upload, None]:
         exchange = Exchange(session, Pacer(), Limits(total_s=600.0))
         login = Login(
             cloud["username"],
-            SecretStr(cloud["INSIDERS_PASSWORD"]),
+            Secret(cloud["INSIDERS_PASSWORD"]),
             cloud["client_id"],
-            SecretStr(cloud["INSIDERS_CLIENT_SECRET"]),
+            Secret(cloud["INSIDERS_CLIENT_SECRET"]),
         )
         path = ENDPOINTS["token"].path
         authoriser = Authoriser(exchange, URL(cloud["token_url"] + path), path, login)

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from gateway.mistakes import ConfigError, Mistake
+from gateway.secret import Secret
 
 SECRETS = {"password": "INSIDERS_PASSWORD", "client_secret": "INSIDERS_CLIENT_SECRET"}
 """What each is called outside of this program, by its name in here."""
@@ -20,8 +19,8 @@ class CredentialsError(ConfigError):
 class Credentials:
     """The two secrets of the cloud account; `repr` and `str` show asterisks."""
 
-    password: SecretStr
-    client_secret: SecretStr
+    password: Secret
+    client_secret: Secret
 
 
 def load_credentials(environ: Mapping[str, str]) -> Credentials:
@@ -38,7 +37,7 @@ def load_credentials(environ: Mapping[str, str]) -> Credentials:
     )
     if missing:
         raise CredentialsError(missing)
-    return Credentials(**{name: SecretStr(value) for name, value in found.items()})
+    return Credentials(**{name: Secret(value) for name, value in found.items()})
 
 
 def _secret(variable: str, environ: Mapping[str, str]) -> str:

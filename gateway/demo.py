@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pydantic import SecretStr
 from rich.console import Console
 
 from gateway import app
 from gateway.config import Settings
 from gateway.credentials import Credentials
 from gateway.gaps import show_gaps
+from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.bluez.bus import BusError
 from gateway.simulator.clock import steady_epoch_ms
@@ -69,7 +69,7 @@ async def demo(
     with TemporaryDirectory(prefix="insiders-gateway-demo-") as state_dir:  # no demo goes on where another one ended
         async with simulator.running(cloud) as served, _air(cloud) as no_sensors:
             settings = _settings(cloud, served, port, source, state_dir, has_sensors=not no_sensors)
-            credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
+            credentials = Credentials(Secret(simulator.PASSWORD), Secret(simulator.CLIENT_SECRET))
             async with app.running(settings, credentials, {}) as gateway:
                 url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
                 opening = _opening(trackers, duration_s, f"127.0.0.1:{gateway.port}", served.control_url)

@@ -1,6 +1,7 @@
 """What must not be shown: a value that prints as asterisks wherever it goes by mistake."""
 
 import hmac
+from typing import Self
 
 MASK = "***"
 
@@ -8,7 +9,7 @@ MASK = "***"
 class Secret:
     """A text that has to be asked for by name.
 
-    `repr`, `str` and `format` give asterisks, and so does what pickle makes of it.
+    `repr`, `str` and `format` give asterisks, and so does what pickle makes of it. There is no way to make JSON of it.
     """
 
     __slots__ = ("_text",)
@@ -34,10 +35,18 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        # An environment variable may hold bytes that are no UTF-8.
+        ours, theirs = (it.reveal().encode(errors="surrogatepass") for it in (self, other))
+        return hmac.compare_digest(ours, theirs)
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self  # `dataclasses.asdict` copies, and what it gives is still shown masked
 
     def __reduce__(self) -> tuple[type["Secret"], tuple[str]]:
         return Secret, (MASK,)

@@ -17,12 +17,12 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from gateway import app, parts
 from gateway.config import Settings
 from gateway.credentials import Credentials
 from gateway.live.following import LiveClient
+from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
@@ -123,7 +123,7 @@ async def world(
     cloud = SimulatedCloud(trackers, 7, faults or Faults(), now_ms)
     with TemporaryDirectory() as state_dir:
         async with simulator.running(cloud) as served:
-            credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
+            credentials = Credentials(Secret(simulator.PASSWORD), Secret(simulator.CLIENT_SECRET))
             configured = settings(cloud, served, Path(state_dir), **telemetry)
             async with app.running(configured, credentials, environ) as gateway:
                 yield World(cloud, served, gateway, now_ms())

@@ -8,7 +8,6 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from pydantic import SecretStr
 
 from gateway.cloud.errors import (
     BadAnswer,
@@ -24,6 +23,7 @@ from gateway.cloud.errors import (
     Unauthorized,
 )
 from gateway.cloud.retry import retry_after_s
+from gateway.secret import Secret
 from insiders_codecs.errors import DecodeError
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Answer:
         return bool(_JSON_TYPE.fullmatch(self.media_type))
 
 
-def body_of(answer: Answer, operation: str, path: str, secrets: Sequence[SecretStr] = ()) -> bytes:
+def body_of(answer: Answer, operation: str, path: str, secrets: Sequence[Secret] = ()) -> bytes:
     """The body of a success.
 
     Args:
@@ -95,7 +95,7 @@ def decode(body: bytes, decoder: Callable[[bytes], T], operation: str) -> T:
         raise BadAnswer(operation, Fault.NOT_JSON, _printable(str(error))) from None
 
 
-def server_text(answer: Answer, secrets: Sequence[SecretStr] = ()) -> str:
+def server_text(answer: Answer, secrets: Sequence[Secret] = ()) -> str:
     """What the server says: ``detail``, else ``message``, else field errors, else an OAuth2 error, else raw text."""
     document = _document(answer.body)
     if not isinstance(document, dict):
@@ -111,7 +111,7 @@ def server_text(answer: Answer, secrets: Sequence[SecretStr] = ()) -> str:
     return _clean(answer.body.decode("utf-8", "replace"), secrets)
 
 
-def _error_of(answer: Answer, operation: str, path: str, secrets: Sequence[SecretStr]) -> CloudError | None:
+def _error_of(answer: Answer, operation: str, path: str, secrets: Sequence[Secret]) -> CloudError | None:
     match answer.status:
         case 400 | 401 | 403 if operation == "token":
             return _refusal(answer, operation, secrets)
@@ -142,7 +142,7 @@ def _error_of(answer: Answer, operation: str, path: str, secrets: Sequence[Secre
             return BadAnswer(operation, Fault.NOT_HTTP, "no such status")
 
 
-def _refusal(answer: Answer, operation: str, secrets: Sequence[SecretStr]) -> CloudError:
+def _refusal(answer: Answer, operation: str, secrets: Sequence[Secret]) -> CloudError:
     document = _document(answer.body)
     said = server_text(answer, secrets)
     if not isinstance(document, dict):  # a proxy, and no verdict on our credentials
@@ -159,7 +159,7 @@ def _document(body: bytes) -> object:
         return None
 
 
-def _fields(document: Mapping[str, object], secrets: Sequence[SecretStr]) -> dict[str, tuple[str, ...]]:
+def _fields(document: Mapping[str, object], secrets: Sequence[Secret]) -> dict[str, tuple[str, ...]]:
     # Only lists: that is how field errors differ from whatever else an object may hold.
     lists = ((name, _sentences(value)) for name, value in document.items() if isinstance(value, list))
     wrong = islice(((name, texts) for name, texts in lists if texts), MAX_FIELDS)
@@ -174,9 +174,9 @@ def _sentences(value: object) -> list[str]:
     return []
 
 
-def _clean(text: str, secrets: Iterable[SecretStr]) -> str:
+def _clean(text: str, secrets: Iterable[Secret]) -> str:
     for secret in secrets:
-        if value := secret.get_secret_value():
+        if value := secret.reveal():
             text = text.replace(value, "***")
     return _printable(text)
 

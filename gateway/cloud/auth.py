@@ -12,7 +12,6 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
-from pydantic import SecretStr
 from yarl import URL
 
 from gateway.cloud.answers import decode
@@ -20,6 +19,7 @@ from gateway.cloud.errors import CloudError, LoginRefused
 from gateway.cloud.exchange import Exchange
 from gateway.cloud.pacing import Priority
 from gateway.cloud.request import Request
+from gateway.secret import Secret
 
 RENEW_AT = 0.8
 """Part of a token's life after which it is renewed; what is left of ten hours outlasts any pause a 429 may ask for."""
@@ -44,22 +44,22 @@ class Login:
     """Who we are at the cloud."""
 
     username: str
-    password: SecretStr
+    password: Secret
     client_id: str
-    client_secret: SecretStr
+    client_secret: Secret
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccessToken:
     """A token and the end of its life on the monotonic clock, seconds."""
 
-    value: SecretStr
+    value: Secret
     expires_at: float
 
     @property
     def header(self) -> Mapping[str, str]:
         """The header that proves who is asking."""
-        return {"Authorization": f"Bearer {self.value.get_secret_value()}"}
+        return {"Authorization": f"Bearer {self.value.reveal()}"}
 
 
 class Authoriser:
@@ -88,7 +88,7 @@ class Authoriser:
         self._failure: CloudError | None = None
         self._token: AccessToken | None = None
         self._renew_at = 0.0
-        self._refresh_token: SecretStr | None = None
+        self._refresh_token: Secret | None = None
         self._refusals = 0
         self._refusal: LoginRefused | None = None
         self._login_allowed_at = 0.0
@@ -162,7 +162,7 @@ class Authoriser:
 
     async def _renewed(self) -> AccessToken:
         if self._refresh_token is not None:
-            form = {"grant_type": "refresh_token", "refresh_token": self._refresh_token.get_secret_value()}
+            form = {"grant_type": "refresh_token", "refresh_token": self._refresh_token.reveal()}
             try:
                 return await self._ask(form)
             except LoginRefused:
@@ -172,7 +172,7 @@ class Authoriser:
         form = {
             "grant_type": "password",
             "username": self._login.username,
-            "password": self._login.password.get_secret_value(),
+            "password": self._login.password.reveal(),
         }
         try:
             token = await self._ask(form)
@@ -185,7 +185,7 @@ class Authoriser:
         return token
 
     async def _ask(self, form: Mapping[str, str]) -> AccessToken:
-        client = {"client_id": self._login.client_id, "client_secret": self._login.client_secret.get_secret_value()}
+        client = {"client_id": self._login.client_id, "client_secret": self._login.client_secret.reveal()}
         secrets = [self._login.password, self._login.client_secret]
         if self._refresh_token is not None:
             secrets.append(self._refresh_token)
@@ -206,8 +206,8 @@ class Authoriser:
         life_s = min(max(life_s, _SHORTEST_LIFE_S), _LONGEST_LIFE_S)
         # The new refresh token is kept before anything else: the old one may be dead already.
         if answer.refresh_token:
-            self._refresh_token = SecretStr(answer.refresh_token)
-        self._token = AccessToken(SecretStr(answer.access_token), asked_at + life_s)
+            self._refresh_token = Secret(answer.refresh_token)
+        self._token = AccessToken(Secret(answer.access_token), asked_at + life_s)
         self._renew_at = asked_at + RENEW_AT * life_s
         self._has_worked = False
         return self._token

@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 import msgspec
-from pydantic import SecretStr
 from yarl import URL
 
 from gateway.cloud.auth import Authoriser, Login
@@ -35,6 +34,7 @@ from gateway.cloud.recordings import RecordingOperations
 from gateway.cloud.sessions import open_session, open_upload_session
 from gateway.cloud.stream import Streams, open_stream_session
 from gateway.cloud.transport import Transport
+from gateway.secret import Secret
 from insiders_codecs.cloud import DecodedRows, RowsPage, decode_rows, decode_rows_page
 
 T = TypeVar("T")
@@ -57,9 +57,9 @@ async def open_cloud(
     token_url: str,
     websocket_url: str,
     username: str,
-    password: SecretStr,
+    password: Secret,
     client_id: str,
-    client_secret: SecretStr,
+    client_secret: Secret,
     endpoints: EndpointTable = ENDPOINTS,
     limits: Limits | None = None,
 ) -> AsyncIterator["CloudClient"]:

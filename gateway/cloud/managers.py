@@ -1,11 +1,11 @@
 """Accounts: who is logged in, and the administration of manager accounts."""
 
 import msgspec
-from pydantic import SecretStr
 
 from gateway.cloud.models import Account, Manager, ManagerDetails, decoder
 from gateway.cloud.pacing import Priority
 from gateway.cloud.transport import Transport
+from gateway.secret import Secret
 
 _account = decoder(Account)
 _manager = decoder(Manager)
@@ -47,9 +47,9 @@ class Managers:
             body=msgspec.json.encode(details),
         )
 
-    async def change_password(self, manager_id: int, old: SecretStr, new: SecretStr) -> None:
+    async def change_password(self, manager_id: int, old: Secret, new: Secret) -> None:
         """Change a manager's password."""
-        form = {"old_password": old.get_secret_value(), "new_password": new.get_secret_value()}
+        form = {"old_password": old.reveal(), "new_password": new.reveal()}
         await self._transport.send(
             "change_password",
             lambda _body: None,

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import SecretStr
 from yarl import URL
 
 from gateway.cloud.pacing import Priority
 from gateway.cloud.uploading import Stream
+from gateway.secret import Secret
 
 Query = Mapping[str, int | str | Callable[[], int | str] | None]
 """Query parameters: None leaves one out, and a function is asked when the request goes out, after it has waited."""
@@ -41,7 +41,7 @@ class Request:
     priority: Priority = Priority.CONTROL
     overdue_s: float = 0.0
     is_live: bool = False
-    secrets: Sequence[SecretStr] = ()
+    secrets: Sequence[Secret] = ()
 
     def complete_url(self) -> URL:
         """Where to, with its query as it is now."""

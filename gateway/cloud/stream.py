@@ -145,7 +145,7 @@ class Streams:
             raise translated(_OPERATION, error, self._authority) from None
 
     async def _authorise(self, websocket: _Websocket, token: AccessToken) -> None:
-        request = {"action": "authorize", "token": token.value.get_secret_value()}
+        request = {"action": "authorize", "token": token.value.reveal()}
         try:
             async with asyncio.timeout(AUTHORISED_WITHIN_S):
                 await websocket.send_frame(msgspec.json.encode(request), WSMsgType.TEXT)

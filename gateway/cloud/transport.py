@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import quote
 
-from pydantic import SecretStr
 from yarl import URL
 
 from gateway.cloud.answers import decode
@@ -20,6 +19,7 @@ from gateway.cloud.replay import Replay
 from gateway.cloud.request import Query, Request
 from gateway.cloud.retry import RetryBudget, backoff_s
 from gateway.cloud.uploading import Stream
+from gateway.secret import Secret
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Transport:
         body: bytes | Stream | None = None,
         overdue_s: float = 0.0,
         attempts: int = ATTEMPTS,
-        secrets: Sequence[SecretStr] = (),
+        secrets: Sequence[Secret] = (),
     ) -> T:
         """Perform one operation.
 

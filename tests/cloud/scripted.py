@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pydantic import SecretStr
 
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.exchange import Limits
+from gateway.secret import Secret
 
 PASSWORD = "canary-password"
 CLIENT_SECRET = "canary-client-secret"
@@ -51,9 +51,9 @@ class ScriptedCloud:
             token_url=self.url,
             websocket_url=websocket_url or f"{self.url}v1/ws/",
             username="analyst",
-            password=SecretStr(PASSWORD),
+            password=Secret(PASSWORD),
             client_id="client",
-            client_secret=SecretStr(CLIENT_SECRET),
+            client_secret=Secret(CLIENT_SECRET),
             limits=limits,
         )
 

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
 from gateway.cloud.client import CloudClient, open_cloud
+from gateway.secret import Secret
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, running
@@ -47,9 +46,9 @@ async def simulated(
             token_url=server.token_url,
             websocket_url=server.websocket_url,
             username=USERNAME,
-            password=SecretStr(password),
+            password=Secret(password),
             client_id=CLIENT_ID,
-            client_secret=SecretStr(CLIENT_SECRET),
+            client_secret=Secret(CLIENT_SECRET),
         ) as client,
     ):
         yield Simulated(cloud, clock, client)

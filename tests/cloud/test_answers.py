@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from gateway.cloud.answers import MAX_TEXT, Answer, body_of, decode, server_text
 from gateway.cloud.errors import (
@@ -27,6 +26,7 @@ from gateway.cloud.errors import (
     Unreachable,
 )
 from gateway.cloud.models import Device, decode_bluetooth, decoder, page_decoder
+from gateway.secret import Secret
 from insiders_codecs.cloud import decode_rows, decode_rows_page
 
 JSON = {"Content-Type": "application/json"}
@@ -166,7 +166,7 @@ def test_whatever_a_server_says_is_one_printable_line(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b'{"detail": "a hunter2!"}', b'{"hunter2": ["hunter2"]}', b"<pre>hunter2</pre>"])
 def test_a_secret_that_the_server_repeats_is_struck_out(body: bytes) -> None:
     with pytest.raises(Rejected) as caught:
-        body_of(Answer(400, JSON, body), "devices", "devices/", [SecretStr("hunter2")])
+        body_of(Answer(400, JSON, body), "devices", "devices/", [Secret("hunter2")])
     assert "hunter2" not in f"{caught.value} {caught.value.fields} {caught.value!r}"
     assert "***" in str(caught.value)
 

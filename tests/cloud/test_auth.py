@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pytest
 from aiohttp import web
-from pydantic import SecretStr
 from yarl import URL
 
 from gateway.cloud.auth import PAUSE_AFTER_REFUSALS_S, AccessToken, Authoriser, Login
@@ -15,6 +14,7 @@ from gateway.cloud.errors import BadAnswer, CloudError, LoginRefused, NetworkLog
 from gateway.cloud.exchange import Exchange, Limits
 from gateway.cloud.pacing import Pacer
 from gateway.cloud.sessions import open_session
+from gateway.secret import Secret
 from tests.cloud.scripted import CLIENT_SECRET, PASSWORD, ScriptedCloud
 
 
@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def authoriser(cloud: ScriptedCloud, clock: Clock) -> AsyncIterator[Authoriser]:
-    login = Login("analyst", SecretStr(PASSWORD), "client", SecretStr(CLIENT_SECRET))
+    login = Login("analyst", Secret(PASSWORD), "client", Secret(CLIENT_SECRET))
     async with open_session() as session:
         exchange = Exchange(session, Pacer(jitter=lambda: 0.0), Limits())
         yield Authoriser(exchange, URL(cloud.url + "oauth2/token/"), "oauth2/token/", login, clock)
@@ -41,7 +41,7 @@ async def authoriser(cloud: ScriptedCloud, clock: Clock) -> AsyncIterator[Author
 
 def value(token: AccessToken | None) -> str:
     assert token is not None
-    return token.value.get_secret_value()
+    return token.value.reveal()
 
 
 def grants(cloud: ScriptedCloud) -> list[str]:
@@ -308,7 +308,7 @@ async def test_no_secret_reaches_a_log_or_an_error(
 
 @pytest.mark.looptime
 async def test_days_of_renewals_need_no_password_and_no_clock_but_the_loops(cloud: ScriptedCloud) -> None:
-    login = Login("analyst", SecretStr(PASSWORD), "client", SecretStr(CLIENT_SECRET))
+    login = Login("analyst", Secret(PASSWORD), "client", Secret(CLIENT_SECRET))
     async with open_session() as session:
         exchange = Exchange(session, Pacer(), Limits())
         authoriser = Authoriser(exchange, URL(cloud.url + "oauth2/token/"), "oauth2/token/", login)

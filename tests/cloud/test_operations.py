@@ -5,12 +5,12 @@ import hashlib
 
 import msgspec
 import pytest
-from pydantic import SecretStr
 
 from gateway.cloud.client import DAY_MS, LONGEST_DATA_MS, LONGEST_RANGES_MS
 from gateway.cloud.endpoints import ENDPOINTS
 from gateway.cloud.errors import Forbidden, LoginRefused, NotFound, Rejected
 from gateway.cloud.models import JobState, ManagerDetails, Pairing, PairingSet
+from gateway.secret import Secret
 from gateway.simulator.accounts import PASSWORD
 from gateway.simulator.faults import Faults
 from tests.cloud.asi import body_of
@@ -43,7 +43,7 @@ async def test_every_operation_of_the_table_is_performed() -> None:
         updated = await managers.update(me, ManagerDetails(last_name="Changed"))
         assert updated.manager_profile is not None
         assert updated.manager_profile.last_name == "Changed"
-        await managers.change_password(me, SecretStr(PASSWORD), SecretStr("new"))
+        await managers.change_password(me, Secret(PASSWORD), Secret("new"))
         assert cloud.cloud.accounts.ours.password == "new"
 
         assert [device.id async for device in client.devices(current=True)] == [4101, 4102]

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from gateway.cloud.client import open_cloud
 from gateway.pairing.desired import Desired
 from gateway.pairing.documents import Sensor, Slot
@@ -18,6 +16,7 @@ from gateway.pairing.keeping.records import Records
 from gateway.pairing.observation import Air, Delivery, Ears, Match, Outage
 from gateway.pairing.planning.plan import State
 from gateway.pairing.reconciling.reconciler import Options, Reconciler
+from gateway.secret import Secret
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME
 from gateway.store import open_store
 
@@ -101,9 +100,9 @@ async def alive(place: Place) -> AsyncIterator[tuple[Reconciler, Records]]:
             token_url=place.token_url,
             websocket_url=place.websocket_url,
             username=USERNAME,
-            password=SecretStr(PASSWORD),
+            password=Secret(PASSWORD),
             client_id=CLIENT_ID,
-            client_secret=SecretStr(CLIENT_SECRET),
+            client_secret=Secret(CLIENT_SECRET),
         ) as cloud,
         asyncio.TaskGroup() as tasks,
     ):

@@ -8,11 +8,10 @@ from datetime import UTC
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from gateway import worker
 from gateway.cloud.client import open_cloud
 from gateway.cloud.exchange import Limits
+from gateway.secret import Secret
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME
 from gateway.store import open_store
 from gateway.uploads.keeping.ledger import SCHEMA, Ledger
@@ -106,9 +105,9 @@ async def _alive(place: Place) -> AsyncIterator[Ledger]:
             token_url=place.token_url,
             websocket_url=place.websocket_url,
             username=USERNAME,
-            password=SecretStr(PASSWORD),
+            password=Secret(PASSWORD),
             client_id=CLIENT_ID,
-            client_secret=SecretStr(CLIENT_SECRET),
+            client_secret=Secret(CLIENT_SECRET),
             # The network is as slow as ever.
             limits=Limits(limits.connect_s * HASTE, limits.live_s * HASTE, limits.total_s * HASTE),
         ) as cloud,

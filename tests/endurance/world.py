@@ -16,11 +16,11 @@ from typing import Any
 import looptime
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import SecretStr
 
 from gateway import app
 from gateway.config import Settings
 from gateway.credentials import Credentials
+from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import NewOwner, SimulatedCloud
 from gateway.simulator.faults import Faults
@@ -204,7 +204,7 @@ class World:
         self._events.append(f"{at_s // 3600:3d}:{at_s // 60 % 60:02d}:{at_s % 60:02d}.{ms:03d} {text}")
 
     async def _run(self, up: asyncio.Future[app.Gateway]) -> None:
-        credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
+        credentials = Credentials(Secret(simulator.PASSWORD), Secret(simulator.CLIENT_SECRET))
         async with app.running(self.settings, credentials, {}) as gateway:
             up.set_result(gateway)
             await self._stop.wait()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
-from pydantic import SecretStr
 
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
@@ -20,6 +19,7 @@ from gateway.pairing.memory import Memory
 from gateway.pairing.observation import Air, Delivery, Ears, Match, Outage
 from gateway.pairing.planning.plan import State
 from gateway.pairing.reconciling.reconciler import Options, Reconciler
+from gateway.secret import Secret
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.pairings import PairingWrite
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, RunningCloud
@@ -219,9 +219,9 @@ async def living(
             token_url=served.token_url,
             websocket_url=served.websocket_url,
             username=USERNAME,
-            password=SecretStr(PASSWORD),
+            password=Secret(PASSWORD),
             client_id=CLIENT_ID,
-            client_secret=SecretStr(CLIENT_SECRET),
+            client_secret=Secret(CLIENT_SECRET),
         ) as client,
     ):
         disk = Disk(store)

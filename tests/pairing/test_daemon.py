@@ -9,11 +9,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pydantic import SecretStr
 
 from gateway import app
 from gateway.credentials import Credentials
 from gateway.live.following import LiveClient
+from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.devices import Device
@@ -61,7 +61,7 @@ class Club:
         # Through the validation, as from a file.
         raw = configured.model_dump() | {"trackers": trackers}
         raw["pairing"]["mode"] = self.mode
-        credentials = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
+        credentials = Credentials(Secret(simulator.PASSWORD), Secret(simulator.CLIENT_SECRET))
         async with app.running(type(configured).model_validate(raw), credentials, {}) as gateway:
             self.port = gateway.port
             await asyncio.sleep(SETTLED_S)

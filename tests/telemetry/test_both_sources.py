@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from gateway.cloud.client import open_cloud
 from gateway.cloud.endpoints import ENDPOINTS, EndpointTable, table
 from gateway.problems import Problems
+from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
@@ -122,9 +122,9 @@ async def world(
             token_url=served.token_url,
             websocket_url=served.websocket_url,
             username=simulator.USERNAME,
-            password=SecretStr(simulator.PASSWORD),
+            password=Secret(simulator.PASSWORD),
             client_id=simulator.CLIENT_ID,
-            client_secret=SecretStr(simulator.CLIENT_SECRET),
+            client_secret=Secret(simulator.CLIENT_SECRET),
             endpoints=endpoints,
         ) as client,
         asyncio.TaskGroup() as tasks,

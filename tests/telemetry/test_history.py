@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import SecretStr
 
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.errors import (
@@ -27,6 +26,7 @@ from gateway.cloud.errors import (
 from gateway.cloud.models import Ownership
 from gateway.cloud.models import Range as ModelRange
 from gateway.cloud.times import TimeMs
+from gateway.secret import Secret
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, running
@@ -155,9 +155,9 @@ async def bench(trackers: int = 1, minutes: float = 30, before_s: float = 0.0, *
             token_url=server.token_url,
             websocket_url=server.websocket_url,
             username=USERNAME,
-            password=SecretStr(PASSWORD),
+            password=Secret(PASSWORD),
             client_id=CLIENT_ID,
-            client_secret=SecretStr(CLIENT_SECRET),
+            client_secret=Secret(CLIENT_SECRET),
         ) as client,
         asyncio.TaskGroup() as tasks,
     ):

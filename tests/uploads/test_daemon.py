@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-from pydantic import SecretStr
 
 from gateway import app
 from gateway.config import Settings
 from gateway.credentials import Credentials
 from gateway.live.following import LiveClient
+from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.uploads.recording import SHORT_ID
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.looptime
 BIG_KB = 1500
 """More than the smallest limits that can be set."""
 
-CREDENTIALS = Credentials(SecretStr(simulator.PASSWORD), SecretStr(simulator.CLIENT_SECRET))
+CREDENTIALS = Credentials(Secret(simulator.PASSWORD), Secret(simulator.CLIENT_SECRET))
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from gateway.bridges.recordings import ServedRecordings
 from gateway.cloud.client import open_cloud
 from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.problems import Problems
+from gateway.secret import Secret
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, RunningCloud
 from gateway.store import Store, open_store
 from gateway.telemetry.channel import Wearer
@@ -94,9 +93,9 @@ async def living(world: Path, settings: Settings) -> AsyncIterator[Gateway]:
                 token_url=served.token_url,
                 websocket_url=served.websocket_url,
                 username=USERNAME,
-                password=SecretStr(PASSWORD),
+                password=Secret(PASSWORD),
                 client_id=CLIENT_ID,
-                client_secret=SecretStr(CLIENT_SECRET),
+                client_secret=Secret(CLIENT_SECRET),
             ) as cloud,
         ):
             problems, board = Problems(utc_ms), Board()

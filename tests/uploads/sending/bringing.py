@@ -10,9 +10,8 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import cast
 
-from pydantic import SecretStr
-
 from gateway.cloud.client import CloudClient, open_cloud
+from gateway.secret import Secret
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, RunningCloud
 from gateway.store import Store, StoreError, open_store
@@ -202,9 +201,9 @@ async def living(
             token_url=served.token_url,
             websocket_url=served.websocket_url,
             username=USERNAME,
-            password=SecretStr(PASSWORD),
+            password=Secret(PASSWORD),
             client_id=CLIENT_ID,
-            client_secret=SecretStr(CLIENT_SECRET),
+            client_secret=Secret(CLIENT_SECRET),
         ) as client,
     ):
         disk = TroubledDisk(store)
