@@ -109,6 +109,7 @@ async def running(
                 ServedSensors(parts.sensors),
                 ServedPairings(parts.pairings),
                 ServedRecordings(parts.desk),
+                is_open_on_loopback=True,
             )
             is_orderly = False
             async with (

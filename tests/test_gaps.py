@@ -252,7 +252,7 @@ async def test_the_command_prints_the_table_or_what_the_gateway_says(
 
 async def test_a_gateway_without_gaps_says_so_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     hub = Hub({1: Channel(1, Wearer("SN-1"), 10)}, Board(), "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
-    async with LiveServer(hub, dict).listening("127.0.0.1", 0) as port:
+    async with LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         await cli._COMMANDS["gaps"](cli._parser().parse_args(["gaps", f"127.0.0.1:{port}"]))
     assert capsys.readouterr().out == "No gaps: no row is known to be missing.\n"
 

@@ -292,7 +292,10 @@ async def served(channel: Channel, seen: str, out: io.StringIO, *, is_json: bool
     board.channel_changed(channel)
     board.presence_changed(channel, "live")
     hub = Hub({1: channel}, board, "e", "Test", "0.0", 60.0, lambda: 999_500, lambda: True)
-    async with LiveServer(hub, dict).listening("127.0.0.1", 0) as port, asyncio.TaskGroup() as tasks:
+    async with (
+        LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port,
+        asyncio.TaskGroup() as tasks,
+    ):
         url = f"ws://127.0.0.1:{port}/api/v1/stream"
         work = watch_json(url, out) if is_json else watch(url, Console(file=out, width=80, force_terminal=True))
         watching = tasks.create_task(work)

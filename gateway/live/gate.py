@@ -4,13 +4,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from gateway.config import is_loopback
+from gateway.live.admission import place_of
+from gateway.live.names import is_asked_for, is_own_page
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 
 BODY_S = 10.0
@@ -41,52 +41,82 @@ STATUSES = {
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.NO_ROOM: 507,
     ErrorCode.DISK_FAILED: 503,
+    ErrorCode.UNAUTHORIZED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.TOO_MANY_ATTEMPTS: 429,
+    ErrorCode.BAD_HOST: 421,
+    ErrorCode.BAD_ORIGIN: 403,
+    ErrorCode.TOO_MANY_CLIENTS: 503,
+    ErrorCode.UNKNOWN_GRANT: 404,
+    ErrorCode.UNKNOWN_CODE: 401,
+    ErrorCode.UNKNOWN_ATHLETE: 404,
 }
 """HTTP statuses of refusals; 400 of the others."""
 
+RETRY_AFTER = "retry_after_s"
+"""The fact of a refusal that says in how many seconds to come back."""
+
 _JSON = "application/json"
+
+_SECRETS = frozenset({"token", "access_token", "auth", "key", "code"})
+"""Names in an address behind which programs hide a secret."""
+
+_SEAL = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "insiders-gateway",
+    "X-Content-Type-Options": "nosniff",
+}
+"""On every answer, unless it says something else itself, as pages do."""
 
 _TEXTS = {417: "Of Expect, this gateway knows 100-continue only."}
 """What aiohttp refuses by itself, by status; the others are not what HTTP, or a websocket, begins with."""
 
+_Answer = TypeVar("_Answer", bound=web.StreamResponse)
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Gate:
     """Every request passes it."""
 
-    def __init__(self, refusals: Counter[str]) -> None:
+    def __init__(self, refusals: Counter[str], names: frozenset[str]) -> None:
         """Make a gate.
 
         Args:
             refusals: Counts what was refused, by code.
+            names: By which this machine may be asked besides its addresses.
         """
         self._refusals = refusals
+        self._names = names
 
     async def admit(self, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, or refuse it: with a status, and with a code and a sentence in JSON."""
         try:
-            self._check_origin(request)
-            return await handler(request)
+            self._check_names(request)
+            _check_url(request)
+            return _sealed(await handler(request))
         except RequestError as error:
             refusal = self.refusal(error.code, str(error), error.facts)
-            return web.Response(status=STATUSES.get(error.code, 400), **refusal)
+            return _sealed(web.Response(status=STATUSES.get(error.code, 400), headers=_headers(error), **refusal))
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             refusal = self.refusal("method_not_allowed", f"Use {allowed} at this address.")
-            return web.Response(status=error.status, headers={"Allow": allowed}, **refusal)
+            return _sealed(web.Response(status=error.status, headers={"Allow": allowed}, **refusal))
         except web.HTTPNotFound as error:
             text = "There is nothing here; /api/v1/hello says who this is."
-            return web.Response(status=error.status, **self.refusal("unknown_path", text))
+            return _sealed(web.Response(status=error.status, **self.refusal("unknown_path", text)))
         except web.HTTPException as error:
-            if error.content_type == _JSON:  # ours
-                raise
-            return self.unreadable(error.status)
+            if error.content_type != _JSON:
+                return self.unreadable(error.status)
+            _sealed(error)  # ours
+            raise
 
     def unreadable(self, status: int) -> web.Response:
         """The answer to what is no request that anybody here could read."""
         text = _TEXTS.get(status, "That is no request that this gateway can read; see docs/live-protocol.md.")
-        return web.Response(status=status, **self.refusal(ErrorCode.BAD_REQUEST, text))
+        return _sealed(web.Response(status=status, **self.refusal(ErrorCode.BAD_REQUEST, text)))
 
     def refusal(self, code: str, text: str, facts: Mapping[str, str | int] = MappingProxyType({})) -> dict[str, Any]:
         """The parts of a refusal over HTTP that tell why, as an `error` message; counted."""
@@ -94,20 +124,17 @@ class Gate:
         message = msgspec.json.encode({"op": "error", "code": code, "text": text, **facts})
         return {"text": message.decode(), "content_type": _JSON}
 
-    def _check_origin(self, request: web.BaseRequest) -> None:
-        """Keep pages of other sites out: a browser would let any of them read heart rates from this address.
-
-        The name in Host must be a loopback one, else a hostile name that resolves to this machine would pass as ours.
-        """
+    def _check_names(self, request: web.BaseRequest) -> None:
+        """Keep pages of other sites out, and names that somebody else has pointed at this machine."""
+        place, origin = place_of(request), request.headers.get("Origin")
         # Not what aiohttp calls the host: without the header it would ask DNS for ours, and all else would wait.
         host = request.headers.get("Host", "")
-        if not is_loopback(_split(f"//{host}")[0]):
-            text = "Ask for this gateway by its loopback address."
-            raise web.HTTPMisdirectedRequest(**self.refusal("bad_host", text))
-        origin = request.headers.get("Origin")
-        if origin is not None and _split(origin)[1] != host:
-            text = "Web pages of other sites may not read this gateway."
-            raise web.HTTPForbidden(**self.refusal("bad_origin", text))
+        if not place.is_local and not is_asked_for(host, place, self._names):
+            text = "Ask for this gateway by its address, or by a name that stands in [live] names of its configuration."
+            raise RequestError(ErrorCode.BAD_HOST, text)
+        if origin is not None and (place.is_local or not is_own_page(origin, host, place)):
+            text = "Only the gateway's own pages may ask it: open it by its own address."
+            raise RequestError(ErrorCode.BAD_ORIGIN, text)
 
 
 def json_answer(document: object) -> web.Response:
@@ -143,10 +170,26 @@ async def body_of(request: web.BaseRequest) -> bytes:
         raise RequestError(ErrorCode.BAD_MESSAGE, "The body cannot be read.") from None
 
 
-def _split(url: str) -> tuple[str, str]:
-    """Host name and authority of a URL that a stranger wrote; empty where it has none."""
-    try:
-        parts = urlsplit(url)
-        return parts.hostname or "", parts.netloc
-    except ValueError:
-        return "", ""
+def _check_url(request: web.BaseRequest) -> None:
+    """Addresses end in logs and screenshots: a secret in one is not taken, so that nobody gets used to it."""
+    if not _SECRETS.isdisjoint(name.lower() for name in request.query):
+        text = "Never send a token in an address: use the header `Authorization: Bearer TOKEN`, and renew this one."
+        raise RequestError(ErrorCode.TOKEN_IN_URL, text)
+
+
+def _headers(error: RequestError) -> dict[str, str]:
+    """What belongs to a refusal besides its body."""
+    headers = {}
+    if error.code in {ErrorCode.UNAUTHORIZED, ErrorCode.UNKNOWN_CODE}:
+        headers["WWW-Authenticate"] = "Bearer"
+    if RETRY_AFTER in error.facts:
+        headers["Retry-After"] = str(error.facts[RETRY_AFTER])
+    return headers
+
+
+def _sealed(answer: _Answer) -> _Answer:
+    """An answer with what keeps browsers from doing anything with it but showing it to its own page."""
+    if not answer.prepared:
+        for name, value in _SEAL.items():
+            answer.headers.setdefault(name, value)
+    return answer

@@ -6,6 +6,8 @@ from types import MappingProxyType
 
 from aiohttp import web
 
+from gateway.live.guard import Guard
+
 PAGE = MappingProxyType(
     {
         "/recordings": ("recordings.html", "text/html"),
@@ -32,11 +34,11 @@ _HEADERS = {
 }
 
 
-def add_page(router: web.UrlDispatcher) -> None:
-    """Serve it; it is read once."""
+def add_page(guard: Guard) -> None:
+    """Serve it to everybody, for it holds nothing of anybody; it is read once."""
     for address, (name, form) in PAGE.items():
         body = (files("gateway") / "web" / name).read_bytes()
-        router.add_get(address, partial(_answer, body, form))
+        guard.open("GET", address, partial(_answer, body, form))
 
 
 async def _answer(body: bytes, form: str, _request: web.Request) -> web.Response:

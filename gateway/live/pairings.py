@@ -4,7 +4,9 @@ from functools import partial
 
 from aiohttp import web
 
+from gateway.access.roles import Action
 from gateway.live.gate import body_of, json_answer
+from gateway.live.guard import Guard
 from gateway.live.source import PairingsView
 
 ACTIONS = ("adopt", "suspend", "resume", "retry")
@@ -18,19 +20,19 @@ class PairingRoutes:
     def __init__(self, pairings: PairingsView) -> None:
         self._pairings = pairings
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
+    def add_to(self, guard: Guard) -> None:
         """Serve them."""
         tracker = f"{_ROOT}/trackers/{{serial_number}}"
-        router.add_get(_ROOT, self._report)
-        router.add_get(f"{_ROOT}/plan", self._plan)
-        router.add_get(f"{_ROOT}/team", self._team)
-        router.add_put(f"{_ROOT}/team", self._import)
-        router.add_post(f"{_ROOT}/apply", self._apply)
-        router.add_get(tracker, self._explain)
-        router.add_patch(tracker, self._set)
+        guard.add("GET", _ROOT, Action.SEE_PAIRINGS, self._report)
+        guard.add("GET", f"{_ROOT}/plan", Action.SEE_PAIRINGS, self._plan)
+        guard.add("GET", f"{_ROOT}/team", Action.SEE_PAIRINGS, self._team)
+        guard.add("PUT", f"{_ROOT}/team", Action.CHANGE_PAIRINGS, self._import)
+        guard.add("POST", f"{_ROOT}/apply", Action.CHANGE_PAIRINGS, self._apply)
+        guard.add("GET", tracker, Action.SEE_PAIRINGS, self._explain)
+        guard.add("PATCH", tracker, Action.CHANGE_PAIRINGS, self._set)
         for action in ACTIONS:
-            router.add_post(f"{_ROOT}/{action}", partial(self._act, action))
-            router.add_post(f"{tracker}/{action}", partial(self._act, action))
+            guard.add("POST", f"{_ROOT}/{action}", Action.CHANGE_PAIRINGS, partial(self._act, action))
+            guard.add("POST", f"{tracker}/{action}", Action.CHANGE_PAIRINGS, partial(self._act, action))
 
     async def _report(self, _request: web.Request) -> web.Response:
         return json_answer(self._pairings.report())

@@ -8,8 +8,9 @@ from functools import partial
 import msgspec
 from aiohttp import web
 
+from gateway.access.roles import Action
 from gateway.live.gate import body_of, check_plain, json_answer
-from gateway.live.page import add_page
+from gateway.live.guard import Guard
 from gateway.live.requests import ErrorCode, RequestError, parse_query
 from gateway.live.source import RecordingsView
 
@@ -35,15 +36,14 @@ class RecordingRoutes:
     def __init__(self, recordings: RecordingsView) -> None:
         self._recordings = recordings
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
+    def add_to(self, guard: Guard) -> None:
         """Serve them."""
-        router.add_get(_ROOT, self._report)
-        router.add_post(_ROOT, self._add)
-        router.add_post(f"{_ROOT}/rebuild", self._rebuild)
-        router.add_get(f"{_ROOT}/{{id}}", self._show)
+        guard.add("GET", _ROOT, Action.SEE_RECORDINGS, self._report)
+        guard.add("POST", _ROOT, Action.ADD_RECORDINGS, self._add)
+        guard.add("POST", f"{_ROOT}/rebuild", Action.DECIDE_RECORDINGS, self._rebuild)
+        guard.add("GET", f"{_ROOT}/{{id}}", Action.SEE_RECORDINGS, self._show)
         for action in ACTIONS:
-            router.add_post(f"{_ROOT}/{{id}}/{action}", partial(self._act, action))
-        add_page(router)
+            guard.add("POST", f"{_ROOT}/{{id}}/{action}", Action.DECIDE_RECORDINGS, partial(self._act, action))
 
     async def _report(self, request: web.Request) -> web.Response:
         is_all = parse_query(request.query, _Listing).is_all

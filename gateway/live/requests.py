@@ -60,6 +60,16 @@ class ErrorCode(StrEnum):
     CUT_OFF = "cut_off"
     NO_ROOM = "no_room"
     DISK_FAILED = "disk_failed"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    TOO_MANY_ATTEMPTS = "too_many_attempts"
+    TOKEN_IN_URL = "token_in_url"  # noqa: S105  # a code of this list
+    BAD_HOST = "bad_host"
+    BAD_ORIGIN = "bad_origin"
+    TOO_MANY_CLIENTS = "too_many_clients"
+    UNKNOWN_GRANT = "unknown_grant"
+    UNKNOWN_CODE = "unknown_code"
+    UNKNOWN_ATHLETE = "unknown_athlete"
 
 
 class RequestError(ValueError):

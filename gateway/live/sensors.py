@@ -2,7 +2,9 @@
 
 from aiohttp import web
 
+from gateway.access.roles import Action
 from gateway.live.gate import body_of, json_answer
+from gateway.live.guard import Guard
 from gateway.live.requests import Inspect, parse_body
 from gateway.live.source import SensorsView
 
@@ -13,10 +15,10 @@ class SensorRoutes:
     def __init__(self, sensors: SensorsView) -> None:
         self._sensors = sensors
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
+    def add_to(self, guard: Guard) -> None:
         """Serve them."""
-        router.add_get("/api/v1/sensors", self._report)
-        router.add_post("/api/v1/sensors/{id}/inspect", self._inspect)
+        guard.add("GET", "/api/v1/sensors", Action.SEE_SENSORS, self._report)
+        guard.add("POST", "/api/v1/sensors/{id}/inspect", Action.INSPECT_SENSORS, self._inspect)
 
     async def _report(self, _request: web.Request) -> web.Response:
         return json_answer(self._sensors.report())

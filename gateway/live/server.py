@@ -2,27 +2,32 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import cast
 
 from aiohttp import web
 
+from gateway.access.roles import Action
 from gateway.config import is_loopback
+from gateway.live.admission import Admission, DoorkeeperView
 from gateway.live.connection import Connection
 from gateway.live.gaps import report_gaps
 from gateway.live.gate import Gate, json_answer
+from gateway.live.guard import CALLER, Guard
 from gateway.live.history import answer_history
 from gateway.live.limits import LIMITS, Limits
+from gateway.live.names import own_names
+from gateway.live.page import add_page
 from gateway.live.pairings import PairingRoutes
 from gateway.live.recordings import RecordingRoutes
-from gateway.live.requests import MAX_BODY_BYTES
+from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.sensors import SensorRoutes
 from gateway.live.session import Hub
 from gateway.live.source import PairingsView, RecordingsView, SensorsView
 from gateway.live.streaming import GOODBYE_S, Streaming
-from gateway.live.visibility import EVERYTHING
+from gateway.live.visibility import Sight
 from insiders_codecs.live import Codec
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +43,11 @@ class LiveServer:
         sensors: SensorsView | None = None,
         pairings: PairingsView | None = None,
         recordings: RecordingsView | None = None,
+        *,
+        doorkeeper: DoorkeeperView | None = None,
         limits: Limits = LIMITS,
+        is_open_on_loopback: bool = False,
+        names: Iterable[str] = (),
     ) -> None:
         """Make a server; `listening` opens it.
 
@@ -48,11 +57,15 @@ class LiveServer:
             sensors: The sensors near the gateway; None if it does not serve them.
             pairings: Which sensors the trackers shall listen to; None if it does not serve that.
             recordings: The recordings on their way into the cloud; None if it does not serve them.
+            doorkeeper: Knows whose token lets in; None if there are no tokens.
             limits: What one client may take.
+            is_open_on_loopback: Whether who asks from this machine needs no credential.
+            names: By which this machine may be asked besides its own.
         """
         self._hub = hub
         self._counters = counters
-        self._gate = Gate(hub.refusals)
+        self._gate = Gate(hub.refusals, own_names(names))
+        self._admission = Admission(doorkeeper, is_open_on_loopback=is_open_on_loopback)
         self._sensors = sensors
         self._pairings = pairings
         self._recordings = recordings
@@ -80,17 +93,19 @@ class LiveServer:
         if not is_loopback(host):
             raise ValueError("without access control the live server listens on loopback only")
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.router.add_get("/api/v1/stream", self._streaming.serve)
-        app.router.add_get("/api/v1/hello", self._hello)
-        app.router.add_get("/api/v1/history", self._history)
-        app.router.add_get("/api/v1/gaps", self._gaps)
-        app.router.add_get("/api/v1/counters", self._count)
+        guard = Guard(app.router, self._admission)
+        guard.add_in_band("/api/v1/stream", Action.FOLLOW, self._stream)
+        guard.open("GET", "/api/v1/hello", self._hello)
+        guard.add("GET", "/api/v1/history", Action.FOLLOW, self._history)
+        guard.add("GET", "/api/v1/gaps", Action.FOLLOW, self._gaps)
+        guard.add("GET", "/api/v1/counters", Action.SEE_COUNTERS, self._count)
         if self._sensors is not None:
-            SensorRoutes(self._sensors).add_to(app.router)
+            SensorRoutes(self._sensors).add_to(guard)
         if self._pairings is not None:
-            PairingRoutes(self._pairings).add_to(app.router)
+            PairingRoutes(self._pairings).add_to(guard)
         if self._recordings is not None:
-            RecordingRoutes(self._recordings).add_to(app.router)
+            RecordingRoutes(self._recordings).add_to(guard)
+            add_page(guard)
         # Who hangs up wants no answer any more: a look at a sensor ends with its asker.
         runner = web.AppRunner(app, shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()
@@ -115,6 +130,12 @@ class LiveServer:
         """Clients connected now."""
         return self._streaming.clients
 
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        caller = request.get(CALLER)
+        if caller is None:
+            raise RequestError(ErrorCode.UNAUTHORIZED, "Show a token: `insiders-gateway access create` makes one.")
+        return await self._streaming.serve(request, caller)
+
     async def _hello(self, _request: web.Request) -> web.Response:
         return json_answer({"op": "hello", **self._hub.identity()})
 
@@ -124,9 +145,10 @@ class LiveServer:
     async def _history(self, request: web.Request) -> web.Response:
         is_msgpack = "application/msgpack" in request.headers.get("Accept", "")
         codec = Codec.MSGPACK if is_msgpack else Codec.JSON
-        body = answer_history(self._hub.channels, self._hub.epoch, request.query, codec, EVERYTHING)
+        body = answer_history(self._hub.channels, self._hub.epoch, request.query, codec, Sight.of(request[CALLER]))
         return web.Response(body=body, content_type="application/msgpack" if is_msgpack else "application/json")
 
     async def _gaps(self, request: web.Request) -> web.Response:
         hub = self._hub
-        return json_answer(report_gaps(hub.channels, hub.epoch, hub.time()[0], request.query))
+        channels = Sight.of(request[CALLER]).channels(hub.channels)
+        return json_answer(report_gaps(channels, hub.epoch, hub.time()[0], request.query))

@@ -82,7 +82,9 @@ async def faced(folder: Path, trackers: int = 2) -> AsyncIterator[Faced]:
         desk = Pairings(gateway.reconciler, gateway.records, gateway.told, people, Problems(wall_ms), board)
         hub = Hub({}, board, "e", "Test", "0.0", 60.0, wall_ms, lambda: True)
         async with (
-            LiveServer(hub, dict, pairings=ServedPairings(desk)).listening("127.0.0.1", 0) as port,
+            LiveServer(hub, dict, pairings=ServedPairings(desk), is_open_on_loopback=True).listening(
+                "127.0.0.1", 0
+            ) as port,
             asyncio.TaskGroup() as tasks,
         ):
             telling = tasks.create_task(desk.run(lambda: None))

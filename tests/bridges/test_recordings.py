@@ -121,7 +121,7 @@ async def faced(folder: Path, **knobs: object) -> AsyncIterator[Faced]:
                 wall_ms,
             )
             hub = Hub({}, board, "e", "Test", "0.0", 60.0, wall_ms, lambda: True)
-            server = LiveServer(hub, dict, recordings=ServedRecordings(desk))
+            server = LiveServer(hub, dict, recordings=ServedRecordings(desk), is_open_on_loopback=True)
             async with server.listening("127.0.0.1", 0) as port, asyncio.TaskGroup() as tasks:
                 loop = asyncio.get_running_loop()
                 telling = tasks.create_task(desk.run(lambda: beats.append(loop.time())))

@@ -50,7 +50,7 @@ class Gateway:
         board = Board()
         board.channel_changed(self.channel)
         hub = Hub({self.channel.ch: self.channel}, board, epoch, "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-        server = LiveServer(hub, dict)
+        server = LiveServer(hub, dict, is_open_on_loopback=True)
         async with server.listening("127.0.0.1", self.port, lambda: is_state_kept):
             yield server
 

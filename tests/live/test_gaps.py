@@ -63,7 +63,7 @@ def _fleet() -> Fleet:
 
 @pytest.fixture(name="url")
 async def _url(fleet: Fleet) -> AsyncIterator[str]:
-    async with LiveServer(fleet.hub(), dict).listening("127.0.0.1", 0) as port:
+    async with LiveServer(fleet.hub(), dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         yield f"ws://127.0.0.1:{port}/api/v1/stream"
 
 

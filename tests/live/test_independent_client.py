@@ -56,7 +56,7 @@ async def test_a_strangers_client_has_every_row_once_across_cuts_and_the_same_in
         board = Board()
         board.channel_changed(channel)
         hub = Hub({1: channel}, board, "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
-        async with LiveServer(hub, dict).listening("127.0.0.1", 0) as port:
+        async with LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
             rows, verdicts = await followed(port, channel, codec)
         assert verdicts[0] == "fresh"
         assert set(verdicts[1:]) == {"exact"}

@@ -98,7 +98,7 @@ class Served:
 async def _served() -> AsyncIterator[Served]:
     desk = Desk()
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-    async with LiveServer(hub, dict, pairings=desk).listening("127.0.0.1", 0) as port:
+    async with LiveServer(hub, dict, pairings=desk, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         yield Served(desk, hub.refusals, port)
 
 
@@ -294,7 +294,7 @@ async def test_a_body_that_turns_out_to_make_no_sense_leaves_nothing_in_the_log(
 
 async def test_a_gateway_without_them_is_said_to_be_of_another_version() -> None:
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-    async with LiveServer(hub, dict).listening("127.0.0.1", 0) as port:
+    async with LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         url = f"ws://127.0.0.1:{port}/api/v1/stream"
         with pytest.raises(StreamError, match=r"tells no pairings \(HTTP 404\)"):
             await fetch_pairings(url)

@@ -103,7 +103,7 @@ class Served:
 async def _served() -> AsyncIterator[Served]:
     desk = Desk()
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-    async with LiveServer(hub, dict, recordings=desk).listening("127.0.0.1", 0) as port:
+    async with LiveServer(hub, dict, recordings=desk, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         yield Served(desk, hub.refusals, port)
 
 
@@ -326,7 +326,7 @@ async def test_an_upload_ends_when_the_gateway_stops() -> None:
     desk = Desk()
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
     async with (
-        LiveServer(hub, dict, recordings=desk).listening("127.0.0.1", 0) as port,
+        LiveServer(hub, dict, recordings=desk, is_open_on_loopback=True).listening("127.0.0.1", 0) as port,
         begun(port, b"Content-Length: 90000\r\n\r\n", b"ASI"),
     ):
         while not desk.came:
@@ -356,7 +356,7 @@ async def test_the_page_is_served_with_what_a_browser_must_not_allow(served: Ser
 async def test_a_gateway_without_them_serves_neither_them_nor_the_page() -> None:
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
     async with (
-        LiveServer(hub, dict).listening("127.0.0.1", 0) as port,
+        LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port,
         aiohttp.ClientSession() as http,
     ):
         for path in ("/recordings", "/api/v1/recordings", "/web/recordings.js"):

@@ -81,7 +81,7 @@ async def _seen(port: int) -> AsyncIterator[Seen]:
     shelf = full_shelf()
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
     async with (
-        LiveServer(hub, dict, recordings=shelf).listening("127.0.0.1", 0) as served,
+        LiveServer(hub, dict, recordings=shelf, is_open_on_loopback=True).listening("127.0.0.1", 0) as served,
         opened(port, f"http://127.0.0.1:{served}/recordings") as page,
     ):
         await page.until("document.querySelectorAll('#yours .card').length")

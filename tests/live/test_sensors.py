@@ -75,7 +75,7 @@ class Served:
 async def _served() -> AsyncIterator[Served]:
     air = Air()
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-    async with LiveServer(hub, dict, air).listening("127.0.0.1", 0) as port:
+    async with LiveServer(hub, dict, air, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         yield Served(air, hub.refusals, port)
 
 
@@ -224,7 +224,7 @@ async def test_a_look_does_not_hold_up_a_gateway_that_stops() -> None:
     air = Air(is_long=True)
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
     async with asyncio.TaskGroup() as tasks:
-        async with LiveServer(hub, dict, air).listening("127.0.0.1", 0) as port:
+        async with LiveServer(hub, dict, air, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
             url = f"ws://127.0.0.1:{port}/api/v1/stream"
             asking = tasks.create_task(_refused(url))
             await until(lambda: air.asked)
@@ -236,7 +236,7 @@ async def test_a_look_does_not_hold_up_a_gateway_that_stops() -> None:
 
 async def test_a_gateway_of_an_older_version_is_said_to_be_one() -> None:
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-    async with LiveServer(hub, dict).listening("127.0.0.1", 0) as port:
+    async with LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         url = f"ws://127.0.0.1:{port}/api/v1/stream"
         with pytest.raises(StreamError, match=r"tells no sensors \(HTTP 404\)"):
             await fetch_sensors(url)

@@ -57,7 +57,7 @@ async def _served() -> AsyncIterator[Served]:
     board = Board()
     board.channel_changed(channel)
     hub = Hub({1: channel}, board, "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-    server = LiveServer(hub, lambda: {"rows": channel.counters.rows})
+    server = LiveServer(hub, lambda: {"rows": channel.counters.rows}, is_open_on_loopback=True)
     async with server.listening("127.0.0.1", 0) as port:
         yield Served(server, channel, port)
 
@@ -153,7 +153,7 @@ async def test_a_client_that_leaves_leaves_nothing_behind(served: Served, end: s
 
 async def test_a_stopping_gateway_says_goodbye(served: Served) -> None:
     hub = served.server._hub
-    server = LiveServer(hub, dict)
+    server = LiveServer(hub, dict, is_open_on_loopback=True)
     async with server.listening("127.0.0.1", 0) as port:
         ws = await connect(f"ws://127.0.0.1:{port}/api/v1/stream")
         await until(ws, "hello")
@@ -166,7 +166,7 @@ async def test_a_stopping_gateway_says_goodbye(served: Served) -> None:
 
 
 async def test_there_is_room_for_so_many_and_the_next_is_told_when_to_come_back(served: Served) -> None:
-    server = LiveServer(served.server._hub, dict, limits=Limits(max_clients=2))
+    server = LiveServer(served.server._hub, dict, limits=Limits(max_clients=2), is_open_on_loopback=True)
     async with server.listening("127.0.0.1", 0) as port:
         url = f"ws://127.0.0.1:{port}/api/v1/stream"
         async with connect(url), connect(url):
@@ -240,7 +240,7 @@ async def test_hello_over_http_tells_who_we_are_and_no_more(served: Served) -> N
 
 async def test_hello_names_what_is_served_beside_the_samples(served: Served) -> None:
     unasked: Any = object()
-    everything = LiveServer(served.server._hub, dict, unasked, unasked, unasked)
+    everything = LiveServer(served.server._hub, dict, unasked, unasked, unasked, is_open_on_loopback=True)
     async with everything.listening("127.0.0.1", 0) as port, connect(f"ws://127.0.0.1:{port}/api/v1/stream") as ws:
         served_besides = ["sensors", "pairings", "recordings"]
         assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history", *served_besides]
@@ -400,7 +400,7 @@ async def test_a_client_that_is_behind_hears_goodbye_too() -> None:
     hub = Hub({1: channel}, Board(), "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    server = LiveServer(hub, dict)
+    server = LiveServer(hub, dict, is_open_on_loopback=True)
     async with server.listening("127.0.0.1", 0) as port:
         narrow.connect(("127.0.0.1", port))
         ws = await connect("ws://127.0.0.1/api/v1/stream", sock=narrow, max_queue=1)

@@ -206,7 +206,7 @@ async def test_what_has_failed_here_is_logged_and_answered_in_the_same_form(capl
         raise ZeroDivisionError
 
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-    async with LiveServer(hub, fail).listening("127.0.0.1", 0) as port:
+    async with LiveServer(hub, fail, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         request = f"GET /api/v1/counters HTTP/1.1\r\n{HEAD}\r\n"
         status, form, body = await answered(port, request.encode())
     assert (status, json.loads(body)["code"]) == (500, "internal_error")
@@ -221,12 +221,12 @@ async def test_a_malformed_header_is_the_senders_mistake(served: Served, headers
 
 
 async def test_the_configuration_and_the_server_agree_on_what_a_loopback_address_is(served: Served) -> None:
-    async with LiveServer(served.server._hub, dict).listening("localhost", 0) as port:
+    async with LiveServer(served.server._hub, dict, is_open_on_loopback=True).listening("localhost", 0) as port:
         assert port > 0
 
 
 async def test_clients_are_told_also_when_the_gateway_stops_because_of_an_error(served: Served) -> None:
-    server = LiveServer(served.server._hub, dict)
+    server = LiveServer(served.server._hub, dict, is_open_on_loopback=True)
     with suppress(ZeroDivisionError):
         async with server.listening("127.0.0.1", 0) as port:
             ws = await connect(f"ws://127.0.0.1:{port}/api/v1/stream")

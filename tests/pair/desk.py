@@ -194,7 +194,7 @@ class Desk:
     async def open(self) -> AsyncIterator[str]:
         """Serve it; yields the address of its live stream."""
         hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-        async with LiveServer(hub, dict, _Air(self), self).listening("127.0.0.1", 0) as port:
+        async with LiveServer(hub, dict, _Air(self), self, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
             yield f"ws://127.0.0.1:{port}/api/v1/stream"
 
 

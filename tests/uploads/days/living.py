@@ -140,7 +140,7 @@ async def living(world: Path, settings: Settings) -> AsyncIterator[Gateway]:
             )
             retention = Retention(ledger, KEEP_DAYS, utc_ms, lambda: settings.is_clock_sure)
             hub = Hub({}, board, "e", "Test", "0.0", 60.0, utc_ms, lambda: True)
-            server = LiveServer(hub, dict, recordings=ServedRecordings(desk))
+            server = LiveServer(hub, dict, recordings=ServedRecordings(desk), is_open_on_loopback=True)
             async with server.listening("127.0.0.1", 0) as port, asyncio.TaskGroup() as tasks:
                 works = [
                     tasks.create_task(part.run(_beat), name=type(part).__name__)
