@@ -1,0 +1,260 @@
+"""The audit log: who looked, let in, paired, released, and who was turned away. Who and what, never a measurement."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass, replace
+
+from gateway.access.caller import Caller
+from gateway.store import Connection, Store, StoreError
+
+_LOG = logging.getLogger(__name__)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS audit_line (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    first_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    person TEXT NOT NULL,
+    device TEXT NOT NULL,
+    caller_grant TEXT NOT NULL,
+    address TEXT NOT NULL,
+    deed TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    outcome TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS audit_line_of ON audit_line (deed, outcome, last_ms);
+"""
+
+LOOKED = "looked"
+"""The deed of following live data or their past: the same once more within `MERGED_MS` is counted in one line."""
+
+DONE, DENIED = "done", "denied"
+MERGED_MS = 600_000
+KEPT_MS = 365 * 86_400_000
+MAX_LINES, MAX_DENIED = 100_000, 10_000
+"""Whoever is turned away for weeks must not push out what others did."""
+
+MAX_DENIED_PER_MINUTE = 30
+"""Different ones; the rest of the minute is counted in one line of nobody's."""
+
+MAX_PENDING = 1000
+"""Lines that wait for a disk that does not work; then the oldest go, which is counted."""
+
+FLUSH_S = 5.0
+PRUNE_S = 3600.0
+MAX_WORDS = 120
+
+_TURN_S = 1.0
+_MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One deed, or the same one several times.
+
+    Attributes:
+        first_ms, last_ms: When, epoch ms.
+        count: How often.
+        person, device, grant: Who; "" if nobody who was let in, and no grant on the gateway itself.
+        address: From where; "" on the gateway itself.
+        deed: What.
+        subject: To whom or what: an athlete, a serial number, a person; "" if to nothing in particular.
+        outcome: `DONE`, `DENIED`, or why it was not done.
+        id: Of the line, growing; 0 until it is written down.
+    """
+
+    first_ms: int
+    last_ms: int
+    count: int
+    person: str
+    device: str
+    grant: str
+    address: str
+    deed: str
+    subject: str
+    outcome: str
+    id: int = 0
+
+
+class Audit:
+    """Takes note of what people do; written down within seconds.
+
+    Attributes:
+        lost: How many lines could not be written down, and are gone.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        is_clock_sure: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Make it wait for the first deed.
+
+        Args:
+            store: With `SCHEMA`.
+            now_ms: The wall clock, epoch ms.
+            is_clock_sure: Whether that can be trusted; while it cannot, nothing is dropped for its age.
+        """
+        self.lost = 0
+        self._store = store
+        self._now_ms = now_ms
+        self._is_clock_sure = is_clock_sure
+        self._pending: deque[Line] = deque()
+        self._minute = 0
+        self._denied = 0  # in this minute
+
+    def note(self, caller: Caller | None, deed: str, subject: str = "", outcome: str = DONE, address: str = "") -> None:
+        """Somebody did something, or was not let.
+
+        Args:
+            caller: Who; None if nobody was let in.
+            deed: What, a short word for programs: `LOOKED`, or the name of an action.
+            subject: To whom or what; never a measurement.
+            outcome: What came of it, a short word.
+            address: From where.
+        """
+        now_ms = self._now_ms()
+        person, device, grant = ("", "", "") if caller is None else (caller.person, caller.device, caller.grant or "")
+        line = Line(
+            now_ms, now_ms, 1, person, device, grant, _plain(address), _plain(deed), _plain(subject), _plain(outcome)
+        )
+        if outcome == DENIED:
+            line = self._bounded(line)
+        for place, known in enumerate(self._pending):
+            both = merged(known, line)
+            if both is not None:
+                self._pending[place] = both
+                return
+        self._pending.append(line)
+        if len(self._pending) > MAX_PENDING:
+            self._pending.popleft()
+            self.lost += 1
+
+    async def read(self, limit: int, before: int | None = None) -> list[Line]:
+        """Lines, newest first.
+
+        Args:
+            limit: How many at most.
+            before: Only those older than the line with this id.
+
+        Raises:
+            StoreError: If they cannot be read.
+        """
+        await self.flush()
+        return await self._store.read(lambda connection: _read(connection, limit, before))
+
+    async def flush(self) -> None:
+        """Write down what waits; where that fails it goes on waiting."""
+        if not self._pending:
+            return
+        lines, self._pending = self._pending, deque()
+        try:
+            await self._store.write(lambda connection: _write(connection, lines))
+        except StoreError:
+            self._pending.extendleft(reversed(lines))
+            while len(self._pending) > MAX_PENDING:
+                self._pending.popleft()
+                self.lost += 1
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Write down what waits, and drop what is old, until cancelled.
+
+        Args:
+            beat: Called with every turn; none waits for the disk.
+        """
+        now = asyncio.get_running_loop().time
+        flush_s, prune_s = now() + FLUSH_S, now()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                working = tasks.create_task(asyncio.sleep(0))
+                while True:
+                    beat()
+                    if working.done() and now() >= flush_s:
+                        working = tasks.create_task(self.flush())
+                        flush_s = now() + FLUSH_S
+                    elif working.done() and now() >= prune_s:
+                        working = tasks.create_task(self._prune())
+                        prune_s = now() + PRUNE_S
+                    await asyncio.sleep(_TURN_S)
+        finally:
+            await self.flush()
+
+    def _bounded(self, line: Line) -> Line:
+        minute = line.first_ms // _MINUTE_MS
+        if minute != self._minute:
+            self._minute, self._denied = minute, 0
+        if any(merged(known, line) for known in self._pending):
+            return line
+        self._denied += 1
+        if self._denied <= MAX_DENIED_PER_MINUTE:
+            return line
+        return replace(line, person="", device="", grant="", address="", deed="more", subject="")
+
+    async def _prune(self) -> None:
+        before_ms = self._now_ms() - KEPT_MS if self._is_clock_sure() else 0
+        try:
+            await self._store.write(lambda connection: _prune(connection, before_ms))
+        except StoreError as error:
+            _LOG.warning("Old lines of the audit log cannot be dropped: %s", error)
+
+
+def merged(line: Line, later: Line) -> Line | None:
+    """The two as one; None if each is a line of its own."""
+    is_one = (line.deed == LOOKED or line.outcome == DENIED) and _key(line) == _key(later)
+    # Either way round: the wall clock may have been set back meanwhile.
+    if not is_one or abs(later.last_ms - line.first_ms) >= MERGED_MS:
+        return None
+    return replace(line, count=line.count + later.count, last_ms=max(line.last_ms, later.last_ms))
+
+
+def _key(line: Line) -> tuple[str, ...]:
+    return line.person, line.device, line.grant, line.address, line.deed, line.subject, line.outcome
+
+
+_COLUMNS = "first_ms, last_ms, count, person, device, caller_grant, address, deed, subject, outcome, id"
+_OF = "person = ? AND device = ? AND caller_grant = ? AND address = ? AND deed = ? AND subject = ? AND outcome = ?"
+
+
+def _write(connection: Connection, lines: Iterable[Line]) -> None:
+    for line in lines:
+        last = connection.execute(
+            f"SELECT {_COLUMNS} FROM audit_line WHERE {_OF} ORDER BY id DESC LIMIT 1",  # noqa: S608 - constants
+            _key(line),
+        ).fetchone()
+        both = None if last is None else merged(Line(*last), line)
+        if both is None:
+            connection.execute(
+                f"INSERT INTO audit_line ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",  # noqa: S608 - constants
+                astuple(line)[:-1],
+            )
+        else:
+            connection.execute(
+                "UPDATE audit_line SET count = ?, last_ms = ? WHERE id = ?", (both.count, both.last_ms, both.id)
+            )
+
+
+def _read(connection: Connection, limit: int, before: int | None) -> list[Line]:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM audit_line WHERE id < ? ORDER BY id DESC LIMIT ?",  # noqa: S608 - constants
+        (before or 1 << 62, limit),
+    )
+    return [Line(*row) for row in rows]
+
+
+def _prune(connection: Connection, before_ms: int) -> None:
+    connection.execute("DELETE FROM audit_line WHERE last_ms < ?", (before_ms,))
+    for is_denied, most in ((True, MAX_DENIED), (False, MAX_LINES)):
+        connection.execute(
+            "DELETE FROM audit_line WHERE id IN (SELECT id FROM audit_line WHERE (outcome = ?) = ?"
+            " ORDER BY id DESC LIMIT -1 OFFSET ?)",
+            (DENIED, is_denied, most),
+        )
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text[:MAX_WORDS] if character.isprintable())
