@@ -1,4 +1,4 @@
-"""The page in a browser: the files of `gateway/web`, and what a browser must not let anybody do there."""
+"""The pages in a browser: the files of `gateway/web`, and what a browser must not let anybody do there."""
 
 from functools import partial
 from importlib.resources import files
@@ -8,13 +8,29 @@ from aiohttp import web
 
 from gateway.live.guard import Guard
 
+_FILES = (
+    "base.css",
+    "live.css",
+    "recordings.css",
+    "athletes.js",
+    "cards.js",
+    "client.js",
+    "header.js",
+    "http.js",
+    "live.js",
+    "pair.js",
+    "question.js",
+    "recordings.js",
+    "sending.js",
+)
+_FORMS = {"css": "text/css", "html": "text/html", "js": "text/javascript"}
+
+_PAGES = {"/": "live.html", "/pair": "pair.html", "/recordings": "recordings.html"}
+
 PAGE = MappingProxyType(
     {
-        "/recordings": ("recordings.html", "text/html"),
-        "/web/recordings.css": ("recordings.css", "text/css"),
-        "/web/recordings.js": ("recordings.js", "text/javascript"),
-        "/web/cards.js": ("cards.js", "text/javascript"),
-        "/web/sending.js": ("sending.js", "text/javascript"),
+        address: (name, _FORMS[name.rpartition(".")[2]])
+        for address, name in {**_PAGES, **{f"/web/{name}": name for name in _FILES}}.items()
     }
 )
 """Address -> file, and its type."""
@@ -35,7 +51,7 @@ _HEADERS = {
 
 
 def add_page(guard: Guard) -> None:
-    """Serve it to everybody, for it holds nothing of anybody; it is read once."""
+    """Serve them to everybody, for they hold nothing of anybody; they are read once."""
     for address, (name, form) in PAGE.items():
         body = (files("gateway") / "web" / name).read_bytes()
         guard.open("GET", address, partial(_answer, body, form))

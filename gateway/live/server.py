@@ -105,7 +105,7 @@ class LiveServer:
             PairingRoutes(self._pairings).add_to(guard)
         if self._recordings is not None:
             RecordingRoutes(self._recordings).add_to(guard)
-            add_page(guard)
+        add_page(guard)
         # Who hangs up wants no answer any more: a look at a sensor ends with its asker.
         runner = web.AppRunner(app, shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()

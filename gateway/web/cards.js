@@ -25,10 +25,17 @@ export const day = (ms) => new Date(ms).toLocaleString([], { dateStyle: "medium"
 export const date = (ms) => new Date(ms).toLocaleDateString([], { dateStyle: "medium" });
 export const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}.` : "");
 
+/* A new element, with properties and with what is in it. */
+export function made(tag, properties = {}, inside = []) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...inside);
+  return node;
+}
+
 export function button(word, act, look = "") {
-  const made = Object.assign(document.createElement("button"), { textContent: word, className: look, type: "button" });
-  made.addEventListener("click", act);
-  return made;
+  const node = made("button", { textContent: word, className: look, type: "button" });
+  node.addEventListener("click", act);
+  return node;
 }
 
 /* The list of a section: one card for each thing, made once, and kept while the thing is there. */

@@ -1,10 +1,14 @@
 /* The recordings of a gateway: how each stands, and what a person decides about it. */
 
 import { button, bytes, date, day, drawCard, el, fill, lasting, say, sentence, show, tell } from "/web/cards.js";
+import { drawHeader } from "/web/header.js";
+import { ask, fetched, Refusal } from "/web/http.js";
+import { agreed } from "/web/question.js";
 import { isSending, receiveFiles } from "/web/sending.js";
 
 const ROOT = "/api/v1/recordings";
-const PATIENCE_MS = 15_000, BUSY_MS = 1000, QUIET_MS = 3000, DAY_MS = 86_400_000, NOT_MODIFIED = 304;
+const NO_ANSWER = "The gateway does not answer, so this is not the present: look whether it runs, and the network.";
+const BUSY_MS = 1000, QUIET_MS = 3000, DAY_MS = 86_400_000;
 const WORDS = {
   unassigned: "Which tracker?", questioned: "In doubt", queued: "Waiting", sending: "Sending", closing: "Sending",
   ambiguous: "Answer lost", accepted: "In the cloud", done: "Done", purged: "Done, deleted here", failed: "Failed",
@@ -22,39 +26,20 @@ const MAYBE_THERE = new Set(["ambiguous", "accepted"]);
 
 let report = null, tag = "", timer = 0, round = 0;
 
-async function ask(path, body) {
-  const answer = await fetch(ROOT + path, {
-    method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" },
-    cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
-  });
-  const told = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(told.text), { isRefusal: true });
-}
-
-/* The report, or null if it is the one that is here already. */
-async function look() {
-  const answer = await fetch(ROOT + (el("all").checked ? "?all=true" : ""), {
-    headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
-  });
-  if (answer.status === NOT_MODIFIED) return null;
-  if (!answer.ok) throw new Error(answer.statusText);
-  return { tag: answer.headers.get("ETag") ?? "", report: await answer.json() };
-}
-
 async function refresh() {
   clearTimeout(timer);
   const mine = ++round;
   try {
-    const told = await look();
+    const answer = await fetched("GET", ROOT + (el("all").checked ? "?all=true" : ""), { tag });
     if (mine !== round) return;
     tell(el("offline"), "");
-    if (told) {
-      ({ tag, report } = told);
+    if (answer) {
+      ({ tag, told: report } = answer);
       draw();
     }
-  } catch {
+  } catch (error) {
     if (mine !== round) return;
-    tell(el("offline"), "The gateway does not answer, so this is not the present: look whether it runs, and the tunnel.");
+    tell(el("offline"), error.status ? error.message : NO_ANSWER);
   }
   const isBusy = isSending() || report?.recordings.some((it) => LOOKS[it.state] === "busy");
   timer = setTimeout(refresh, isBusy ? BUSY_MS : QUIET_MS);
@@ -163,10 +148,11 @@ function makeControls(card, controls) {
   const act = async (deed, more) => {
     const error = card.querySelector(".error");
     try {
-      await ask(`/${card.recording.sha256}/${deed}`, { author: el("author").value, ...more });
+      await ask("POST", `${ROOT}/${card.recording.sha256}/${deed}`, { author: el("author").value, ...more });
       tell(error, "");
     } catch (failure) {
-      tell(error, failure.isRefusal ? failure.message : "The gateway did not answer: look at the list, then try again.");
+      if (!(failure instanceof Refusal)) throw failure;
+      tell(error, failure.status ? failure.message : "The gateway did not answer: look at the list, then try again.");
     }
     await refresh();
     if (!card.isConnected) el("summary").focus();  // it has moved to another section, and with it what had the focus
@@ -201,24 +187,10 @@ function called({ number, name, serial_number }) {
   return [number ?? "", name ?? "", name ? `(${serial_number})` : serial_number].filter((part) => part !== "").join(" ");
 }
 
-/* Not by the event that tells of the closing: it comes late, and an answer must not be taken for another question's. */
-function agreed(question, yes) {
-  const dialog = el("ask");
-  say(el("question"), question);
-  say(el("yes"), yes);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    const answer = (isYes) => () => {
-      dialog.close();
-      resolve(isYes);
-    };
-    [el("yes").onclick, el("no").onclick, dialog.oncancel] = [answer(true), answer(false), answer(false)];
-  });
-}
-
 receiveFiles(ROOT, () => report?.max_file_bytes ?? Infinity, refresh);
 el("all").addEventListener("change", refresh);
 el("author").value = localStorage.getItem("author") ?? "";
 el("author").addEventListener("change", ({ target }) => localStorage.setItem("author", target.value));
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+drawHeader().catch(() => {});  // the list says what is wrong
 refresh();

@@ -1,0 +1,36 @@
+/* The head of every page: where one can go, who one is here, and the way out. */
+
+import { ask, Refusal } from "/web/http.js";
+import { button, made } from "/web/cards.js";
+import { agreed } from "/web/question.js";
+
+const PAGES = [["/", "Live", "viewer"], ["/recordings", "Recordings", "technician"], ["/access", "Access", "technician"]];
+const RANKS = ["viewer", "technician", "admin"];
+
+/* Draw it, and answer who asks. */
+export async function drawHeader() {
+  const me = await ask("GET", "/api/v1/me");
+  const nav = document.getElementById("nav");
+  const links = PAGES.filter(([, , role]) => isAtLeast(me, role)).map(([address, word]) => {
+    const link = made("a", { href: address, textContent: word });
+    if (address === location.pathname) link.setAttribute("aria-current", "page");
+    return link;
+  });
+  const who = made("span", { className: "who", textContent: [me.person, me.device].filter(Boolean).join(", ") });
+  nav.replaceChildren(...links, who, ...(me.expires_ms === null ? [] : [button("Sign out", signOut)]));
+  return me;
+}
+
+/* A role has what those before it have; the gateway decides by its own table all the same. */
+export const isAtLeast = (me, role) => RANKS.indexOf(me.role) >= RANKS.indexOf(role);
+
+async function signOut({ target }) {
+  if (!await agreed("Sign this device out? It needs a new code to come back.", "Sign out")) return;
+  try {
+    await ask("DELETE", "/api/v1/me");
+    location.replace("/pair");
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    target.textContent = "Sign out (did not work, try again)";
+  }
+}

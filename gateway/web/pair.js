@@ -1,0 +1,90 @@
+/* A device becomes one that is let in, by the code that a technician has made. */
+
+import { el, show, tell } from "/web/cards.js";
+import { ask, Refusal } from "/web/http.js";
+
+const SYSTEMS = [
+  [/iPhone/, "iPhone"], [/iPad/, "iPad"], [/Android/, "Android"], [/CrOS/, "Chromebook"], [/Windows/, "Windows"],
+  [/Macintosh/, "Mac"], [/Linux/, "Linux"],
+];
+const BROWSERS = [[/Edg\w*\//, "Edge"], [/Firefox|FxiOS/, "Firefox"], [/Chrome|CriOS/, "Chrome"], [/Safari/, "Safari"]];
+const CODE = /^[\w-]{16,64}$/;
+
+/* The code of a link, of its fragment, or as it stands; "" if there is none. */
+export function codeIn(text) {
+  const fragment = text.includes("#") ? text.slice(text.indexOf("#") + 1) : "";
+  const code = fragment ? new URLSearchParams(fragment).get("code") ?? "" : text.trim();
+  return CODE.test(code) ? code : "";
+}
+
+/* What people would call it: "Chrome on Windows". */
+export function deviceName(agent) {
+  const among = (names) => names.find(([mark]) => mark.test(agent))?.[1];
+  return [among(BROWSERS) ?? "Browser", among(SYSTEMS)].filter(Boolean).join(" on ");
+}
+
+/* The code of the address, which is then neither there nor in the history any more: whoever looks over a shoulder or
+ * goes back later finds none. */
+function takeCode() {
+  const code = codeIn(location.hash);
+  if (location.hash) history.replaceState(null, "", location.pathname);
+  return code;
+}
+
+async function enter(event) {
+  event.preventDefault();
+  const code = carried || codeIn(el("code").value), device = el("device").value.trim();
+  if (!code) return refuse("That is no code: paste the whole link that the technician's page shows.");
+  if (!device) return refuse("Give this device a name first.");
+  el("enter").disabled = true;
+  tell(el("wrong"), "");
+  try {
+    await ask("POST", "/api/v1/pair", { code, device, as: "cookie" });
+    location.replace("/");
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (error.code === "unknown_code") forget();
+    refuse(error.message);
+  } finally {
+    el("enter").disabled = false;
+  }
+}
+
+/* Each code counts once: another one has to be pasted. */
+function forget() {
+  carried = "";
+  el("code").value = "";
+  drawForm();
+}
+
+function refuse(text) {
+  tell(el("wrong"), text);
+  el(carried ? "device" : "code").focus();
+}
+
+function drawForm() {
+  show(el("pasted"), !carried);
+  show(el("how"), !carried);
+}
+
+async function greet() {
+  const hello = await ask("GET", "/api/v1/hello");
+  tell(el("site"), hello.site);
+  try {
+    const me = await ask("GET", "/api/v1/me");
+    tell(el("now"), `This device is let in already, as ${me.device} of ${me.person}. A new code makes it another's.`);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;  // what is usual here: it is not let in yet
+  }
+}
+
+let carried = takeCode();
+el("device").value = deviceName(navigator.userAgent);
+drawForm();
+el("form").addEventListener("submit", enter);
+addEventListener("hashchange", () => {
+  carried = takeCode() || carried;
+  tell(el("wrong"), "");
+  drawForm();
+});
+greet().catch(() => {});  // the code can be tried all the same
