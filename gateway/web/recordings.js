@@ -8,7 +8,7 @@ import { isSending, receiveFiles } from "/web/sending.js";
 
 const ROOT = "/api/v1/recordings";
 const NO_ANSWER = "The gateway does not answer, so this is not the present: look whether it runs, and the network.";
-const BUSY_MS = 1000, QUIET_MS = 3000, DAY_MS = 86_400_000;
+const BUSY_MS = 1000, QUIET_MS = 3000, DAY_MS = 86_400_000, FORBIDDEN = 403;
 const WORDS = {
   unassigned: "Which tracker?", questioned: "In doubt", queued: "Waiting", sending: "Sending", closing: "Sending",
   ambiguous: "Answer lost", accepted: "In the cloud", done: "Done", purged: "Done, deleted here", failed: "Failed",
@@ -39,7 +39,7 @@ async function refresh() {
     }
   } catch (error) {
     if (mine !== round) return;
-    tell(el("offline"), error.status ? error.message : NO_ANSWER);
+    tell(el("offline"), error.status === FORBIDDEN ? error.message : NO_ANSWER);
   }
   const isBusy = isSending() || report?.recordings.some((it) => LOOKS[it.state] === "busy");
   timer = setTimeout(refresh, isBusy ? BUSY_MS : QUIET_MS);
