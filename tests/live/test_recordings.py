@@ -358,6 +358,6 @@ async def test_a_gateway_without_them_serves_none() -> None:
     async with (
         LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port,
         aiohttp.ClientSession() as http,
+        http.get(f"http://127.0.0.1:{port}/api/v1/recordings") as answer,
     ):
-        async with http.get(f"http://127.0.0.1:{port}/api/v1/recordings") as answer:
-            assert answer.status == 404
+        assert answer.status == 404
