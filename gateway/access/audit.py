@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS audit_line (
     subject TEXT NOT NULL,
     outcome TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS audit_line_of ON audit_line (deed, outcome, last_ms);
+CREATE INDEX IF NOT EXISTS audit_line_of ON audit_line (deed, outcome, person, address);
 """
 
 LOOKED = "looked"
@@ -107,6 +107,7 @@ class Audit:
         self._pending: deque[Line] = deque()
         self._minute = 0
         self._denied = 0  # in this minute
+        self._flushing = asyncio.Lock()
 
     def note(self, caller: Caller | None, deed: str, subject: str = "", outcome: str = DONE, address: str = "") -> None:
         """Somebody did something, or was not let.
@@ -131,12 +132,10 @@ class Audit:
                 self._pending[place] = both
                 return
         self._pending.append(line)
-        if len(self._pending) > MAX_PENDING:
-            self._pending.popleft()
-            self.lost += 1
+        self._shorten()
 
     async def read(self, limit: int, before: int | None = None) -> list[Line]:
-        """Lines, newest first.
+        """Lines, newest first; those that could not be written down yet have no id.
 
         Args:
             limit: How many at most.
@@ -146,20 +145,21 @@ class Audit:
             StoreError: If they cannot be read.
         """
         await self.flush()
-        return await self._store.read(lambda connection: _read(connection, limit, before))
+        kept = await self._store.read(lambda connection: _read(connection, limit, before))
+        waiting = reversed(self._pending) if before is None else ()
+        return [*waiting, *kept][:limit]
 
     async def flush(self) -> None:
         """Write down what waits; where that fails it goes on waiting."""
-        if not self._pending:
-            return
-        lines, self._pending = self._pending, deque()
-        try:
-            await self._store.write(lambda connection: _write(connection, lines))
-        except StoreError:
-            self._pending.extendleft(reversed(lines))
-            while len(self._pending) > MAX_PENDING:
-                self._pending.popleft()
-                self.lost += 1
+        async with self._flushing:
+            if not self._pending:
+                return
+            lines, self._pending = self._pending, deque()
+            try:
+                await self._store.write(lambda connection: _write(connection, lines))
+            except StoreError:
+                self._pending.extendleft(reversed(lines))
+                self._shorten()
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Write down what waits, and drop what is old, until cancelled.
@@ -184,6 +184,10 @@ class Audit:
         finally:
             await self.flush()
 
+    def _shorten(self) -> None:
+        while len(self._pending) > MAX_PENDING:
+            self.lost += self._pending.popleft().count
+
     def _bounded(self, line: Line) -> Line:
         minute = line.first_ms // _MINUTE_MS
         if minute != self._minute:
@@ -205,11 +209,14 @@ class Audit:
 
 def merged(line: Line, later: Line) -> Line | None:
     """The two as one; None if each is a line of its own."""
-    is_one = (line.deed == LOOKED or line.outcome == DENIED) and _key(line) == _key(later)
     # Either way round: the wall clock may have been set back meanwhile.
-    if not is_one or abs(later.last_ms - line.first_ms) >= MERGED_MS:
+    if not _is_counted(line) or _key(line) != _key(later) or abs(later.last_ms - line.first_ms) >= MERGED_MS:
         return None
     return replace(line, count=line.count + later.count, last_ms=max(line.last_ms, later.last_ms))
+
+
+def _is_counted(line: Line) -> bool:
+    return line.deed == LOOKED or line.outcome == DENIED
 
 
 def _key(line: Line) -> tuple[str, ...]:
@@ -222,11 +229,7 @@ _OF = "person = ? AND device = ? AND caller_grant = ? AND address = ? AND deed =
 
 def _write(connection: Connection, lines: Iterable[Line]) -> None:
     for line in lines:
-        last = connection.execute(
-            f"SELECT {_COLUMNS} FROM audit_line WHERE {_OF} ORDER BY id DESC LIMIT 1",  # noqa: S608 - constants
-            _key(line),
-        ).fetchone()
-        both = None if last is None else merged(Line(*last), line)
+        both = _merged_with_last(connection, line)
         if both is None:
             connection.execute(
                 f"INSERT INTO audit_line ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",  # noqa: S608 - constants
@@ -238,10 +241,20 @@ def _write(connection: Connection, lines: Iterable[Line]) -> None:
             )
 
 
+def _merged_with_last(connection: Connection, line: Line) -> Line | None:
+    if not _is_counted(line):
+        return None
+    last = connection.execute(
+        f"SELECT {_COLUMNS} FROM audit_line WHERE {_OF} ORDER BY id DESC LIMIT 1",  # noqa: S608 - constants
+        _key(line),
+    ).fetchone()
+    return None if last is None else merged(Line(*last), line)
+
+
 def _read(connection: Connection, limit: int, before: int | None) -> list[Line]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM audit_line WHERE id < ? ORDER BY id DESC LIMIT ?",  # noqa: S608 - constants
-        (before or 1 << 62, limit),
+        (1 << 62 if before is None else before, limit),
     )
     return [Line(*row) for row in rows]
 
