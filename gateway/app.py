@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from gateway.access import audit, grants, releases
 from gateway.bluetooth.sensors import Sensors
 from gateway.bridges.pairings import ServedPairings
 from gateway.bridges.recordings import ServedRecordings
@@ -34,6 +35,8 @@ from gateway.worker import Worker
 
 SNAPSHOT = "telemetry.snapshot"
 """What a planned restart takes over, in the state folder."""
+
+_SCHEMAS = (records.SCHEMA, ledger.SCHEMA, grants.SCHEMA, releases.SCHEMA, audit.SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ async def running(
     snapshot = settings.gateway.state_dir / SNAPSHOT
     with _threads() as workers:
         async with (
-            open_store(settings.gateway.state_dir, [records.SCHEMA, ledger.SCHEMA]) as store,
+            open_store(settings.gateway.state_dir, _SCHEMAS) as store,
             connected(settings, credentials) as cloud,
         ):
             # The folder is ours only now: whoever is turned away must not have consumed what another has left there.

@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from gateway.access.audit import Audit
+from gateway.access.doorkeeper import Doorkeeper
+from gateway.access.releases import Releases
 from gateway.bluetooth.receiver import Receiver, local_receiver
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
@@ -119,6 +122,9 @@ class Parts:
 
     problems: Problems
     board: Board
+    audit: Audit
+    doorkeeper: Doorkeeper
+    releases: Releases
     cloud: CloudClient
     claims: Claims
     feed: Feed
@@ -138,8 +144,12 @@ class Parts:
 
     def works(self, watchdog: Watchdog) -> Iterator[tuple[str, Coroutine[object, object, None]]]:
         """What each of them does until it is cancelled, by name."""
+        yield "audit", self.audit.run(watchdog.register("audit"))
+        yield "doorkeeper", self.doorkeeper.run(watchdog.register("doorkeeper"))
+        yield "releases", self.releases.run()
         yield "claims", self.claims.run()
-        yield "claims to feed", _assign(self.claims, self.feed, self.reconciler, self.uploader)
+        yield "claims to parts", _assign(self.claims, self.feed, self.reconciler, self.uploader, self.releases)
+        yield "releases to feed", _release(self.releases, self.feed, self.claims)
         yield "feed", self.feed.run(watchdog.register("feed"))
         yield "history", self.history.run(watchdog.register("history"))
         yield "receiver", self.receiver.run()
@@ -170,6 +180,20 @@ async def assembled(
     """
     problems = Problems(utc_ms)
     board = Board()
+    is_wall_clock_sure = partial(_is_wall_clock_sure, cloud)
+    audit = Audit(store, utc_ms, is_wall_clock_sure)
+    doorkeeper = Doorkeeper(store, utc_ms, is_wall_clock_sure)
+    await doorkeeper.load()
+    releases = Releases(
+        store,
+        {tracker.serial_number: tracker.athlete or tracker.serial_number for tracker in settings.trackers},
+        utc_ms,
+        cloud.utc_ms,
+        problems,
+        audit,
+        is_required=settings.access.require_release,
+    )
+    await releases.load()
     claims = Claims(cloud, problems, roster(settings))
     wearers = [Wearer(t.serial_number, t.athlete, t.number, t.squads) for t in settings.trackers]
     serial_numbers = [wearer.serial_number for wearer in wearers]
@@ -185,6 +209,7 @@ async def assembled(
         refill_ms=min(settings.telemetry.refill_minutes, ring_minutes) * _MINUTE_MS,
         reference_ms=cloud.utc_ms,
         saved=saved,
+        released=releases.released,
     )
     history = History(feed.channels, cloud, ring_minutes * _MINUTE_MS)
 
@@ -204,7 +229,7 @@ async def assembled(
         evidence,
         Options(Mode(settings.pairing.mode), ClearForm(settings.pairing.clear_form)),
         utc_ms,
-        partial(_is_wall_clock_sure, cloud),
+        is_wall_clock_sure,
         on_forbidden=lambda _serial_number: claims.recheck(),
     )
     pairings = Pairings(reconciler, records, evidence, wearers, problems, board)
@@ -236,7 +261,7 @@ async def assembled(
         ),
         utc_ms,
         zone,
-        partial(_is_wall_clock_sure, cloud),
+        is_wall_clock_sure,
     )
     desk = Desk(
         ledger,
@@ -256,6 +281,9 @@ async def assembled(
     return Parts(
         problems=problems,
         board=board,
+        audit=audit,
+        doorkeeper=doorkeeper,
+        releases=releases,
         cloud=cloud,
         claims=claims,
         feed=feed,
@@ -270,7 +298,7 @@ async def assembled(
         ledger=ledger,
         inbox=inbox,
         uploader=uploader,
-        retention=Retention(ledger, recordings.keep_days, utc_ms, partial(_is_wall_clock_sure, cloud)),
+        retention=Retention(ledger, recordings.keep_days, utc_ms, is_wall_clock_sure),
         desk=desk,
     )
 
@@ -299,14 +327,23 @@ def _wanted(configured: SensorSettings | str | None) -> Wanted:
     return Wish.NONE if isinstance(configured, str) else Sensor(configured.address, configured.name)
 
 
-async def _assign(claims: Claims, feed: Feed, reconciler: Reconciler, uploader: Uploader) -> None:
+async def _assign(claims: Claims, feed: Feed, reconciler: Reconciler, uploader: Uploader, releases: Releases) -> None:
     revision = 0
     while True:
         revision = await claims.changed(revision)
         ours = owned(claims.current)
-        feed.assign(ours)
+        feed.assign(ours, releases.released)
         reconciler.assign(ours)
         uploader.wake()
+
+
+async def _release(releases: Releases, feed: Feed, claims: Claims) -> None:
+    """Follow who may be shown: a tracker of somebody who may not is claimed and looked after, but not followed."""
+    revision = 0
+    while True:
+        revision = await releases.changed(revision)
+        # Until the cloud has said which trackers are ours, those are that were when the last run ended.
+        feed.assign(owned(claims.current) if claims.revision else feed.devices, releases.released)
 
 
 async def _tell_problems(problems: Problems, board: Board, beat: Callable[[], None]) -> None:

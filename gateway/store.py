@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 DATABASE = "store.sqlite"
 """In the state folder."""
 
-_FORM = 2
+_FORM = 3
 """Counts up when there is a table more, or one is different; kept as SQLite's user_version."""
 
 _LOG_FILE, _MARKER = f"{DATABASE}-wal", f"{DATABASE}.exists"
@@ -220,7 +220,7 @@ class _Database:
         text, action = _TROUBLES.get(code, ("{} does not work", "restart the gateway"))
         before, self.failure = self.failure, StoreError(text.format(self._path), action)
         if before is None or before.text != self.failure.text:
-            _LOG.warning("%s (%s)", self.failure, error)
+            _LOG.warning("%(text)s (%(error)s)", {"text": str(self.failure), "error": error})
         return self.failure
 
     def _opened(self) -> Connection:
@@ -324,7 +324,10 @@ class _Database:
                 (self._folder / name).rename(aside / name)
         for old in sorted(self._folder.glob(f"{_DAMAGED}*"))[:-_KEPT_DAMAGES]:
             shutil.rmtree(old, ignore_errors=True)
-        _LOG.error("%s was damaged or lost and begins anew; what is left of it is in %s", self._path, aside)
+        _LOG.error(
+            "%(state_path)s was damaged or lost and begins anew; what is left of it is in %(aside)s",
+            {"state_path": self._path, "aside": aside},
+        )
 
     def _close_connection(self) -> None:
         if self._connection is not None:
