@@ -58,13 +58,17 @@ class Problems:
             self._current[code, subject] = problem
             self.revision += 1
             level = logging.DEBUG if known else logging.WARNING
-            _log.log(level, "%s: %s: %s", _label(code, subject), text, action)
+            _log.log(
+                level,
+                "%(problem)s: %(text)s: %(action)s",
+                {"problem": _label(code, subject), "text": text, "action": action},
+            )
 
     def resolve(self, code: str, subject: str = "") -> None:
         """Say that it is right again; no matter if it never was wrong."""
         if self._current.pop((code, subject), None):
             self.revision += 1
-            _log.info("%s: resolved", _label(code, subject))
+            _log.info("%(problem)s: resolved", {"problem": _label(code, subject)})
 
 
 def _label(code: str, subject: str) -> str:

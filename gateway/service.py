@@ -53,7 +53,9 @@ class Notifier:
             try:
                 sock.sendto(state.encode(), self._address)
             except OSError as error:
-                _log.warning("systemd did not take %s (%s)", state.partition("=")[0], error.strerror)
+                _log.warning(
+                    "systemd did not take %(state)s: %(error)s", {"state": state.partition("=")[0], "error": error}
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Watchdog:
         late = late_parts(self._beats, self._clock())
         if late != self._late:
             self._late = late
-            _log.log(logging.ERROR if late else logging.INFO, "parts without progress: %s", ", ".join(late) or "none")
+            level = logging.ERROR if late else logging.INFO
+            _log.log(level, "parts without progress: %(parts)s", {"parts": ", ".join(late) or "none"})
         if not late:
             self._notifier.feed()
 

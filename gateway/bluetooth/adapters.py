@@ -114,7 +114,9 @@ class Adapters:
             await _call(self._bus, _BLUEZ, path, _DEVICE, "Disconnect")
         except RadioError as error:
             if error.state not in _LINKLESS and error.detail != _NOT_CONNECTED:
-                _LOG.warning("A sensor may still be connected, it could not be let go: %s", error.detail)
+                _LOG.warning(
+                    "A sensor may still be connected, it could not be let go: %(state)s", {"state": error.state}
+                )
 
     async def close(self) -> None:
         """Close the connection; `read` opens another one."""

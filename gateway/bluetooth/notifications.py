@@ -29,7 +29,10 @@ class Notifications(AsyncIterator[bytes]):
     def end(self) -> None:
         """No more values come; those that are there can still be fetched."""
         if not self._is_over and self._dropped:
-            _LOG.warning("%d notifications of a sensor were dropped, because they were not fetched", self._dropped)
+            _LOG.warning(
+                "%(count)s notifications of a sensor were dropped, because they were not fetched",
+                {"count": self._dropped},
+            )
         self._is_over = True
         self._news.set()
 

@@ -96,7 +96,7 @@ class Scanner:
             async with _within(CALL_TIMEOUT_S):
                 await scan.stop()
         except Exception as error:  # noqa: BLE001 - the scan of a radio that was switched off cannot be stopped, and more
-            _LOG.debug("The scan could not be stopped in order: %s", _words(error))
+            _LOG.debug("The scan could not be stopped in order: %(error)s", {"error": error})
             self.abandon()
         except asyncio.CancelledError:
             self.abandon()
@@ -275,7 +275,7 @@ async def _disconnect(client: BleakClient) -> None:
         async with _within(CALL_TIMEOUT_S):
             await client.disconnect()
     except Exception as error:  # noqa: BLE001 - whatever it is, the device is let go without bleak too
-        _LOG.debug("bleak could not let a sensor go: %s", _words(error))
+        _LOG.debug("bleak could not let a sensor go: %(error)s", {"error": error})
 
 
 def _radio_error(error: Exception) -> RadioError:

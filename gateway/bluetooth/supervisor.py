@@ -215,7 +215,7 @@ class Supervisor:
 
     def _say(self, radio: Radio) -> None:
         if radio.state is not self.radio.state:
-            _LOG.debug("%s", radio.text)
+            _LOG.debug("The radio is %(state)s", {"state": radio.state})
         self.radio = radio
 
 

@@ -119,7 +119,9 @@ class Authoriser:
                 self._failure = error
                 if self._token is None or self._now() >= self._token.expires_at:
                     raise
-                _log.warning("The access token lives on, because it could not be renewed. %s", error.text)
+                _log.warning(
+                    "The access token lives on, because it could not be renewed. %(text)s", {"text": error.text}
+                )
                 self._renew_at = min(self._now() + RENEW_AGAIN_S, self._token.expires_at)
                 return self._token
 

@@ -116,7 +116,7 @@ class LiveServer:
             loop = asyncio.get_running_loop()
             listener = await loop.create_server(lambda: Connection(http, self._gate), host, port)
             bound: int = listener.sockets[0].getsockname()[1]
-            _LOG.info("Live stream on ws://%s:%d/api/v1/stream", host, bound)
+            _LOG.info("Live stream on ws://%(host)s:%(port)s/api/v1/stream", {"host": host, "port": bound})
             try:
                 yield bound
             finally:

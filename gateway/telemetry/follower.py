@@ -102,7 +102,10 @@ class Follower:
                 if error is not None and await self._is_lost_by(error):
                     return
             except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
-                _LOG.exception("Tracker %s: unexpected failure of its stream", self._channel.wearer.serial_number)
+                _LOG.exception(
+                    "Tracker %(tracker)s: unexpected failure of its stream",
+                    {"tracker": self._channel.wearer.serial_number},
+                )
             self._failures += 1
             self._channel.counters.streams_failed += 1
             await asyncio.sleep(self._pause_s(error))
@@ -125,7 +128,7 @@ class Follower:
             self._opened_s = self._heard_s = self._now()
             self._reachability.answered()
             if self._failures >= FAILURES_TO_WARN:
-                _LOG.info("Tracker %s: its stream is open again", channel.wearer.serial_number)
+                _LOG.info("Tracker %(tracker)s: its stream is open again", {"tracker": channel.wearer.serial_number})
             try:
                 async with asyncio.timeout(None) as self._patience:
                     async for rows in updates:
@@ -162,7 +165,10 @@ class Follower:
             try:
                 is_stuck = await self._is_stuck(heard_s)
             except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
-                _LOG.exception("Tracker %s: unexpected failure of its stream", self._channel.wearer.serial_number)
+                _LOG.exception(
+                    "Tracker %(tracker)s: unexpected failure of its stream",
+                    {"tracker": self._channel.wearer.serial_number},
+                )
                 continue
             if is_stuck and patience is self._patience and heard_s == self._heard_s:
                 patience.reschedule(self._now())
@@ -199,7 +205,11 @@ class Follower:
         """Tell who has to know of a failure; True if it turns out that the tracker is not ours."""
         channel, now_s = self._channel, self._now()
         level = logging.WARNING if self._failures + 1 == FAILURES_TO_WARN else logging.DEBUG
-        _LOG.log(level, "Tracker %s: its stream failed. %s", channel.wearer.serial_number, error.text)
+        _LOG.log(
+            level,
+            "Tracker %(tracker)s: its stream failed. %(text)s",
+            {"tracker": channel.wearer.serial_number, "text": error.text},
+        )
         if is_refusal(error):
             self._reachability.answered()  # it said no, but it answered
         else:

@@ -187,14 +187,14 @@ class History:
 
     def _failed(self, ask: Ask, error: CloudError) -> None:
         serial_number = self._channels[ask.ch].wearer.serial_number
-        _LOG.debug("Tracker %s: no history. %s", serial_number, error.text)
+        _LOG.debug("Tracker %(tracker)s: no history. %(text)s", {"tracker": serial_number, "text": error.text})
         self.counters.failures += 1
         if isinstance(error, Forbidden):
             if self.repairs.refused(ask):
                 _LOG.warning(
-                    "Tracker %s: the cloud refuses samples of a time in which, by its own list, the tracker was ours; "
-                    "they stay missing",
-                    serial_number,
+                    "Tracker %(tracker)s: the cloud refuses samples of a time in which, by its own list, the tracker "
+                    "was ours; they stay missing",
+                    {"tracker": serial_number},
                 )
             return
         self.repairs.failed(ask, self._now(), is_transient=error.is_transient)

@@ -96,10 +96,9 @@ def save(path: Path, epoch: str, saved_utc_ms: int, channels: Iterable[SavedChan
         _sync_folder(path)
     except OSError as error:
         _LOG.warning(
-            "What is in memory cannot be kept for the next start, because %s cannot be written (%s): "
-            "clients will start fresh, and the past will be read from the cloud",
-            path,
-            error.strerror,
+            "What is in memory cannot be kept for the next start, because %(state_path)s cannot be written "
+            "(%(error)s): clients will start fresh, and the past will be read from the cloud",
+            {"state_path": path, "error": error},
         )
 
 
@@ -119,14 +118,17 @@ def load(path: Path) -> Saved | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        reason = error.strerror
+        _LOG.warning(
+            "What the last stop left in %(state_path)s cannot be read (%(error)s): clients start fresh, and the past "
+            "is read from the cloud",
+            {"state_path": path, "error": error},
+        )
     except (ValueError, msgspec.DecodeError):  # mmap calls an empty file a ValueError
-        reason = "it is damaged, or was written by another version"
-    _LOG.warning(
-        "What the last stop left in %s cannot be used (%s): clients start fresh, and the past is read from the cloud",
-        path,
-        reason,
-    )
+        _LOG.warning(
+            "What the last stop left in %(state_path)s is damaged, or was written by another version: clients start "
+            "fresh, and the past is read from the cloud",
+            {"state_path": path},
+        )
     return None
 
 

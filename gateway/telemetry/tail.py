@@ -81,7 +81,10 @@ class Tail:
             try:
                 is_ours = await self.poll()
             except Exception:  # noqa: BLE001 - the edge of a task: one tracker's surprise must not end the others' session
-                _LOG.exception("Tracker %s: unexpected failure, polling goes on", self._channel.wearer.serial_number)
+                _LOG.exception(
+                    "Tracker %(tracker)s: unexpected failure, polling goes on",
+                    {"tracker": self._channel.wearer.serial_number},
+                )
                 self._channel.counters.polls_failed += 1
                 now_s = self._now()
                 self._schedule.failed(now_s, now_s)
@@ -140,7 +143,11 @@ class Tail:
             now_s = self._now()
             counters.turns_skipped += self._schedule.failed(asked_s, now_s)
             level = logging.WARNING if self._schedule.failures == FAILURES_TO_WARN else logging.DEBUG
-            _LOG.log(level, "Tracker %s: no rows. %s", channel.wearer.serial_number, error.text)
+            _LOG.log(
+                level,
+                "Tracker %(tracker)s: no rows. %(text)s",
+                {"tracker": channel.wearer.serial_number, "text": error.text},
+            )
             if is_refusal(error):
                 self._reachability.answered()  # it said no, but it answered
                 self._on_refused()
@@ -154,7 +161,7 @@ class Tail:
         self.look(self._sent_s)
         now_s = self._now()
         if self._schedule.failures >= FAILURES_TO_WARN:
-            _LOG.info("Tracker %s: rows come again", channel.wearer.serial_number)
+            _LOG.info("Tracker %(tracker)s: rows come again", {"tracker": channel.wearer.serial_number})
         counters.rows_rejected += rows.rows_rejected
         counters.fields_rejected += rows.fields_rejected
         new = channel.rows_came(rows.block, now_s)

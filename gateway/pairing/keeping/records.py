@@ -150,7 +150,7 @@ class Records:
         try:
             documents, self.rejected = await self._store.read(_load)
         except StoreError as error:
-            _LOG.warning("Pairings cannot be read: %s", error)
+            _LOG.warning("Pairings cannot be read: %(text)s", {"text": str(error)})
             return
         for kind in self._documents:
             self._documents[kind].clear()
@@ -158,7 +158,9 @@ class Records:
         self._is_loaded = True
         self._opening = opening if self._store.trouble is None else None
         if self.rejected:
-            _LOG.error("%d records of the pairings are damaged and count as never written", self.rejected)
+            _LOG.error(
+                "%(count)s records of the pairings are damaged and count as never written", {"count": self.rejected}
+            )
 
     async def settle(self, configured: Mapping[str, Desired], roster: Sequence[str], now_ms: int) -> None:
         """Take over what the configuration wants; where it cannot be written, it is wanted all the same.
@@ -261,7 +263,7 @@ class Records:
         try:
             await self._store.write(lambda connection: _put(connection, documents))
         except StoreError as error:
-            _LOG.warning("Pairings cannot be written: %s", error)
+            _LOG.warning("Pairings cannot be written: %(text)s", {"text": str(error)})
             return
         self._opening = opening
 
@@ -286,7 +288,7 @@ class Records:
         try:
             await self._store.write(lambda connection: log.prune(connection, now_ms))
         except StoreError as error:
-            _LOG.warning("Old events of the pairings cannot be dropped: %s", error)
+            _LOG.warning("Old events of the pairings cannot be dropped: %(text)s", {"text": str(error)})
 
     async def _write(self, documents: _Documents, events: Iterable[Event]) -> None:
         trouble = self.trouble

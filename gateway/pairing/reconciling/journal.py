@@ -104,8 +104,8 @@ class Journal:
                     await self._save()
                 except StoreError:  # it says so itself
                     await self._wait()
-                except Exception as error:  # noqa: BLE001 - the edge of a task: trackers are read all the same
-                    _LOG.error("Unexpected %s from the disk, it is tried again", type(error).__name__)
+                except Exception:  # noqa: BLE001 - the edge of a task: trackers are read all the same
+                    _LOG.exception("Unexpected failure of the disk, it is tried again")
                     await self._wait()
         finally:
             with suppress(StoreError, TimeoutError):

@@ -7,7 +7,6 @@ once, nothing more often than the plan says.
 import asyncio
 import logging
 import random
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -302,7 +301,9 @@ class Reconciler:
 
     def _failed(self, serial: str, watch: Watch, error: CloudError) -> None:
         # Who needs to know is told elsewhere: the same cloud brings the live data. What was read last still holds.
-        _LOG.debug("Tracker %s: sensors neither read nor written. %s", serial, error.text)
+        _LOG.debug(
+            "Tracker %(tracker)s: sensors neither read nor written. %(text)s", {"tracker": serial, "text": error.text}
+        )
         watch.trouble, self._is_changed = trouble_of(error), True
         if watch.trouble in FOR_ALL:
             self._connection.failed()
@@ -321,6 +322,4 @@ class Reconciler:
 
 
 def _unexpected(error: Exception) -> None:
-    # Where, and never what: the text of an error may hold a sensor's name.
-    places = "".join(traceback.format_tb(error.__traceback__))
-    _LOG.error("Unexpected %s among the pairings, it goes on\n%s", type(error).__name__, places)
+    _LOG.error("Unexpected failure among the pairings, it goes on", exc_info=error)

@@ -260,7 +260,10 @@ class Ledger:
             try:
                 await self._store.read(partial(self._books.delete_file, sha256=sha256))
             except OSError as error:
-                _LOG.warning("The file of recording %s cannot be deleted: %s", sha256[:SHORT_ID], error)
+                _LOG.warning(
+                    "The file of recording %(recording)s cannot be deleted: %(error)s",
+                    {"recording": sha256[:SHORT_ID], "error": error},
+                )
             else:
                 self._doomed.discard(sha256)
 
@@ -280,15 +283,15 @@ class Ledger:
         if action:
             self.damage = StoreError(text, action)
             self._told_until_s = asyncio.get_running_loop().time() + TOLD_S
-            _LOG.warning("%s", self.damage)
+            _LOG.warning("%(text)s", {"text": str(self.damage)})
         elif text:
-            _LOG.info("%s", text)
+            _LOG.info("%(text)s", {"text": text})
 
     def _fail(self, error: OSError) -> StoreError:
         before = self._books.failure
         failure = self._books.fail(error)
         if before is None or before.text != failure.text:
-            _LOG.warning("%s", failure)
+            _LOG.warning("%(text)s", {"text": str(failure)})
         return failure
 
     def _check(self) -> None:

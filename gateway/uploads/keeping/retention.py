@@ -101,7 +101,7 @@ class Retention:
                 # A disk that is full to the last byte takes no row before something has gone from it.
                 await self._ledger.let_go(sha256)
         if failure is not None:
-            _LOG.warning("Not all is written down of the recordings that are done: %s", failure)
+            _LOG.warning("Not all is written down of the recordings that are done: %(text)s", {"text": str(failure)})
 
     async def _become(self, sha256: str, change: Callable[[Recording, int], Recording], at_ms: int) -> None:
         # It may have become something else while others were changed.

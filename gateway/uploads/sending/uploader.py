@@ -7,7 +7,6 @@ before its end does. What is only here are schedules; whoever is stopped at any 
 import asyncio
 import logging
 import random
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -214,10 +213,8 @@ class Uploader:
         """The edge of a task: one recording's surprise must not keep the others."""
         try:
             await work
-        except Exception as error:  # noqa: BLE001
-            # Where, and never what: the text of an error may hold a file's name.
-            places = "".join(traceback.format_tb(error.__traceback__))
-            _LOG.error("Unexpected %s among the recordings, it goes on\n%s", type(error).__name__, places)
+        except Exception:  # noqa: BLE001
+            _LOG.exception("Unexpected failure among the recordings, it goes on")
             trouble = Standing("something unexpected has happened", "look into the log of the gateway")
             self._waits.fail_line(trouble, self._now())
         finally:

@@ -140,8 +140,8 @@ class Inbox:
             self._woken.clear()
             try:
                 await self._turn()
-            except Exception as error:  # noqa: BLE001 - nothing that lies in an inbox may end the gateway
-                _LOG.error("The inbox could not be gone through (%s)", type(error).__name__)
+            except Exception:  # noqa: BLE001 - nothing that lies in an inbox may end the gateway
+                _LOG.exception("Unexpected failure with the inbox, it goes on")
                 self._failure = _UNEXPECTED_TROUBLE
             await asyncio.sleep(_LULL_S)
             with suppress(TimeoutError):
@@ -172,9 +172,8 @@ class Inbox:
                     barrier, barrier_size = error, look.size
                 elif error.code is Untakeable.DISK_FAILED:
                     barrier, barrier_size = error, 0
-            except Exception as error:  # noqa: BLE001 - what lies there next may be all right
-                # Not what it says, which may name the file.
-                _LOG.error("A file in the inbox could not be taken (%s)", type(error).__name__)
+            except Exception:  # noqa: BLE001 - what lies there next may be all right
+                _LOG.exception("Unexpected failure with a file in the inbox, it goes on")
                 self._settling.leave(look, _UNEXPECTED, time() + _BAD_AGAIN_S)
 
     async def _look(self) -> None:

@@ -4,7 +4,6 @@ The row is the acknowledgement. Whatever happens before it leaves the source whe
 finds file and row. The bytes go through a worker's thread block by block, so that a large file holds up nobody else.
 """
 
-import errno
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -269,7 +268,7 @@ def _disk_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             raise TakeError(Untakeable.NO_ROOM, "The disk is full", "delete what is not needed there") from None
-        _LOG.warning("A recording could not be written to the disk (%s)", errno.errorcode.get(error.errno or 0, "?"))
+        _LOG.warning("A recording could not be written to the disk: %(error)s", {"error": error})
         text = "The disk fails with a recording"
         raise TakeError(Untakeable.DISK_FAILED, text, "check the card, and replace it if that stays so") from None
 

@@ -53,7 +53,9 @@ class Watch:
                 failure = await self._listen()
                 if failure:
                     if failure != told:
-                        _LOG.warning("Changes in the inbox are noticed later than they could be (%s)", failure)
+                        _LOG.warning(
+                            "Changes in the inbox are noticed later than they could be: %(state)s", {"state": failure}
+                        )
                         told = failure
                     await asyncio.sleep(_AGAIN_S)
         finally:
