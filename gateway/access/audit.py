@@ -204,7 +204,7 @@ class Audit:
         try:
             await self._store.write(lambda connection: _prune(connection, before_ms))
         except StoreError as error:
-            _LOG.warning("Old lines of the audit log cannot be dropped: %s", error)
+            _LOG.warning("Old lines of the audit log cannot be dropped: %(text)s", {"text": str(error)})
 
 
 def merged(line: Line, later: Line) -> Line | None:

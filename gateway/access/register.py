@@ -100,14 +100,14 @@ class Register:
         try:
             kept, self.rejected = await self._store.read(keeping.read)
         except StoreError as error:
-            _LOG.warning("Who may come in cannot be read: %s", error)
+            _LOG.warning("Who may come in cannot be read: %(text)s", {"text": str(error)})
             return
         for digest, grant in kept:
             self._keep(digest, grant)
         self.is_loaded = True
         self._opening = opening if self._store.trouble is None else None
         if self.rejected:
-            _LOG.error("%d grants are damaged and let nobody in", self.rejected)
+            _LOG.error("%(count)s grants are damaged and let nobody in", {"count": self.rejected})
         self._tell()
 
     async def add(self, digest: bytes, grant: Grant) -> None:
@@ -217,7 +217,7 @@ class Register:
         try:
             await self._store.write(work)
         except StoreError as error:
-            _LOG.warning("Who may come in cannot be written: %s", error)
+            _LOG.warning("Who may come in cannot be written: %(text)s", {"text": str(error)})
             return
         self._opening = opening
         self._unwritten.difference_update(ended)
@@ -229,7 +229,7 @@ class Register:
                 lambda connection: keeping.drop(connection, ended), lambda _: self._unwritten.difference_update(ended)
             )
         except StoreError as error:
-            _LOG.warning("Who was thrown out cannot be written down yet: %s", error)
+            _LOG.warning("Who was thrown out cannot be written down yet: %(text)s", {"text": str(error)})
 
     async def _write_uses(self) -> None:
         uses, self._uses = self._uses, {}
