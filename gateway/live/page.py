@@ -9,23 +9,27 @@ from aiohttp import web
 from gateway.live.guard import Guard
 
 _FILES = (
+    "access.css",
     "base.css",
     "live.css",
     "recordings.css",
+    "access.js",
     "athletes.js",
     "cards.js",
     "client.js",
     "header.js",
     "http.js",
+    "inviting.js",
     "live.js",
     "pair.js",
     "question.js",
     "recordings.js",
+    "releases.js",
     "sending.js",
 )
 _FORMS = {"css": "text/css", "html": "text/html", "js": "text/javascript"}
 
-_PAGES = {"/": "live.html", "/pair": "pair.html", "/recordings": "recordings.html"}
+_PAGES = {"/": "live.html", "/access": "access.html", "/pair": "pair.html", "/recordings": "recordings.html"}
 
 PAGE = MappingProxyType(
     {

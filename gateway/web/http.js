@@ -17,7 +17,8 @@ export function goToPairing() {
   if (location.pathname !== PAIR) location.replace(PAIR);
 }
 
-/* The answer as it came, if it is a good one; `null` where nothing has changed since `tag`. */
+/* A good answer: what it tells, its tag, and when the gateway gave it by its own clock (epoch ms, whole seconds);
+ * `null` where nothing has changed since `tag`. */
 export async function fetched(method, path, { body, tag = "" } = {}) {
   const headers = { ...(body && { "Content-Type": "application/json" }), ...(tag && { "If-None-Match": tag }) };
   let answer, told;
@@ -31,7 +32,7 @@ export async function fetched(method, path, { body, tag = "" } = {}) {
   }
   if (answer.status === UNAUTHORIZED) goToPairing();
   if (!answer.ok) throw new Refusal(answer.status, told);
-  return { told, tag: answer.headers.get("ETag") ?? "" };
+  return { told, tag: answer.headers.get("ETag") ?? "", answeredMs: Date.parse(answer.headers.get("Date")) };
 }
 
 export const ask = async (method, path, body) => (await fetched(method, path, { body })).told;

@@ -1,0 +1,86 @@
+/* A code that lets somebody's device in: asked for, shown, and gone when its time is over. */
+
+import { el, say, show, tell } from "/web/cards.js";
+import { isAtLeast } from "/web/header.js";
+import { fetched, Refusal } from "/web/http.js";
+
+const TICK_MS = 1000;
+const form = document.querySelector("#inviting form");
+let timer = 0;
+
+/* Show the form to whoever may use it; `made` is called when there is a code. */
+export function drawInviting(me, made) {
+  for (const option of [...el("role").options]) if (!isAtLeast(me, "admin") && option.value !== "viewer") option.remove();
+  el("role").addEventListener("change", drawLimits);
+  el("copy").addEventListener("click", copy);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    invite(made);
+  });
+  drawLimits();
+  show(el("inviting"), true);
+}
+
+/* Only viewers can be limited. */
+function drawLimits() {
+  const isViewer = el("role").value === "viewer";
+  show(el("limited"), isViewer);
+  show(el("bare"), isViewer);
+}
+
+function wanted() {
+  const isViewer = el("role").value === "viewer";
+  const squads = el("squads").value.split(",").map((squad) => squad.trim()).filter(Boolean);
+  return {
+    person: el("person").value, role: el("role").value, days: el("days").valueAsNumber || null,
+    squads: isViewer && squads.length ? squads : null, gnss_only: isViewer && el("gnss").checked,
+  };
+}
+
+async function invite(made) {
+  const error = form.querySelector(".error"), asked = wanted();
+  tell(error, "");
+  try {
+    const { told, answeredMs } = await fetched("POST", "/api/v1/access/codes", { body: asked });
+    drawCode(asked, told, told.expires_ms - answeredMs);
+    made();
+  } catch (failure) {
+    if (!(failure instanceof Refusal)) throw failure;
+    tell(error, failure.message);
+  }
+}
+
+function drawCode({ person, role }, { url, qr }, lastsMs) {
+  const untilMs = performance.now() + lastsMs;
+  el("qr").src = qr;
+  el("link").value = url;
+  say(el("whose"), `For one device of ${person}, as ${role}.`);
+  show(el("code"), true);
+  clearInterval(timer);
+  const tick = () => {
+    const leftS = Math.ceil((untilMs - performance.now()) / 1000);
+    say(el("left"), `Good once, for ${Math.floor(leftS / 60)}:${String(leftS % 60).padStart(2, "0")} more.`);
+    if (leftS <= 0) forget();
+  };
+  timer = setInterval(tick, TICK_MS);
+  tick();
+  el("code").focus();
+}
+
+function forget() {
+  clearInterval(timer);
+  el("qr").removeAttribute("src");
+  el("link").value = "";
+  show(el("code"), false);
+}
+
+/* Where the browser lets no page write to the clipboard, it is marked to be copied by hand. */
+async function copy({ target }) {
+  el("link").select();
+  try {
+    await navigator.clipboard.writeText(el("link").value);
+    say(target, "Copied");
+  } catch {
+    say(target, "Marked: copy it with your keyboard");
+  }
+}
