@@ -150,6 +150,10 @@ class ChannelView(Protocol):
         """Id in the cloud."""
 
     @property
+    def is_released(self) -> bool:
+        """Whether its wearer may be shown."""
+
+    @property
     def stale_after_ms(self) -> int:
         """Silence that makes its values old."""
 

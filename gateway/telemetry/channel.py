@@ -10,7 +10,7 @@ from gateway.telemetry.ages import Ages
 from gateway.telemetry.gaps import GapTracker
 from gateway.telemetry.ring import Ring
 from gateway.telemetry.snapshot import SavedChannel
-from gateway.telemetry.timekeeping import AHEAD_MS, RowsOnTop, plausible
+from gateway.telemetry.timekeeping import AHEAD_MS, BEHIND_MS, RowsOnTop, plausible
 from insiders_codecs.samples import SampleBlock
 
 STALE_AFTER_S = 3.0
@@ -26,6 +26,7 @@ BEHIND_AFTER_MS = 15_000
 class Presence(StrEnum):
     """How alive a channel is: by when its last new row came, and by how old the newest is; never by our wall clock."""
 
+    UNRELEASED = "unreleased"  # who wears it is not to be shown: nothing is asked for
     UNCLAIMED = "unclaimed"  # not known to be ours in the cloud: nothing is asked for
     WAITING = "waiting"  # ours, and no row has come yet
     LIVE = "live"
@@ -60,6 +61,7 @@ class Counters:
         rows_history: Rows that came from history.
         rows_misdated: Rows whose time cannot be right; kept, and flagged.
         rows_outdated: Rows older than anything that can be of use, found in the first answer and left out.
+        rows_unreleased: Rows from before it was allowed to keep any, each time they were offered; left out.
     """
 
     polls: int = 0
@@ -73,6 +75,7 @@ class Counters:
     rows_history: int = 0
     rows_misdated: int = 0
     rows_outdated: int = 0
+    rows_unreleased: int = 0
     rows_rejected: int = 0
     fields_rejected: int = 0
 
@@ -83,7 +86,9 @@ class Channel:
     Attributes:
         ch: Number of the channel, from 1, the same for as long as the process runs.
         wearer: Who wears the tracker.
-        device_id: The tracker's id in the cloud; None while it is not ours.
+        device_id: The tracker's id in the cloud; None while it is not ours, or its wearer is not released.
+        since_ms: Rows measured before are not kept, epoch ms: another wore the tracker then, or the wearer was not
+            released yet. 0 where neither is so; None while the wearer is not released, and nothing may be kept at all.
         ring: Its rows.
         gaps: What is missing between them.
         counters: What has happened.
@@ -115,6 +120,7 @@ class Channel:
         self.ch = ch
         self.wearer = wearer
         self.device_id: int | None = None
+        self.since_ms: int | None = 0
         self.ring = Ring(ch, ring_rows)
         self.gaps = GapTracker()
         self.counters = Counters()
@@ -130,7 +136,13 @@ class Channel:
         self._last_new_s: float | None = None
         self._on_top = RowsOnTop()
         self._outdated: frozenset[int] | None = None
+        self._unkept_ms = -1  # the newest of the wrong times in the past whose rows were not kept
         self._is_undated = False
+
+    @property
+    def is_released(self) -> bool:
+        """Whether its wearer may be shown."""
+        return self.since_ms is not None
 
     def rows_came(self, block: SampleBlock, now_s: float) -> int:
         """Keep the rows that are new; returns how many were.
@@ -149,10 +161,11 @@ class Channel:
             block = block.take(right)
         if self._outdated is None:
             self._outdated = frozenset()
-        return misdated + self._dated_came(block, now_s, reference_ms)
+        return misdated + self._dated_came(self._allowed(block), now_s, reference_ms)
 
     def history_came(self, block: SampleBlock) -> int:
         """Keep the rows of history that are new; returns how many were. They are no sign of life."""
+        block = self._allowed(block)
         new = len(self.ring.append(block))
         self.counters.rows_history += new
         # All of them, because a row that was kept under a doubt is not missing either.
@@ -161,6 +174,8 @@ class Channel:
 
     def presence(self, now_s: float) -> Presence:
         """How alive the channel is at a time of the monotonic clock."""
+        if not self.is_released:
+            return Presence.UNRELEASED
         if self.device_id is None:
             return Presence.UNCLAIMED
         if self._last_new_s is None:
@@ -177,7 +192,7 @@ class Channel:
         return self._on_top.count(self._reference_ms()) if self._on_top else 0
 
     def lose(self) -> None:
-        """The tracker is ours no longer: forget its samples, which are not ours to show."""
+        """The tracker is ours no longer, or its wearer's release is: forget its samples, not ours to show any more."""
         self.device_id = None
         self.ring.clear()
         self.gaps.forget()
@@ -195,12 +210,27 @@ class Channel:
         )
 
     def restore(self, saved: SavedChannel) -> None:
-        """Go on from what was saved, under the same arrival numbers; the tracker is taken to be ours still."""
+        """Go on from what was saved, under the same arrival numbers; the tracker is taken to be ours still.
+
+        If there is anything in it that may not be kept any more, all samples are forgotten.
+        """
         self.device_id = saved.device_id
         self.ring = Ring.restore(self.ch, self.ring.capacity, saved.ring)
         self.gaps.restore(saved.gaps)
         known = set(asdict(self.counters))
         self.counters = Counters(**{name: count for name, count in saved.counters.items() if name in known})
+        if self.since_ms is None or len(self.ring.between(0, self.since_ms)):
+            self.lose()
+
+    def _allowed(self, block: SampleBlock) -> SampleBlock:
+        """The rows that may be kept, by when they were measured."""
+        if self.since_ms == 0:
+            return block
+        first = len(block) if self.since_ms is None else int(np.searchsorted(block.t_ms, self.since_ms))
+        if not first:
+            return block
+        self.counters.rows_unreleased += first
+        return block.take(slice(first, None))
 
     def _is_old(self, reference_ms: int | None) -> bool:
         newest_ms = self.ring.newest_ms
@@ -223,6 +253,8 @@ class Channel:
         if newest_before_ms is None and len(block) and self._refill_ms:
             first_ms = int(block.t_ms[0])
             wanted_ms = (first_ms if reference_ms is None else reference_ms) - self._refill_ms
+            if self.since_ms:
+                wanted_ms = max(wanted_ms, self.since_ms)
             if wanted_ms < first_ms:
                 self.gaps.began(wanted_ms)
         new = self.ring.append(block)
@@ -250,13 +282,22 @@ class Channel:
             self.counters.rows_outdated += len(past)
         past = past.take([row for row, t_ms in enumerate(past.t_ms.tolist()) if t_ms not in self._outdated])
         future = future.take(np.flatnonzero(self._on_top.add(future.t_ms)))
+        # Nobody knows when they were measured, only that no tracker keeps any for longer than that.
+        is_allowed = self.since_ms is not None and reference_ms - self.since_ms > BEHIND_MS
+        if not is_allowed:
+            past = past.take(slice(int(np.searchsorted(past.t_ms, self._unkept_ms, "right")), None))
+            self._unkept_ms = int(past.t_ms[-1]) if len(past) else self._unkept_ms
         new = 0
         for block in (past, future):
-            if len(block) and len(kept := self.ring.append(block, is_misdated=True)):
-                new += len(kept)
-                self.clock_error_ms = int(kept.t_ms[-1]) - reference_ms
+            came = self.ring.append(block, is_misdated=True) if is_allowed else block
+            if len(came):
+                new += len(came)
+                self.clock_error_ms = int(came.t_ms[-1]) - reference_ms
         if new:
-            self.counters.rows_misdated += new
             self.moved_s = now_s
             self.gaps.misdated()
+        if not is_allowed:
+            self.counters.rows_unreleased += new
+            return 0
+        self.counters.rows_misdated += new
         return new

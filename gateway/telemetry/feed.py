@@ -81,6 +81,7 @@ class Feed:
         refill_ms: int = 0,
         reference_ms: Callable[[], int | None] = lambda: None,
         saved: Sequence[SavedChannel] = (),
+        released: Mapping[str, int] | None = None,
     ) -> None:
         """Make the channels.
 
@@ -94,7 +95,8 @@ class Feed:
             source: Which way live rows come.
             refill_ms: How much of the past before a start is wanted, milliseconds.
             reference_ms: Epoch ms by a clock that is right, or None while it is not known.
-            saved: What a planned restart takes over.
+            saved: What a planned restart takes over; of a tracker whose wearer is not released, its number only.
+            released: As for `assign`.
         """
         # Within an epoch a number stands for one tracker, whatever has become of the roster meanwhile.
         known = {channel.serial_number: channel for channel in saved}
@@ -103,9 +105,10 @@ class Feed:
         for wearer in wearers:
             before = known.get(wearer.serial_number)
             ch = next(numbers) if before is None else before.ch
-            self.channels[ch] = Channel(ch, wearer, ring_rows, refill_ms, reference_ms)
+            channel = self.channels[ch] = Channel(ch, wearer, ring_rows, refill_ms, reference_ms)
+            channel.since_ms = 0 if released is None else released.get(wearer.serial_number)
             if before is not None:
-                self.channels[ch].restore(before)
+                channel.restore(before)
         serial_numbers = {wearer.serial_number for wearer in wearers}
         self._absent = [_without_rows(channel) for channel in saved if channel.serial_number not in serial_numbers]
         self._cloud = cloud
@@ -121,23 +124,37 @@ class Feed:
         self._wrong_clocks: set[str] = set()
         self._is_dirty = asyncio.Event()
 
-    def assign(self, devices: Mapping[str, int]) -> None:
-        """Say which trackers are ours.
+    def assign(self, devices: Mapping[str, int], released: Mapping[str, int] | None = None) -> None:
+        """Say which trackers are ours, and whose wearers may be shown.
 
         Args:
             devices: Id in the cloud by serial number; a tracker that is absent is not ours and is forgotten.
+            released: From when on rows may be kept, epoch ms by serial number; a tracker that is absent is not
+                followed, and what is known of it is forgotten.
         """
         for channel in self.channels.values():
-            device_id = devices.get(channel.wearer.serial_number)
-            if device_id == channel.device_id:
+            serial_number = channel.wearer.serial_number
+            since_ms = 0 if released is None else released.get(serial_number)
+            device_id = None if since_ms is None else devices.get(serial_number)
+            if (device_id, since_ms) == (channel.device_id, channel.since_ms):
                 continue
             if channel.device_id is not None:
                 channel.lose()
-            channel.device_id = device_id
-            is_ours = "is not ours" if device_id is None else "is ours"
-            _LOG.info("Tracker %s %s", channel.wearer.serial_number, is_ours)
+            channel.device_id, channel.since_ms = device_id, since_ms
+            if since_ms is None:
+                _LOG.info("Tracker %(tracker)s is not followed: no release", {"tracker": serial_number})
+            elif device_id is None:
+                _LOG.info("Tracker %(tracker)s is not ours", {"tracker": serial_number})
+            else:
+                _LOG.info("Tracker %(tracker)s is ours", {"tracker": serial_number})
             self._audience.channel_changed(channel)
         self._is_dirty.set()
+
+    @property
+    def devices(self) -> dict[str, int]:
+        """Id in the cloud of the trackers that are followed, by serial number."""
+        channels = self.channels.values()
+        return {it.wearer.serial_number: it.device_id for it in channels if it.device_id is not None}
 
     def saved(self) -> Iterator[SavedChannel]:
         """What a planned restart takes over: also the numbers of trackers that have left the roster."""
@@ -207,7 +224,10 @@ class Feed:
 
     def _refused(self, channel: Channel) -> None:
         serial_number = channel.wearer.serial_number
-        _LOG.warning("Tracker %s: the cloud says that it is not ours; its samples are forgotten", serial_number)
+        _LOG.warning(
+            "Tracker %(tracker)s: the cloud says that it is not ours; its samples are forgotten",
+            {"tracker": serial_number},
+        )
         channel.lose()
         self._audience.channel_changed(channel)
         self._on_refused(serial_number)

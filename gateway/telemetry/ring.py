@@ -305,14 +305,18 @@ class Ring:
         return np.concatenate([array[start:], array[: stop - len(self._table)]])
 
     def _move(self, raw: NDArray[np.uint8], slots: int) -> None:
-        """Hold the last of these rows, which end with the newest, in a table of its own size."""
-        self._table = RowTable(slots)
+        """Hold the last of these rows, which end with the newest, in a table of its own size.
+
+        What the table before held is overwritten: memory that is given back may be anybody's next.
+        """
+        before, self._table = self._table, RowTable(slots)
         raw = raw[max(0, len(raw) - slots) :]
         self._oldest = self._next - len(raw)
         start = self._oldest % slots
         head = slots - start
         self._table.raw[start : start + len(raw)] = raw[:head]
         self._table.raw[: max(0, len(raw) - head)] = raw[head:]
+        before.raw.fill(0)
 
 
 def _without(block: SampleBlock, times: list[int], known_ms: NDArray[np.int64]) -> SampleBlock:

@@ -43,6 +43,7 @@ class Seconds:
             if ring.withdrawn != self._withdrawn[place]:
                 self._withdrawn[place] = ring.withdrawn
                 self._newest_s[place] = -1
+                self._values[:, place] = np.nan  # overwritten, and not only forgotten: they were taken back
             if ring.newest_ms is None or ring.newest == self._read[place]:
                 continue
             if ring.newest - self._read[place] > _MOST_ROWS:

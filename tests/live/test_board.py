@@ -110,6 +110,7 @@ def test_a_channel_is_described_with_all_a_client_shows(board: Board, channel: C
             "withdrawn": 0,
             "serial_number": "SN-3",
             "name": "Ada",
+            "released": True,
             "number": 10,
             "rate_hz": 10,
             "stale_after_ms": 3000,
