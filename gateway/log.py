@@ -222,7 +222,7 @@ def _places(error: BaseException, depth: int = 0) -> Iterator[str]:
 def _kind(error: BaseException) -> str:
     """What an exception is, and the code of the operating system or the database; nothing of what it says."""
     number = errorcode.get(error.errno or 0) if isinstance(error, OSError) else getattr(error, "sqlite_errorname", None)
-    return f"{type(error).__name__} ({number})" if number else type(error).__name__
+    return f"{type(error).__name__}, {number}" if number else type(error).__name__
 
 
 def _on_uncaught(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:

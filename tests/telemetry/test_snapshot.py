@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.log import told
 from gateway.telemetry import snapshot
 from gateway.telemetry.ring import Ring
 from gateway.telemetry.snapshot import Saved, SavedChannel, load, save
@@ -55,7 +56,7 @@ def path(tmp_path: Path) -> Path:
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was said to the operator."""
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    return [told(record) for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_the_file_is_gone_for_good_before_its_rows_are_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +160,7 @@ def test_a_full_disk_costs_the_snapshot_and_not_the_stop(path: Path, caplog: pyt
     assert list(path.parent.iterdir()) == []
     (warning,) = warnings_of(caplog)
     assert warning == (
-        f"What is in memory cannot be kept for the next start, because {path} cannot be written (File too large): "
+        f"What is in memory cannot be kept for the next start, because {path} cannot be written (OSError, EFBIG): "
         "clients will start fresh, and the past will be read from the cloud"
     )
 
@@ -182,7 +183,7 @@ def test_a_file_that_cannot_be_removed_is_not_used(
     assert load(path) is None
     (warning,) = warnings_of(caplog)
     assert warning == (
-        f"What the last stop left in {path} cannot be used (Permission denied): clients start fresh, "
+        f"What the last stop left in {path} cannot be read (PermissionError, EACCES): clients start fresh, "
         "and the past is read from the cloud"
     )
 
@@ -220,7 +221,7 @@ def test_a_file_of_another_form_is_refused(whole: bytes, caplog: pytest.LogCaptu
     seal = hashlib.blake2b(body, digest_size=snapshot._DIGEST_BYTES).digest()
     assert loaded(body + seal) is None
     (warning,) = warnings_of(caplog)
-    assert "it is damaged, or was written by another version" in warning
+    assert "is damaged, or was written by another version" in warning
 
 
 def test_rows_of_another_layout_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

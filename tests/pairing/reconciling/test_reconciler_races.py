@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.log import told
 from gateway.pairing.approval import Approval, Change
 from gateway.pairing.desired import Basis, Desired
 from gateway.pairing.documents import Document, Slot
@@ -321,9 +322,9 @@ async def test_a_surprise_about_one_tracker_is_logged_without_names_and_ends_not
         gateway.meddler.at("before read", surprise)
         await gateway.want(0, heart_rate=STRAP)
         await settled(gateway, State.AWAITING_DEVICE)
-        errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+        errors = [told(record) for record in caplog.records if record.levelno >= logging.ERROR]
         assert len(errors) == 1
         assert "KeyError" in errors[0]
         assert "surprise" in errors[0]
-    assert all(STRAP.name not in record.getMessage() for record in caplog.records)
-    assert all(STRAP.address not in record.getMessage() for record in caplog.records)
+    assert all(STRAP.name not in told(record) for record in caplog.records)
+    assert all(STRAP.address not in told(record) for record in caplog.records)
