@@ -58,6 +58,11 @@ class Entry:
     inspected_s: float | None
 
     @property
+    def is_released(self) -> bool:
+        """Whether what it measures may be told: it does not if it is of an athlete who may not be shown."""
+        return all(assignment.is_released for assignment in self.assignments)
+
+    @property
     def tracker(self) -> str | None:
         """Serial number of the tracker that it belongs to; None if it is nobody's."""
         return self.assignments[0].serial_number if self.assignments else None

@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 
 
 async def look_closer(
-    link: Link, kind: SensorKind, *, name: str | None = None, stream_s: float = STREAM_S
+    link: Link, kind: SensorKind, *, name: str | None = None, stream_s: float = STREAM_S, is_measured: bool = True
 ) -> Inspection:
     """Read what a sensor says of itself, then listen to what it measures; holds the link for 30 s at most.
 
@@ -55,6 +55,7 @@ async def look_closer(
         kind: What it is taken for; what it offers beyond that is looked at too.
         name: As it advertises itself.
         stream_s: How long to listen.
+        is_measured: Whether to listen at all: not to a heart that nobody may be told of.
     """
     reader = _Reader(link)
     has_heart_rate = kind.measures_heart_rate or link.has(gatt.HEART_RATE_MEASUREMENT)
@@ -68,8 +69,8 @@ async def look_closer(
         features = await reader.read("power_features", gatt.CYCLING_POWER_FEATURE, decode_cycling_power_feature)
     texts = {field: await reader.read(field, uuid, _text) for field, uuid in _TEXTS.items()}
     async with asyncio.TaskGroup() as tasks:
-        heart_rate = tasks.create_task(_heart_rate(link, stream_s)) if has_heart_rate else None
-        power = tasks.create_task(_power(link, stream_s)) if has_power else None
+        heart_rate = tasks.create_task(_heart_rate(link, stream_s)) if has_heart_rate and is_measured else None
+        power = tasks.create_task(_power(link, stream_s)) if has_power and is_measured else None
     heart_rate_found = None if heart_rate is None else heart_rate.result()
     return Inspection(
         battery_percent=battery_percent,

@@ -20,6 +20,7 @@ class Assignment:
         address: Of the sensor, lower case with colons.
         name: Of the sensor, as it advertises itself; None if nobody knows.
         is_applied: Whether the tracker has taken it over, and not only shall.
+        is_released: Whether the athlete may be shown: of one who may not, nothing is told that the sensor measures.
     """
 
     serial_number: str
@@ -29,6 +30,7 @@ class Assignment:
     address: str
     name: str | None
     is_applied: bool
+    is_released: bool = True
 
 
 class Trackers(Protocol):

@@ -99,6 +99,15 @@ class Inspection(msgspec.Struct, frozen=True, tag_field="op", tag="inspection"):
         has_stream = any(stream is not None and stream.measurements for stream in streams)
         return not has_stream and all(getattr(self, field) is None for field in _SAID)
 
+    @property
+    def withheld(self) -> "Inspection":
+        """The same without what the sensor measured."""
+        return msgspec.structs.replace(
+            self, heart_rate=None, power=None, warnings=tuple(dict.fromkeys((*self.warnings, _WITHHELD)))
+        )
+
+
+_WITHHELD = "What it measures is not told: its athlete is not released"
 
 _SAID = (
     "battery_percent",

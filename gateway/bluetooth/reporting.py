@@ -34,7 +34,8 @@ def report_sensor(entry: Entry, now_s: float, epoch_ms: Callable[[float], int]) 
     model = sensor.model if sensor is not None and sensor.name is not None else model_of(name)
     reception = None if sensor is None else sensor.reception
     is_heard = entry.presence in {Presence.SEEN, Presence.QUIET}
-    heart_rate = sensor.broadcast.value(now_s) if sensor is not None and is_heard else None
+    is_told = is_heard and entry.is_released
+    heart_rate = sensor.broadcast.value(now_s) if sensor is not None and is_told else None
     interval_s = None if reception is None else reception.interval_s
     return SensorReport(
         id=entry.id,
@@ -57,7 +58,7 @@ def report_sensor(entry: Entry, now_s: float, epoch_ms: Callable[[float], int]) 
         text=entry.verdict.text,
         action=entry.verdict.action,
         warnings=tuple(_warnings(entry, name)),
-        inspection=entry.inspection,
+        inspection=entry.inspection if entry.inspection is None or entry.is_released else entry.inspection.withheld,
         inspected_ms=None if entry.inspected_s is None else epoch_ms(entry.inspected_s),
     )
 

@@ -123,8 +123,13 @@ class Sensors:
         return whereabouts(address, name, self._sightings, self._entries, self.radio, self._now())
 
     def heart_rates(self) -> dict[str, int]:
-        """What straps of trackers broadcast now, bpm, by the address that their trackers look for."""
+        """What straps of athletes who may be shown broadcast now, bpm, by the address that their trackers look for."""
         return heart_rates(self._entries.values(), self._now())
+
+    def withheld(self) -> frozenset[str]:
+        """The addresses that trackers look for of straps whose athletes may not be shown."""
+        assignments = (assignment for entry in self._entries.values() for assignment in entry.assignments)
+        return frozenset(assignment.address for assignment in assignments if not assignment.is_released)
 
     async def inspect(self, sensor_id: str, *, is_link_taken_knowingly: bool) -> Inspection:
         """Look closer at a sensor: connect, read, listen for some seconds, and let it go.
@@ -146,7 +151,9 @@ class Sensors:
             try:
                 async with self._receiver.connected(sensor.address, CONNECT_TIMEOUT_S) as link:
                     try:
-                        inspection = await look_closer(link, entry.kind, name=sensor.name)
+                        inspection = await look_closer(
+                            link, entry.kind, name=sensor.name, is_measured=entry.is_released
+                        )
                     finally:
                         look.until_s = self._now()
             except RadioError:
@@ -159,6 +166,8 @@ class Sensors:
             raise InspectionRefused(
                 Refusal.INSPECTION_FAILED, "The link broke before it said anything; move closer to it and try again."
             )
+        if not (entry.is_released and self._entries.get(sensor_id, entry).is_released):
+            inspection = inspection.withheld
         look.inspection, look.inspected_s = inspection, self._now()
         return inspection
 

@@ -57,10 +57,10 @@ def whereabouts(
 
 
 def heart_rates(entries: Iterable[Entry], now_s: float) -> dict[str, int]:
-    """What straps of trackers broadcast, bpm, by the address that their trackers look for."""
+    """What straps of athletes who may be shown broadcast, bpm, by the address that their trackers look for."""
     rates_bpm = dict[str, int]()
     for entry in entries:
-        value = None if entry.sensor is None else entry.sensor.broadcast.value(now_s)
+        value = entry.sensor.broadcast.value(now_s) if entry.sensor is not None and entry.is_released else None
         if value is not None:
             users = (assignment for assignment in entry.assignments if assignment.kind is SensorKind.HEART_RATE)
             rates_bpm |= {assignment.address: value.heart_rate_bpm for assignment in users}

@@ -113,6 +113,7 @@ class PairingEvidence:
         if runs(self._seconds, now_s).any():
             self._lock.moved(now_s)
         second = int(now_s)
+        self._broadcasts.forget(self._sensors.withheld())
         self._broadcasts.heard(self._sensors.heart_rates(), second)
         self._match(second)
 

@@ -13,7 +13,7 @@ from gateway.bluetooth.report import SensorsReport
 from gateway.bluetooth.sensors import InspectionRefused, Sensors
 from gateway.cloud.models import BluetoothConfig, Pairing
 from gateway.live.requests import ErrorCode, RequestError
-from gateway.telemetry.channel import Channel, Wearer
+from gateway.telemetry.channel import Channel
 from gateway.telemetry.delivery import delivers
 from insiders_codecs.address import normal_form
 from insiders_codecs.errors import DecodeError
@@ -57,7 +57,7 @@ class SensorUsers:
             assignment
             for serial_number, config in (self.listening.current.items() if self.listening else ())
             if serial_number in self._channels
-            for assignment in _assignments(self._channels[serial_number].wearer, config)
+            for assignment in _assignments(self._channels[serial_number], config)
         ]
 
     def delivers(self, serial_number: str, kind: SensorKind) -> bool | None:
@@ -84,7 +84,7 @@ class ServedSensors:
             raise RequestError(ErrorCode(refused.code), str(refused)) from None
 
 
-def _assignments(wearer: Wearer, config: BluetoothConfig) -> Iterator[Assignment]:
+def _assignments(channel: Channel, config: BluetoothConfig) -> Iterator[Assignment]:
     """A sensor that the tracker listens to, and another that it shall, are two."""
     for kind, current, target in (
         (SensorKind.HEART_RATE, config.current.pairing_1, config.target.pairing_1),
@@ -92,13 +92,16 @@ def _assignments(wearer: Wearer, config: BluetoothConfig) -> Iterator[Assignment
     ):
         applied, wanted = _sensor(current), _sensor(target)
         if applied is not None:
-            yield _assignment(wearer, kind, *applied, is_applied=True)
+            yield _assignment(channel, kind, *applied, is_applied=True)
         if wanted is not None and (applied is None or wanted[0] != applied[0]):
-            yield _assignment(wearer, kind, *wanted, is_applied=False)
+            yield _assignment(channel, kind, *wanted, is_applied=False)
 
 
-def _assignment(wearer: Wearer, kind: SensorKind, address: str, name: str | None, *, is_applied: bool) -> Assignment:
-    return Assignment(wearer.serial_number, wearer.athlete, wearer.number, kind, address, name, is_applied)
+def _assignment(channel: Channel, kind: SensorKind, address: str, name: str | None, *, is_applied: bool) -> Assignment:
+    wearer = channel.wearer
+    return Assignment(
+        wearer.serial_number, wearer.athlete, wearer.number, kind, address, name, is_applied, channel.is_released
+    )
 
 
 def _sensor(pairing: Pairing | UnsetType | None) -> tuple[str, str | None] | None:

@@ -1,6 +1,6 @@
 """The heart rates that straps broadcast, the last minutes of each, one a second."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +41,12 @@ class Broadcasts:
             strap.rates[np.arange(strap.newest_s + 1, second + 1) % SPAN_S] = np.nan
             strap.rates[second % SPAN_S] = rate_bpm
             strap.newest_s = second
+
+    def forget(self, addresses: Iterable[str]) -> None:
+        """Overwrite what some straps broadcast, if anything."""
+        for address in addresses:
+            if (strap := self._straps.pop(address, None)) is not None:
+                strap.rates.fill(np.nan)
 
     def series(self, address: str, second: int) -> Rates:
         """One strap's heart rate in the `SPAN_S` seconds up to this one, that one last; NaN where there was none."""
