@@ -34,6 +34,10 @@ _PACKER = msgpack.Packer()
 """Kept, because making one costs as much as packing a frame."""
 
 
+_FIXMAP, _SAMPLES_FIELDS = 0x80, 2
+"""First byte of a small map in msgpack, less the number of its fields; and how many the samples take."""
+
+
 class Codec(StrEnum):
     """The two forms; the value is the websocket subprotocol that asks for it."""
 
@@ -110,19 +114,36 @@ def decode(payload: bytes | str, codec: Codec) -> Message:
 
 
 def encode_rows(head: Mapping[str, Any], runs: Sequence[Arrivals], columns: Sequence[int], codec: Codec) -> bytes:
-    """Encode a message with samples.
+    """Encode a message with samples: what `encode_head` and `encode_samples` give, in one."""
+    return encode_head(head, codec) + encode_samples(runs, columns, codec)
+
+
+def encode_head(head: Mapping[str, Any], codec: Codec) -> bytes:
+    """Encode what stands before the samples of a message, which `encode_samples` completes.
+
+    Args:
+        head: At most 13 fields, with `op`.
+        codec: Form of the message.
+    """
+    if codec is Codec.JSON:
+        return msgspec.json.encode(head)[:-1] + b","
+    packed: bytes = _PACKER.pack(head)
+    return bytes((_FIXMAP + len(head) + _SAMPLES_FIELDS,)) + packed[1:]
+
+
+def encode_samples(runs: Sequence[Arrivals], columns: Sequence[int], codec: Codec) -> bytes:
+    """Encode the samples of a message, behind any head: whoever gets the same ones gets the same bytes.
 
     All runs share one table, and each column is cut out of it once for all of them: numpy's price is per call and not
     per row.
 
     Args:
-        head: The other fields of the message, with `op`.
         runs: At most `MAX_ROWS` rows in all; may be none.
         columns: Which columns, in the order in which the message lists them.
         codec: Form of the message.
     """
     if not runs:
-        return encode({**head, "blocks": [], "columns": [None] * len(columns)}, codec)
+        return encode({"blocks": [], "columns": [None] * len(columns)}, codec)[1:]
     parts = [run.block.rows if isinstance(run.block, PackedBlock) else pack(run.block) for run in runs]
     rows: Rows = np.frombuffer(b"".join([part.tobytes() for part in parts]), ROW)
     t_ms: NDArray[np.int64] = rows["t_ms"]
@@ -140,7 +161,7 @@ def encode_rows(head: Mapping[str, Any], runs: Sequence[Arrivals], columns: Sequ
         if run.is_misdated:
             block["misdated"] = True
     cells = _numbers(rows, columns) if codec is Codec.JSON else _integers(rows, columns)
-    return encode({**head, "blocks": blocks, "columns": cells}, codec)
+    return encode({"blocks": blocks, "columns": cells}, codec)[1:]
 
 
 def decode_rows(message: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> list[Arrivals]:
