@@ -6,33 +6,28 @@ import pwd
 import socket
 import struct
 from http.cookies import CookieError, SimpleCookie
-from typing import Protocol
 
 from aiohttp import web
 
 from gateway.access.caller import Caller
+from gateway.access.doorkeeper import Doorkeeper
 from gateway.access.roles import Role
-from gateway.live.names import Place, parsed
+from gateway.live.names import Entrance, parsed
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.secret import Secret
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+"""What they ask for changes nothing."""
 
 _OPEN = "this machine"
 _ROOT = 0
 _PEER = struct.Struct("3i")  # struct ucred: process, user, group
-_SAFE_METHODS = frozenset({"GET", "HEAD"})
-
-
-class DoorkeeperView(Protocol):
-    """Who knows which tokens let in."""
-
-    def admit(self, token: Secret, address: str, now_s: float) -> Caller:
-        """Whose token this is; raises `NotAdmittedError`."""
 
 
 class Admission:
     """Reads credentials."""
 
-    def __init__(self, doorkeeper: DoorkeeperView | None, *, is_open_on_loopback: bool) -> None:
+    def __init__(self, doorkeeper: Doorkeeper | None, *, is_open_on_loopback: bool) -> None:
         """Make one.
 
         Args:
@@ -46,29 +41,32 @@ class Admission:
         """Who asks; None if they show no credential and need one.
 
         Raises:
-            RequestError: If they show one that is none.
+            NotAdmittedError: If they show one that is none.
+            RequestError: If nobody can read it.
         """
-        place = place_of(request)
-        if place.is_local:
+        entrance = entrance_of(request)
+        if entrance.is_local:
             return _peer_of(request)
-        token = _token_of(request, place)
+        token = _token_of(request, entrance)
         if token is not None and self._doorkeeper is not None:
             return self._doorkeeper.admit(token, address_of(request), asyncio.get_running_loop().time())
         if token is not None:
-            raise RequestError(ErrorCode.UNAUTHORIZED, "This gateway knows no token.")
-        if self._is_open_on_loopback and _is_loopback(address_of(request)):
-            return Caller(_OPEN, _OPEN, Role.ADMIN)
-        return None
+            raise RequestError(ErrorCode.UNAUTHORIZED, "This gateway gives out no tokens: ask without one.")
+        return Caller(_OPEN, _OPEN, Role.ADMIN) if self.is_open(request) else None
+
+    def is_open(self, request: web.BaseRequest) -> bool:
+        """Whether one needs no credential where a request comes from."""
+        return entrance_of(request).is_local or (self._is_open_on_loopback and _is_loopback(address_of(request)))
 
 
-def place_of(request: web.BaseRequest) -> Place:
+def entrance_of(request: web.BaseRequest) -> Entrance:
     """Where a request has come in."""
     transport = request.transport
     if transport is None:  # gone already: no place of ours, so that nothing but a refusal comes of it
-        return Place("0.0.0.0", 0, is_tls=False)  # noqa: S104  # no address that anybody can be asked by
+        return Entrance("0.0.0.0", 0, is_tls=False)  # noqa: S104  # no address that anybody can be asked by
     own = transport.get_extra_info("sockname")
     is_tls = transport.get_extra_info("sslcontext") is not None
-    return Place(own[0], own[1], is_tls) if isinstance(own, tuple) else Place("", 0, is_tls)
+    return Entrance(own[0], own[1], is_tls) if isinstance(own, tuple) else Entrance("", 0, is_tls)
 
 
 def address_of(request: web.BaseRequest) -> str:
@@ -77,12 +75,12 @@ def address_of(request: web.BaseRequest) -> str:
     return "" if found is None else str(found)
 
 
-def cookie_name(place: Place) -> str:
+def cookie_name(entrance: Entrance) -> str:
     """Of the cookie that holds a browser's token: over TLS the one that browsers let nobody else set."""
-    return "__Host-insiders_gateway" if place.is_tls else "insiders_gateway"
+    return "__Host-insiders_gateway" if entrance.is_tls else "insiders_gateway"
 
 
-def _token_of(request: web.BaseRequest, place: Place) -> Secret | None:
+def _token_of(request: web.BaseRequest, entrance: Entrance) -> Secret | None:
     header = request.headers.get("Authorization")
     if header is not None:
         scheme, _, token = header.partition(" ")
@@ -93,11 +91,11 @@ def _token_of(request: web.BaseRequest, place: Place) -> Secret | None:
         cookies = SimpleCookie(request.headers.get("Cookie", ""))
     except CookieError:
         return None
-    cookie = cookies.get(cookie_name(place))
+    cookie = cookies.get(cookie_name(entrance))
     if cookie is None:
         return None
     # A browser adds its cookies whoever has made it ask, and says who with what changes something or stays open.
-    is_plain = request.method in _SAFE_METHODS and "Upgrade" not in request.headers
+    is_plain = request.method in SAFE_METHODS and "Upgrade" not in request.headers
     return Secret(cookie.value) if is_plain or "Origin" in request.headers else None
 
 

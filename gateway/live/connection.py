@@ -1,34 +1,119 @@
-"""One connection as HTTP knows it: what cannot be read is refused like all else, and never fills the log."""
+"""One connection as HTTP knows it: bounded in time and number, and what cannot be read is refused like all else.
+
+The deadlines of heads and answers lean on attributes of aiohttp that are its own; tests hold what they do.
+"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from gateway.live.gate import Gate
-from gateway.live.requests import ErrorCode
+from gateway.live.limits import Limits
+from gateway.live.names import parsed
+from gateway.live.places import Place, Places
+from gateway.live.requests import ErrorCode, RequestError
+
+IDLE_S = 30
+"""How long a connection may wait for its next request."""
+
+ANSWER_S = 10.0
+"""An answer of which nothing was taken for so long is taken back."""
+
+RETRY_S = 10
+"""When to come back who found no seat."""
 
 _FAILED = 500
 
 # Requests that go as they should are not logged. What a stranger has compressed is not unpacked: a few of its bytes
 # could become gigabytes.
-_OPTIONS: Mapping[str, Any] = {"access_log": None, "auto_decompress": False}
+_OPTIONS: Mapping[str, Any] = {"access_log": None, "auto_decompress": False, "keepalive_timeout": IDLE_S}
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Connection(web.RequestHandler):
-    """Reads the requests of one client and hands them on."""
+    """Reads the requests of one client and hands them on.
 
-    def __init__(self, server: web.Server, gate: Gate) -> None:
+    Attributes:
+        heard_s: When its last byte came, by the clock of the loop.
+    """
+
+    def __init__(self, server: web.Server, gate: Gate, places: Places | None, limits: Limits) -> None:
         """Make one that has no transport yet.
 
         Args:
             server: Answers what could be read.
             gate: Refuses what could not.
+            places: Where it takes one; None where nobody is counted.
+            limits: What one client may take.
         """
         super().__init__(server, loop=asyncio.get_running_loop(), **_OPTIONS)
+        self.heard_s = 0.0
         self._gate = gate
+        self._places = places
+        self._limits = limits
+        self._address = ""
+        self._place = Place.SEAT if places is None else Place.NONE
+        self._head_due: asyncio.TimerHandle | None = None
+        self._answer_due: asyncio.TimerHandle | None = None
+
+    @property
+    def is_seated(self) -> bool:
+        """Whether there is room for it; if not, it is here to be told so."""
+        return self._place is Place.SEAT
+
+    def arrive(self, transport: asyncio.BaseTransport) -> bool:
+        """Take a place, once; False if there is none of any kind."""
+        if self._places is not None and self._place is Place.NONE:
+            peer = transport.get_extra_info("peername")
+            self._address = str(parsed(peer[0])) if peer else ""  # gone before it was here
+            self._place = self._places.enter(self._address)
+        return self._place is not Place.NONE
+
+    def depart(self) -> None:
+        """Leave the place, once."""
+        if self._places is not None:
+            self._places.leave(self._address, self._place)
+            self._place = Place.NONE
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; the first request has its time from here on."""
+        super().connection_made(transport)
+        if self.arrive(transport):
+            self._wait_for_head()
+        else:
+            self._gate.count("too_many_connections")
+            self._abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self._have_head()
+        self._stop_watching()
+        self.depart()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        self.heard_s = self._loop.time()
+        super().data_received(data)
+        if self._messages or self._current_request is not None:
+            self._have_head()
+        elif self._head_due is None:
+            self._wait_for_head()
+
+    def pause_writing(self) -> None:
+        """An answer piles up: from now on some of it has to go."""
+        super().pause_writing()
+        if not self._upgraded:  # the stream looks after its own
+            self._watch_answer()
+
+    def resume_writing(self) -> None:
+        """It went."""
+        self._stop_watching()
+        super().resume_writing()
 
     def handle_error(
         self,
@@ -42,8 +127,7 @@ class Connection(web.RequestHandler):
             answer = self._gate.unreadable(status)
         else:
             super().handle_error(request, status, exc, message)
-            text = "The gateway has failed at this, which its log describes: ask once more, or report it."
-            answer = web.Response(status=status, **self._gate.refusal(ErrorCode.INTERNAL_ERROR, text))
+            answer = self._gate.failed(status)
         answer.force_close()
         return answer
 
@@ -51,3 +135,53 @@ class Connection(web.RequestHandler):
         """Log what has failed here; a body that breaks off or makes no sense was refused, and that was counted."""
         if not isinstance(kwargs.get("exc_info"), web.RequestPayloadError | HttpProcessingError):
             super().log_exception(*args, **kwargs)
+
+    def _wait_for_head(self) -> None:
+        self._head_due = self._loop.call_later(self._limits.header_s, self._cut, "head_too_slow")
+
+    def _have_head(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
+
+    def _watch_answer(self, left: int | None = None) -> None:
+        """Look every `ANSWER_S` whether something of the answer has gone.
+
+        Args:
+            left: How many bytes of it were left at the last look.
+        """
+        if self.transport is None:
+            return
+        waiting = self.transport.get_write_buffer_size()
+        if left is not None and waiting >= left:
+            self._cut("answer_not_taken")
+        else:
+            self._answer_due = self._loop.call_later(ANSWER_S, self._watch_answer, waiting)
+
+    def _stop_watching(self) -> None:
+        if self._answer_due is not None:
+            self._answer_due.cancel()
+            self._answer_due = None
+
+    def _cut(self, why: str) -> None:
+        self._gate.count(why)
+        self._abort()
+
+    def _abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+async def answer(gate: Gate, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:
+    """Answer a request, or refuse it; who has no seat learns when to come back, and goes."""
+    connection = request.protocol
+    if not isinstance(connection, Connection) or connection.is_seated:
+        return await gate.admit(handler, request)
+    refused = await gate.admit(_no_seat, request)
+    refused.force_close()
+    return refused
+
+
+async def _no_seat(_request: web.BaseRequest) -> web.StreamResponse:
+    text = f"This gateway serves as many clients as it can: close some, or try again in {RETRY_S} s."
+    raise RequestError(ErrorCode.TOO_MANY_CLIENTS, text, {"retry_after_s": RETRY_S})

@@ -1,6 +1,7 @@
 """Who may ask this gateway something, and how whoever may not, or asks for what cannot be, is told."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
@@ -9,7 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from gateway.live.admission import place_of
+from gateway.access.errors import AccessError, NotAdmittedError
+from gateway.live.admission import entrance_of
 from gateway.live.names import is_asked_for, is_own_page
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 
@@ -50,6 +52,8 @@ STATUSES = {
     ErrorCode.UNKNOWN_GRANT: 404,
     ErrorCode.UNKNOWN_CODE: 401,
     ErrorCode.UNKNOWN_ATHLETE: 404,
+    ErrorCode.RELEASES_OFF: 409,
+    ErrorCode.NO_AUTHORITY: 404,
 }
 """HTTP statuses of refusals; 400 of the others."""
 
@@ -98,8 +102,11 @@ class Gate:
             _check_url(request)
             return _sealed(await handler(request))
         except RequestError as error:
-            refusal = self.refusal(error.code, str(error), error.facts)
-            return _sealed(web.Response(status=STATUSES.get(error.code, 400), headers=_headers(error), **refusal))
+            return self._refused(error)
+        except AccessError as error:
+            wait_s = math.ceil(error.wait_s) if isinstance(error, NotAdmittedError) else 0
+            facts = {RETRY_AFTER: wait_s} if wait_s else {}
+            return self._refused(RequestError(ErrorCode(error.code), str(error), facts))
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             refusal = self.refusal("method_not_allowed", f"Use {allowed} at this address.")
@@ -113,6 +120,15 @@ class Gate:
             _sealed(error)  # ours
             raise
 
+    def count(self, code: str) -> None:
+        """Count what was ended without a word."""
+        self._refusals[code] += 1
+
+    def failed(self, status: int) -> web.Response:
+        """The answer to what has failed here."""
+        text = "The gateway has failed at this, which its log describes: ask once more, or report it."
+        return _sealed(web.Response(status=status, **self.refusal(ErrorCode.INTERNAL_ERROR, text)))
+
     def unreadable(self, status: int) -> web.Response:
         """The answer to what is no request that anybody here could read."""
         text = _TEXTS.get(status, "That is no request that this gateway can read; see docs/live-protocol.md.")
@@ -124,15 +140,19 @@ class Gate:
         message = msgspec.json.encode({"op": "error", "code": code, "text": text, **facts})
         return {"text": message.decode(), "content_type": _JSON}
 
+    def _refused(self, error: RequestError) -> web.Response:
+        refusal = self.refusal(error.code, str(error), error.facts)
+        return _sealed(web.Response(status=STATUSES.get(error.code, 400), headers=_headers(error), **refusal))
+
     def _check_names(self, request: web.BaseRequest) -> None:
         """Keep pages of other sites out, and names that somebody else has pointed at this machine."""
-        place, origin = place_of(request), request.headers.get("Origin")
+        entrance, origin = entrance_of(request), request.headers.get("Origin")
         # Not what aiohttp calls the host: without the header it would ask DNS for ours, and all else would wait.
         host = request.headers.get("Host", "")
-        if not place.is_local and not is_asked_for(host, place, self._names):
+        if not entrance.is_local and not is_asked_for(host, entrance, self._names):
             text = "Ask for this gateway by its address, or by a name that stands in [live] names of its configuration."
             raise RequestError(ErrorCode.BAD_HOST, text)
-        if origin is not None and (place.is_local or not is_own_page(origin, host, place)):
+        if origin is not None and (entrance.is_local or not is_own_page(origin, host, entrance)):
             text = "Only the gateway's own pages may ask it: open it by its own address."
             raise RequestError(ErrorCode.BAD_ORIGIN, text)
 

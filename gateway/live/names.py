@@ -12,7 +12,7 @@ _HTTP, _HTTPS = 80, 443
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Entrance:
     """Where a connection has come in.
 
     Attributes:
@@ -43,7 +43,22 @@ def own_names(configured: Iterable[str]) -> frozenset[str]:
     return frozenset({whole, short, f"{short}.local", *(name.lower() for name in configured)})
 
 
-def is_asked_for(host: str, place: Place, names: frozenset[str]) -> bool:
+def front_url(host: str, port: int, configured: Iterable[str], *, is_tls: bool) -> str:
+    """Where others find this gateway, if nobody who asks knows better.
+
+    Args:
+        host: On which it listens.
+        port: Likewise.
+        configured: Names that the configuration adds; the first is the best one.
+        is_tls: Whether it is encrypted.
+    """
+    is_here = host == "localhost" or _is_loopback(host)
+    name = "localhost" if is_here else next(iter(configured), f"{socket.gethostname().partition('.')[0].lower()}.local")
+    scheme, usual = ("https", _HTTPS) if is_tls else ("http", _HTTP)
+    return f"{scheme}://{name}" if port == usual else f"{scheme}://{name}:{port}"
+
+
+def is_asked_for(host: str, entrance: Entrance, names: frozenset[str]) -> bool:
     """Whether a `Host` header means this gateway.
 
     A name that anybody could have pointed at our address does not: the browser would take a hostile page for ours. An
@@ -54,18 +69,24 @@ def is_asked_for(host: str, place: Place, names: frozenset[str]) -> bool:
     if found is None:
         return False
     name, port = found[1].lower(), found[2]
-    is_loopback = _is_loopback(place.address)
-    if not is_loopback and (int(port) if port else _HTTPS if place.is_tls else _HTTP) != place.port:
+    is_loopback = _is_loopback(entrance.address)
+    if not is_loopback and (int(port) if port else _HTTPS if entrance.is_tls else _HTTP) != entrance.port:
         return False
     address = parsed(name.strip("[]"))
     if address is not None:
-        return address == parsed(place.address) or (is_loopback and address.is_loopback)
+        return address == parsed(entrance.address) or (is_loopback and address.is_loopback)
     return name in names or (is_loopback and name == "localhost")
 
 
-def is_own_page(origin: str, host: str, place: Place) -> bool:
+def host_name(host: str) -> str:
+    """The name or address in a `Host` header, without the port; empty if there is none."""
+    found = _parts_of(host)
+    return "" if found is None else found[1]
+
+
+def is_own_page(origin: str, host: str, entrance: Entrance) -> bool:
     """Whether an `Origin` header is that of a page which came from here, under the name by which it asks."""
-    return origin.lower() == f"{place.scheme}://{host}".lower()
+    return origin.lower() == f"{entrance.scheme}://{host}".lower()
 
 
 def parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -70,6 +70,9 @@ class ErrorCode(StrEnum):
     UNKNOWN_GRANT = "unknown_grant"
     UNKNOWN_CODE = "unknown_code"
     UNKNOWN_ATHLETE = "unknown_athlete"
+    RELEASES_OFF = "releases_off"
+    NO_AUTHORITY = "no_authority"
+    BAD_AUTHORITY = "bad_authority"
 
 
 class RequestError(ValueError):

@@ -1,36 +1,47 @@
-"""Carries the live protocol over websockets and HTTP. Moves bytes and time; what is said is decided in the session."""
+"""The server on the local network: puts routes, guard and doors together."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 from aiohttp import web
 
+from gateway.access.audit import Audit
+from gateway.access.doorkeeper import Doorkeeper
+from gateway.access.releases import Releases
 from gateway.access.roles import Action
 from gateway.config import is_loopback
-from gateway.live.admission import Admission, DoorkeeperView
-from gateway.live.connection import Connection
-from gateway.live.gaps import report_gaps
-from gateway.live.gate import Gate, json_answer
+from gateway.live.admission import Admission, entrance_of
+from gateway.live.certificates import CertificateRoutes
+from gateway.live.connection import Connection, answer
+from gateway.live.data import DataRoutes
+from gateway.live.doors import GOODBYE_S, listen, local_socket, tcp_sockets
+from gateway.live.gate import Gate
 from gateway.live.guard import CALLER, Guard
-from gateway.live.history import answer_history
 from gateway.live.limits import LIMITS, Limits
-from gateway.live.names import own_names
+from gateway.live.names import front_url, own_names
 from gateway.live.page import add_page
 from gateway.live.pairings import PairingRoutes
+from gateway.live.people import AccessRoutes
+from gateway.live.places import Places
 from gateway.live.recordings import RecordingRoutes
+from gateway.live.redirect import redirection
+from gateway.live.releases import ReleaseRoutes
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.sensors import SensorRoutes
 from gateway.live.session import Hub
-from gateway.live.source import PairingsView, RecordingsView, SensorsView
-from gateway.live.streaming import GOODBYE_S, Streaming
-from gateway.live.visibility import Sight
-from insiders_codecs.live import Codec
+from gateway.live.source import CertificatesView, PairingsView, RecordingsView, SensorsView
+from gateway.live.streaming import Streaming
 
 _LOG = logging.getLogger(__name__)
+
+REDIRECTS = {443: 80}
+"""Port at which TLS is spoken -> the one at which browsers ask first."""
 
 
 class LiveServer:
@@ -44,10 +55,14 @@ class LiveServer:
         pairings: PairingsView | None = None,
         recordings: RecordingsView | None = None,
         *,
-        doorkeeper: DoorkeeperView | None = None,
+        doorkeeper: Doorkeeper | None = None,
+        audit: Audit | None = None,
+        releases: Releases | None = None,
+        certificates: CertificatesView | None = None,
         limits: Limits = LIMITS,
         is_open_on_loopback: bool = False,
-        names: Iterable[str] = (),
+        names: Collection[str] = (),
+        gateway_id: str = "",
     ) -> None:
         """Make a server; `listening` opens it.
 
@@ -58,77 +73,129 @@ class LiveServer:
             pairings: Which sensors the trackers shall listen to; None if it does not serve that.
             recordings: The recordings on their way into the cloud; None if it does not serve them.
             doorkeeper: Knows whose token lets in; None if there are no tokens.
+            audit: Takes note of who does what; None if nobody does.
+            releases: Which athletes may be shown; None if that cannot be changed here.
+            certificates: What the gateway proves itself with; None if with nothing.
             limits: What one client may take.
             is_open_on_loopback: Whether who asks from this machine needs no credential.
             names: By which this machine may be asked besides its own.
+            gateway_id: What tells this gateway from others.
         """
         self._hub = hub
         self._counters = counters
-        self._gate = Gate(hub.refusals, own_names(names))
-        self._admission = Admission(doorkeeper, is_open_on_loopback=is_open_on_loopback)
         self._sensors = sensors
         self._pairings = pairings
         self._recordings = recordings
+        self._doorkeeper = doorkeeper
+        self._audit = audit
+        self._releases = releases
+        self._certificates = certificates
+        self._limits = limits
+        self._is_open_on_loopback = is_open_on_loopback
+        self._names = names
+        self._gateway_id = gateway_id
+        self._gate = Gate(hub.refusals, own_names(names))
+        self._places = Places(limits.max_clients, limits.max_clients_per_address)
         views = {"sensors": sensors, "pairings": pairings, "recordings": recordings}
         served = [name for name, view in views.items() if view is not None]
         self._streaming = Streaming(hub, self._gate, limits, served)
+        self._front = ""
+
+    @property
+    def clients(self) -> int:
+        """Clients that follow the stream now."""
+        return self._streaming.clients
 
     @asynccontextmanager
     async def listening(
-        self, host: str, port: int, is_state_kept: Callable[[], bool] = lambda: False
+        self,
+        host: str,
+        port: int,
+        is_state_kept: Callable[[], bool] = lambda: False,
+        *,
+        tls: ssl.SSLContext | None = None,
+        is_insecure: bool = False,
+        control: Path | None = None,
     ) -> AsyncIterator[int]:
         """Serve for as long as the context is open; clients are told before it closes.
 
         Args:
-            host: A loopback address: there is no access control yet.
+            host: An address of this machine.
             port: TCP port, 0 for any.
             is_state_kept: Asked when it closes: whether the next run goes on under the same epoch.
+            tls: With the gateway's certificate; None for plain HTTP.
+            is_insecure: Whether plain HTTP may leave this machine.
+            control: Where the local socket is, for root and our own user; None if nowhere.
 
         Yields:
             The port.
 
         Raises:
             OSError: If the port is taken.
+            ValueError: If heart rates would leave this machine unencrypted.
         """
-        if not is_loopback(host):
-            raise ValueError("without access control the live server listens on loopback only")
+        if tls is None and not is_insecure and not is_loopback(host):
+            raise ValueError("off loopback the live server speaks TLS, unless it is told to be insecure")
+        async with AsyncExitStack() as stack:
+            sockets = stack.enter_context(tcp_sockets(host, port))
+            local = None if control is None else stack.enter_context(local_socket(control))
+            bound: int = sockets[0].getsockname()[1]
+            self._front = front_url(host, bound, self._names, is_tls=tls is not None)
+            http = await stack.enter_async_context(self._answering())
+            within_s = self._limits.header_s
+            connect = partial(Connection, http, self._gate, self._places, self._limits)
+            doors = [await listen(sock, connect, tls, within_s) for sock in sockets]
+            if local is not None:
+                unnumbered = partial(Connection, http, self._gate, None, self._limits)
+                doors.append(await listen(local, unnumbered, None, within_s))
+            if tls is not None and bound in REDIRECTS:
+                doors.extend(await self._redirecting(host, REDIRECTS[bound], bound, stack))
+            _LOG.info("Live stream on port %(port)s of %(host)s", {"host": host, "port": bound})
+            try:
+                yield bound
+            finally:
+                for door in doors:  # nobody comes any more, and everybody who is here is told
+                    door.close()
+                self._streaming.say_goodbye(is_resumable=is_state_kept())
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[web.Server]:
+        """What reads requests and answers them."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        guard = Guard(app.router, self._admission)
-        guard.add_in_band("/api/v1/stream", Action.FOLLOW, self._stream)
-        guard.open("GET", "/api/v1/hello", self._hello)
-        guard.add("GET", "/api/v1/history", Action.FOLLOW, self._history)
-        guard.add("GET", "/api/v1/gaps", Action.FOLLOW, self._gaps)
-        guard.add("GET", "/api/v1/counters", Action.SEE_COUNTERS, self._count)
-        if self._sensors is not None:
-            SensorRoutes(self._sensors).add_to(guard)
-        if self._pairings is not None:
-            PairingRoutes(self._pairings).add_to(guard)
-        if self._recordings is not None:
-            RecordingRoutes(self._recordings).add_to(guard)
-        add_page(guard)
+        self.add_routes(app.router)
         # Who hangs up wants no answer any more: a look at a sensor ends with its asker.
         runner = web.AppRunner(app, shutdown_timeout=GOODBYE_S, handler_cancellation=True)
         await runner.setup()
         try:
             http = cast("web.Server", runner.server)
             # Around the application: it refuses some requests before it would ask its middlewares.
-            http.request_handler = partial(self._gate.admit, http.request_handler)
-            loop = asyncio.get_running_loop()
-            listener = await loop.create_server(lambda: Connection(http, self._gate), host, port)
-            bound: int = listener.sockets[0].getsockname()[1]
-            _LOG.info("Live stream on ws://%(host)s:%(port)s/api/v1/stream", {"host": host, "port": bound})
-            try:
-                yield bound
-            finally:
-                listener.close()  # nobody comes any more, and everybody who is here is told
-                self._streaming.say_goodbye(is_resumable=is_state_kept())
+            http.request_handler = partial(answer, self._gate, http.request_handler)
+            yield http
         finally:
             await runner.cleanup()
 
-    @property
-    def clients(self) -> int:
-        """Clients connected now."""
-        return self._streaming.clients
+    def add_routes(self, router: web.UrlDispatcher) -> Guard:
+        """Every address that is served, behind a guard."""
+        admission = Admission(self._doorkeeper, is_open_on_loopback=self._is_open_on_loopback)
+        guard = Guard(router, admission, self._audit)
+        guard.add_in_band("/api/v1/stream", Action.FOLLOW, self._stream)
+        DataRoutes(self._hub, self._gateway_id, self._counted, admission).add_to(guard)
+        if self._sensors is not None:
+            SensorRoutes(self._sensors).add_to(guard)
+        if self._pairings is not None:
+            PairingRoutes(self._pairings).add_to(guard)
+        if self._recordings is not None:
+            RecordingRoutes(self._recordings).add_to(guard)
+        if self._doorkeeper is not None and self._audit is not None:
+            AccessRoutes(self._doorkeeper, self._audit, self._certificates, self._base_url, self._hub.utc_ms).add_to(
+                guard
+            )
+        if self._releases is not None:
+            ReleaseRoutes(self._releases).add_to(guard)
+        if self._certificates is not None:
+            CertificateRoutes(self._certificates).add_to(guard)
+        add_page(guard)
+        return guard
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         caller = request.get(CALLER)
@@ -136,19 +203,26 @@ class LiveServer:
             raise RequestError(ErrorCode.UNAUTHORIZED, "Show a token: `insiders-gateway access create` makes one.")
         return await self._streaming.serve(request, caller)
 
-    async def _hello(self, _request: web.Request) -> web.Response:
-        return json_answer({"op": "hello", **self._hub.identity()})
+    def _counted(self) -> dict[str, object]:
+        return {**self._counters(), "clients": self.clients}
 
-    async def _count(self, _request: web.Request) -> web.Response:
-        return json_answer({**self._counters(), "clients": self.clients, "refusals": self._hub.refusals})
+    def _base_url(self, request: web.Request) -> str:
+        """Where who is invited finds us: where who invites them has."""
+        entrance, host = entrance_of(request), request.headers.get("Host", "")
+        if entrance.is_local or is_loopback(entrance.address):
+            return self._front
+        return f"{entrance.scheme}://{host}"
 
-    async def _history(self, request: web.Request) -> web.Response:
-        is_msgpack = "application/msgpack" in request.headers.get("Accept", "")
-        codec = Codec.MSGPACK if is_msgpack else Codec.JSON
-        body = answer_history(self._hub.channels, self._hub.epoch, request.query, codec, Sight.of(request[CALLER]))
-        return web.Response(body=body, content_type="application/msgpack" if is_msgpack else "application/json")
-
-    async def _gaps(self, request: web.Request) -> web.Response:
-        hub = self._hub
-        channels = Sight.of(request[CALLER]).channels(hub.channels)
-        return json_answer(report_gaps(channels, hub.epoch, hub.time()[0], request.query))
+    async def _redirecting(self, host: str, port: int, to: int, stack: AsyncExitStack) -> list[asyncio.Server]:
+        """Doors that send browsers on; none where the port is taken, which is no reason not to serve."""
+        try:
+            sockets = stack.enter_context(tcp_sockets(host, port))
+        except OSError as error:
+            _LOG.warning(
+                "Browsers are not sent on from port %(port)s: %(error)s", {"port": port, "error": error.strerror}
+            )
+            return []
+        http = web.Server(partial(answer, self._gate, redirection(to)), handler_cancellation=True)
+        stack.push_async_callback(http.shutdown, GOODBYE_S)
+        connect = partial(Connection, http, self._gate, self._places, self._limits)
+        return [await listen(sock, connect, None, self._limits.header_s) for sock in sockets]

@@ -260,3 +260,27 @@ class RecordingsView(Protocol):
 
     async def rebuild(self) -> object:
         """Read all files of the spool, and tell the queue again from them."""
+
+
+class CertificatesView(Protocol):
+    """What the gateway proves itself with, and the club's authority behind it.
+
+    What becomes the JSON of an answer is an object; `change` and `export` raise `RequestError`.
+    """
+
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the certificate that is served, hexadecimal."""
+
+    @property
+    def authority(self) -> str | None:
+        """PEM of what laptops have to know to trust it; None if they do without."""
+
+    def report(self) -> object:
+        """How it stands."""
+
+    async def change(self, body: bytes) -> object:
+        """Go on with another authority; the body is JSON, as it came."""
+
+    def export(self, *, with_key: bool) -> object:
+        """The authority, for laptops; with its key for another gateway of the club."""

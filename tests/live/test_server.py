@@ -235,6 +235,9 @@ async def test_hello_over_http_tells_who_we_are_and_no_more(served: Served) -> N
             "epoch": "e",
             "protocols": [JSON, MSGPACK],
             "path": "/api/v1/stream",
+            "id": "",
+            "tls": False,
+            "auth": "open",
         }
 
 
