@@ -1,14 +1,18 @@
 """Commands that a person is told to type, so that they ask the same gateway when they are typed as they stand."""
 
 import re
-from urllib.parse import urlsplit
 
-from gateway.live.client import DEFAULT_PORT, stream_url
+from insiders_gateway_client.address import DEFAULT_PORT, parse
 
-_USUAL = stream_url(str(DEFAULT_PORT))
-_NAMES_URL = re.compile(r"`(insiders-gateway (?:pair|recordings) (?:(?! --url )[^`])*)`")
+_USUAL = parse(str(DEFAULT_PORT))
+_NAMES_URL = re.compile(r"`(insiders-gateway (?:pair|recordings|release) (?:(?! --url )[^`])*)`")
 _SCAN = "`insiders-gateway scan`"
 """Commands that ask a gateway, and do not say which."""
+
+
+def gateway_url(typed: str) -> str:
+    """The address of a gateway from what a person types; raises `AddressError` if it is none."""
+    return str(parse(typed))
 
 
 def command(arguments: str, url: str) -> str:
@@ -18,9 +22,8 @@ def command(arguments: str, url: str) -> str:
 
 def addressed(text: str, url: str) -> str:
     """What is told, with commands between backticks that ask the same gateway."""
-    if url == _USUAL:
+    address = parse(url)
+    if address == _USUAL:
         return text
-    parts = urlsplit(url)
-    where = parts.netloc if stream_url(parts.netloc) == url else url
-    text = text.replace(_SCAN, f"`insiders-gateway scan {where}`")
-    return _NAMES_URL.sub(lambda found: f"`{found[1]} --url {where}`", text)
+    text = text.replace(_SCAN, f"`insiders-gateway scan {address.typed}`")
+    return _NAMES_URL.sub(lambda found: f"`{found[1]} --url {address.typed}`", text)
