@@ -107,6 +107,7 @@ class Audit:
         self._pending: deque[Line] = deque()
         self._minute = 0
         self._denied = 0  # in this minute
+        self._told_lost = 0
         self._flushing = asyncio.Lock()
 
     def note(self, caller: Caller | None, deed: str, subject: str = "", outcome: str = DONE, address: str = "") -> None:
@@ -154,12 +155,15 @@ class Audit:
         async with self._flushing:
             if not self._pending:
                 return
-            lines, self._pending = self._pending, deque()
+            lines, self._pending, lost = self._pending, deque(), self.lost
+            new = [*lines, *self._loss(lost - self._told_lost)]
             try:
-                await self._store.write(lambda connection: _write(connection, lines))
+                await self._store.write(lambda connection: _write(connection, new))
             except StoreError:
                 self._pending.extendleft(reversed(lines))
                 self._shorten()
+            else:
+                self._told_lost = lost
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Write down what waits, and drop what is old, until cancelled.
@@ -183,6 +187,10 @@ class Audit:
                     await asyncio.sleep(_TURN_S)
         finally:
             await self.flush()
+
+    def _loss(self, count: int) -> Iterable[Line]:
+        now_ms = self._now_ms()
+        return [Line(now_ms, now_ms, count, "", "", "", "", "lines_lost", "", DONE)] if count else []
 
     def _shorten(self) -> None:
         while len(self._pending) > MAX_PENDING:

@@ -29,7 +29,7 @@ MAX_DAYS = 365
 """How long at most a device is let in."""
 
 MAX_GRANTS = 1000
-MAX_NAME = 64
+MAX_NAME = 80
 """Characters of the name of a person, a device or a squad."""
 
 TOKEN_PREFIX = "igw_"  # noqa: S105 - what stands before the secret

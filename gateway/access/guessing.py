@@ -22,6 +22,7 @@ _REMEMBERED = 16
 class _Guesser:
     tries: int = 0
     last_s: float = 0.0
+    wait_s: float = 0.0
     closed_until_s: float = 0.0
     seen: deque[bytes] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
@@ -61,7 +62,8 @@ class Guesses:
         guesser.tries += 1
         guesser.last_s = now_s
         if guesser.tries >= FREE_TRIES:
-            guesser.closed_until_s = now_s + min(LONGEST_WAIT_S, 2.0 ** (guesser.tries - FREE_TRIES))
+            guesser.wait_s = min(LONGEST_WAIT_S, 2 * guesser.wait_s or 1.0)
+            guesser.closed_until_s = now_s + guesser.wait_s
 
     def _forget(self, now_s: float) -> None:
         while self._guessers:
