@@ -101,7 +101,7 @@ async def test_who_looks_on_and_on_is_one_line_in_ten_minutes(tmp_path: Path) ->
         bea = next(line.count for line in lines if line.person == "Bea")
     async with opened(tmp_path, clock) as (audit, _):
         audit.note(BEA, LOOKED)  # a restart does not begin another
-        assert told(await audit.read(1)) == [("Bea", LOOKED, bea + 1)]
+        assert ("Bea", LOOKED, bea + 1) in told(await audit.read(10))
 
 
 async def test_what_was_done_twice_are_two_lines(tmp_path: Path) -> None:
