@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ MOUNT = FOLDER / "insiders-gateway-mount"
 INBOX = "/srv/insiders-gateway/inbox"
 NOBODY = 65534
 
-MOST_EXPOSURE = 16
+MOST_EXPOSURE = 15
 """Tenths, as ``systemd-analyze security`` of systemd 252 measures it; what remains is the network we are there for, and
 what tells us who writes a file."""
 
@@ -114,6 +115,8 @@ def tmpfiles() -> str:
     return re.sub(" +", " ", (FOLDER / "insiders-gateway.tmpfiles").read_text())
 
 
+CAPABILITIES = unit_settings()["Service"]["AmbientCapabilities"].split()
+
 _LEASE = """
 import fcntl, sys
 with open(sys.argv[1], "rb") as file:
@@ -121,28 +124,71 @@ with open(sys.argv[1], "rb") as file:
 """
 
 
-@needs_root
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is missing: apt install util-linux")
-def test_with_its_one_capability_the_service_learns_who_writes_a_file_of_somebody_else(tmp_path: Path) -> None:
+def as_service(code: str, *arguments: str, capabilities: Sequence[str], pass_fds: Sequence[int] = ()) -> bool:
+    """Whether a program ends well that has the rights of the service, in a network of its own."""
+    names = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in capabilities) or "-all"
+    user = [f"--reuid={NOBODY}", "--clear-groups", "--no-new-privs", f"--inh-caps={names}", f"--ambient-caps={names}"]
+    script = [sys.executable, "-I", "-c", code, *arguments]
+    alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    command = [*alone, "setpriv", *user, *script]
+    return subprocess.run(command, pass_fds=pass_fds, capture_output=True, check=False).returncode == 0
+
+
+needs_setpriv = pytest.mark.skipif(
+    os.geteuid() != 0 or any(shutil.which(tool) is None for tool in ("setpriv", "unshare", "ip")),
+    reason="needs root, and setpriv, unshare and ip: apt install util-linux iproute2",
+)
+
+
+def test_the_service_has_the_capabilities_that_it_needs_and_no_way_to_others() -> None:
     service = unit_settings()["Service"]
-    assert service["AmbientCapabilities"] == service["CapabilityBoundingSet"] == "CAP_LEASE"
+    assert CAPABILITIES == ["CAP_LEASE", "CAP_NET_BIND_SERVICE"]
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"]
+
+
+@needs_setpriv
+def test_with_its_capabilities_the_service_learns_who_writes_a_file_of_somebody_else(tmp_path: Path) -> None:
     file = tmp_path / "rec.asi"
     file.write_bytes(b"ASI")
     opened = os.open(file, os.O_RDONLY)
 
-    def lease(capability: str) -> int:
-        user = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", "--no-new-privs", *capability.split()]
-        script = [sys.executable, "-I", "-c", _LEASE, f"/proc/self/fd/{opened}"]
-        return subprocess.run([*user, *script], pass_fds=[opened], capture_output=True, check=False).returncode
+    def may_lease(capabilities: Sequence[str]) -> bool:
+        return as_service(_LEASE, f"/proc/self/fd/{opened}", capabilities=capabilities, pass_fds=[opened])
 
     try:
         assert fcntl.fcntl(opened, fcntl.F_GETLEASE) == fcntl.F_UNLCK
-        assert lease("") != 0
-        assert lease("--inh-caps=+lease --ambient-caps=+lease") == 0
+        assert not may_lease(["CAP_NET_BIND_SERVICE"])
+        assert may_lease(CAPABILITIES)
         with file.open("ab"):
-            assert lease("--inh-caps=+lease --ambient-caps=+lease") != 0
+            assert not may_lease(CAPABILITIES)
     finally:
         os.close(opened)
+
+
+@needs_setpriv
+@pytest.mark.parametrize("port", [80, 443])
+def test_with_its_capabilities_the_service_has_an_address_without_a_number(port: int) -> None:
+    listen = "import socket, sys; socket.create_server(('127.0.0.1', int(sys.argv[1])))"
+    assert not as_service(listen, str(port), capabilities=["CAP_LEASE"])
+    assert as_service(listen, str(port), capabilities=CAPABILITIES)
+
+
+@needs_setpriv
+def test_with_its_rights_the_service_serves_a_certificate_that_is_in_memory_alone() -> None:
+    ours = f"import sys; sys.path[:0] = {[str(FOLDER.parent), *sys.path[1:]]!r}\n"
+    code = """
+from gateway.tls.issuing import make_authority, make_leaf
+from gateway.tls.moment import believed
+moment = believed(0, is_sure=False)
+make_leaf(make_authority("here", (), moment), {"localhost"}, moment)
+"""
+    assert as_service(ours + code, capabilities=CAPABILITIES)
+
+
+def test_the_local_socket_lies_where_only_root_and_the_service_come() -> None:
+    service = unit_settings()["Service"]
+    assert (service["RuntimeDirectory"], service["RuntimeDirectoryMode"]) == ("insiders-gateway", "0700")
+    assert service["UMask"] == "0077"
 
 
 @pytest.fixture
