@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.simulator.bluez.bus import is_available
+from tests.canary import Canary
 
 # No test may depend on how fast the machine is; the first text that hypothesis draws on a fresh clone takes seconds.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,6 +35,11 @@ _WITH_A_BUS = ("tests/simulator/bluez/", "tests/fakes/")
 
 # Closing a connection takes its task a few turns of the loop.
 _TURNS_TO_END = 20
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What is logged in the whole run is searched when it is over."""
+    config.pluginmanager.register(Canary(), "canary")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

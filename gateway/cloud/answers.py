@@ -34,6 +34,9 @@ MAX_TEXT = 200
 MAX_FIELDS = 20
 """No operation has more fields that could be wrong."""
 
+_QUOTED = re.compile(r""" (['"]).*\1(?= - at `)""", re.DOTALL)
+"""A value that msgspec quotes: "Invalid enum value 'x' - at `$.y`"."""
+
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json")
 
 
@@ -90,7 +93,7 @@ def decode(body: bytes, decoder: Callable[[bytes], T], operation: str) -> T:
     except RecursionError:
         raise BadAnswer(operation, Fault.NOT_JSON, "nested too deeply") from None
     except (msgspec.ValidationError, DecodeError) as error:
-        raise BadAnswer(operation, Fault.WRONG_SHAPE, _printable(str(error))) from None
+        raise BadAnswer(operation, Fault.WRONG_SHAPE, _printable(_QUOTED.sub("", str(error)))) from None
     except ValueError as error:  # malformed JSON, not UTF-8, an integer of thousands of digits
         raise BadAnswer(operation, Fault.NOT_JSON, _printable(str(error))) from None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Literal
 
 import msgspec
 import pytest
@@ -254,3 +255,15 @@ def test_decoding_errors_do_not_quote_the_body() -> None:
         decode(b'{"id": 1, "serial_number": {"canary": "canary"}}', decoder(Device), "device")
     assert "canary" not in str(caught.value)
     assert caught.value.fault is Fault.WRONG_SHAPE
+
+
+class Coloured(msgspec.Struct):
+    colour: Literal["red"]
+
+
+@pytest.mark.parametrize("value", ["canary", "it's a ' canary", "two\\nlines, canary"])
+def test_a_value_that_does_not_fit_is_not_quoted(value: str) -> None:
+    with pytest.raises(BadAnswer) as caught:
+        decode(f'{{"colour": "{value}"}}'.encode(), msgspec.json.Decoder(Coloured).decode, "devices")
+    assert caught.value.detail == "Invalid enum value - at `$.colour`"
+    assert "canary" not in str(caught.value)
