@@ -1,12 +1,15 @@
 """The daemon: opens what it needs in the right order, runs its parts, and closes it all again."""
 
 import asyncio
+import hmac
 import os
+import platform
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from gateway.access import audit, grants, releases
 from gateway.bluetooth.sensors import Sensors
@@ -15,7 +18,7 @@ from gateway.bridges.recordings import ServedRecordings
 from gateway.bridges.sensors import ServedSensors
 from gateway.cloud.client import CloudClient, open_cloud
 from gateway.cloud.endpoints import table
-from gateway.config import Settings
+from gateway.config import Settings, is_loopback
 from gateway.counters import counted
 from gateway.credentials import Credentials
 from gateway.fleet.ownership import Claims
@@ -36,6 +39,13 @@ from gateway.worker import Worker
 SNAPSHOT = "telemetry.snapshot"
 """What a planned restart takes over, in the state folder."""
 
+CONTROL = "control.sock"
+
+_INSECURE = (
+    "insecure_lan",
+    "Heart rates and tokens cross the network unencrypted, and anybody in it can read them",
+    "start the gateway without --insecure-lan",
+)
 _SCHEMAS = (records.SCHEMA, ledger.SCHEMA, grants.SCHEMA, releases.SCHEMA, audit.SCHEMA)
 
 
@@ -83,11 +93,21 @@ async def connected(settings: Settings, credentials: Credentials) -> AsyncIterat
 
 @asynccontextmanager
 async def running(
-    settings: Settings, credentials: Credentials, environ: Mapping[str, str] = os.environ
+    settings: Settings,
+    credentials: Credentials,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    is_insecure_lan: bool = False,
 ) -> AsyncIterator[Gateway]:
     """The whole daemon, for as long as the context is open.
 
     An end without an error is an orderly stop: the next start goes on under the same epoch.
+
+    Args:
+        settings: The configuration.
+        credentials: The secrets of the cloud account.
+        environ: What systemd says.
+        is_insecure_lan: Whether laptops are served without TLS, too.
 
     Raises:
         StoreLockedError: If another gateway uses the state folder.
@@ -114,9 +134,22 @@ async def running(
                 ServedRecordings(parts.desk),
                 is_open_on_loopback=True,
             )
+            is_tls = not is_insecure_lan and (
+                not is_loopback(settings.live.host) or settings.live.elsewhere is not None
+            )
+            parts.certificates.prepare(is_served=is_tls)
+            if is_insecure_lan and not is_local:
+                parts.problems.report(*_INSECURE)
             is_orderly = False
             async with (
-                server.listening(settings.live.host, settings.live.port, lambda: is_orderly) as port,
+                server.listening(
+                    settings.live.host,
+                    settings.live.port,
+                    lambda: is_orderly,
+                    tls=parts.certificates.context if is_tls else None,
+                    is_insecure=is_insecure_lan,
+                    control=control_socket(settings, environ),
+                ) as port,
                 asyncio.TaskGroup() as tasks,
             ):
                 works = [tasks.create_task(work, name=name) for name, work in parts.works(watchdog)]
@@ -131,6 +164,20 @@ async def running(
                         work.cancel()
             # Reached only if nothing went wrong: what a crash leaves behind is not to be gone on from.
             save(snapshot, epoch, utc_ms(), parts.feed.saved())
+
+
+def control_socket(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Where commands of this machine find the gateway, and no others: a socket of root and the service."""
+    return Path(environ.get("RUNTIME_DIRECTORY") or settings.gateway.state_dir) / CONTROL
+
+
+def installation_id(machine_id: Path = Path("/etc/machine-id")) -> str:
+    """What tells this gateway from others of the network: made of the machine's id, which it does not give away."""
+    try:
+        machine = machine_id.read_bytes()
+    except OSError:
+        machine = platform.node().encode()
+    return hmac.digest(machine, b"insiders-gateway", "sha256").hex()[:16]
 
 
 def _hub(settings: Settings, parts: Parts, epoch: str) -> Hub:
@@ -160,5 +207,6 @@ def _threads() -> Iterator[Workers]:
         closing(Worker("taking")) as taking,
         closing(Worker("receiving")) as receiving,
         closing(Worker("sending")) as sending,
+        closing(Worker("certificates")) as certificates,
     ):
-        yield Workers(spool, taking, receiving, sending)
+        yield Workers(spool, taking, receiving, sending, certificates)

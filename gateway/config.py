@@ -4,7 +4,6 @@ A field's `description` says what is allowed there and is what a person reads af
 explanation cannot drift apart. Secrets never stand in the file; `gateway.credentials` finds them elsewhere.
 """
 
-import ipaddress
 import os
 import platform
 import re
@@ -12,10 +11,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -26,6 +23,22 @@ from pydantic import (
 )
 
 from gateway.cloud.endpoints import ENDPOINTS, override
+from gateway.config_values import (
+    FOLDER,
+    HOST,
+    HOST_NAME,
+    PEM,
+    TRACKER_PATTERN,
+    Folder,
+    HostName,
+    HttpUrl,
+    ListeningHost,
+    PemFile,
+    Text,
+    TrackerPattern,
+    WebsocketUrl,
+    is_loopback,
+)
 from gateway.credentials import SECRETS
 from gateway.mistakes import ConfigError, Mistake, as_written, describe, mistakes_of, nearest, shown
 from insiders_codecs.address import normal_form
@@ -54,79 +67,6 @@ __all__ = [
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h; the systemd unit does not restart after it, because only a person can mend the file."""
 
-_MAX_TEXT = 200
-
-
-def _base_url(url: str, secure: str, plain: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port  # raises where it is not a number
-    except ValueError:
-        raise ValueError(f"a URL such as {secure}://example.org/") from None
-    if "@" in parts.netloc:
-        raise ValueError("no user name or password in it")
-    if not host or parts.query or parts.fragment:
-        raise ValueError(f"a URL such as {secure}://example.org/, without ? and #")
-    if parts.scheme != secure and not (parts.scheme == plain and is_loopback(host)):
-        raise ValueError(f"{secure}://…, or a loopback host for {plain}://")
-    return url if url.endswith("/") else url + "/"
-
-
-def _listening_host(host: str) -> str:
-    if host != "localhost":
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            raise ValueError(_HOST) from None
-    return host
-
-
-def _host_name(name: str) -> str:
-    if not _is_host_name(name):
-        raise ValueError(_HOST_NAME)
-    return name.lower()
-
-
-def _short(text: str) -> str:
-    if len(text) > _MAX_TEXT:
-        raise ValueError(f"at most {_MAX_TEXT} characters")
-    return text
-
-
-_FOLDER = "an absolute folder, or one below the home folder (~/…), in quotes"
-_TRACKER_PATTERN = 'a path in quotes with {tracker} in it and no * beside that, such as "{tracker}_*" or "{tracker}/*"'
-
-
-def _absolute_folder(path: Path) -> Path:
-    # Only "~/": the home folder of a user that does not exist has no place.
-    path = path.expanduser() if path.parts[:1] == ("~",) else path
-    if not path.is_absolute():
-        raise ValueError(_FOLDER)
-    return path
-
-
-def _tracker_pattern(text: str) -> str:
-    before, tracker, after = text.partition("{tracker}")
-    is_clear = (
-        tracker and not before.endswith("*") and not after.startswith("*") and not set("{}") & set(before + after)
-    )
-    if not is_clear or "" in text.split("/") or len(text) > _MAX_TEXT:
-        raise ValueError(_TRACKER_PATTERN)
-    return text
-
-
-_HOST = "an address of this machine in quotes: 127.0.0.1 for programs on it, 0.0.0.0 for laptops, too"
-_PEM = "the absolute path of a PEM file, in quotes"
-_HOST_NAME = 'names in quotes without port, such as "gateway.example.org"'
-_is_host_name = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*").fullmatch
-
-_HttpUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "https", "http"))]
-_WebsocketUrl = Annotated[str, AfterValidator(lambda url: _base_url(url, "wss", "ws"))]
-_ListeningHost = Annotated[str, AfterValidator(_listening_host)]
-_HostName = Annotated[str, AfterValidator(_host_name)]
-_Text = Annotated[str, Field(min_length=1), AfterValidator(_short)]
-
 
 class _Section(BaseModel):
     model_config = ConfigDict(
@@ -143,26 +83,21 @@ def _default_state_dir() -> Path:
 class GatewaySettings(_Section):
     """``[gateway]``: this machine."""
 
-    site: _Text = Field(
+    site: Text = Field(
         default_factory=lambda: platform.node() or "gateway",
         description="the name of the place, as people shall read it, in quotes",
     )
-    state_dir: Annotated[Path, Field(strict=False)] = Field(default_factory=_default_state_dir, description=_FOLDER)
-
-    @field_validator("state_dir")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return _absolute_folder(path)
+    state_dir: Folder = Field(default_factory=_default_state_dir, description=FOLDER)
 
 
 class CloudSettings(_Section):
     """``[cloud]``: where the Insiders cloud is and who we are there."""
 
-    api_url: _HttpUrl = Field(default="https://api.insiders.live/v1/", description="an https:// URL in quotes")
-    websocket_url: _WebsocketUrl = Field(default="wss://api.insiders.live/v1/ws/", description="a wss:// URL in quotes")
-    token_url: _HttpUrl = Field(default="https://account.insiders.live/", description="an https:// URL in quotes")
-    username: _Text = Field(description="the user name of the cloud account, in quotes")
-    client_id: _Text = Field(description="the OAuth2 client id the vendor gave you, in quotes")
+    api_url: HttpUrl = Field(default="https://api.insiders.live/v1/", description="an https:// URL in quotes")
+    websocket_url: WebsocketUrl = Field(default="wss://api.insiders.live/v1/ws/", description="a wss:// URL in quotes")
+    token_url: HttpUrl = Field(default="https://account.insiders.live/", description="an https:// URL in quotes")
+    username: Text = Field(description="the user name of the cloud account, in quotes")
+    client_id: Text = Field(description="the OAuth2 client id the vendor gave you, in quotes")
     paths: dict[str, str] = Field(default={}, description='lines such as devices = "devices/"')
 
     @field_validator("paths", mode="before")
@@ -211,37 +146,30 @@ class PairingSettings(_Section):
 class RecordingsSettings(_Section):
     """``[recordings]``: .asi files on their way into the cloud."""
 
-    inbox: Annotated[Path, Field(strict=False)] | None = Field(default=None, description=_FOLDER)
-    tracker_pattern: Annotated[str, AfterValidator(_tracker_pattern)] | None = Field(
-        default=None, description=_TRACKER_PATTERN
-    )
+    inbox: Folder | None = Field(default=None, description=FOLDER)
+    tracker_pattern: TrackerPattern | None = Field(default=None, description=TRACKER_PATTERN)
     max_file_mb: int = Field(default=1024, ge=1, le=2000, description="whole megabytes from 1 to 2000")
     spool_max_mb: int = Field(default=8192, ge=1, le=1_000_000, description="whole megabytes from 1 to 1000000")
     keep_days: int = Field(default=7, ge=0, le=30, description="whole days from 0 to 30")
     max_kbit_per_s: int | None = Field(default=None, ge=64, le=1_000_000, description="a whole number, 64 or more")
     lookup: bool = Field(default=False, description="true or false, without quotes")
 
-    @field_validator("inbox")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else _absolute_folder(path)
-
 
 class LiveSettings(_Section):
     """``[live]``: where laptops connect."""
 
-    host: _ListeningHost = Field(default="127.0.0.1", description=_HOST)
+    host: ListeningHost = Field(default="127.0.0.1", description=HOST)
     port: int = Field(default=8770, ge=0, le=65535, description="a whole number from 0 (any free port) to 65535")
-    names: Annotated[tuple[_HostName, ...], Field(strict=False)] = Field(default=(), description=_HOST_NAME)
-    certificate: Annotated[Path, Field(strict=False)] | None = Field(default=None, description=_PEM)
-    private_key: Annotated[Path, Field(strict=False)] | None = Field(default=None, description=_PEM)
+    names: Annotated[tuple[HostName, ...], Field(strict=False)] = Field(default=(), description=HOST_NAME)
+    certificate: PemFile | None = Field(default=None, description=PEM)
+    private_key: PemFile | None = Field(default=None, description=PEM)
 
-    @field_validator("certificate", "private_key")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_absolute():
-            raise ValueError(_PEM)
-        return path
+    @property
+    def elsewhere(self) -> tuple[Path, Path] | None:
+        """Certificate and private key that somebody else looks after."""
+        if self.certificate is None or self.private_key is None:
+            return None
+        return self.certificate, self.private_key
 
 
 class AccessSettings(_Section):
@@ -260,7 +188,7 @@ class SensorSettings(_Section):
     """
 
     address: str
-    name: _Text
+    name: Text
 
 
 _SENSOR = '"none", or { address = "a0:9e:1a:12:34:56", name = "Polar H10 1A2B3C4D" }'
@@ -269,11 +197,11 @@ _SENSOR = '"none", or { address = "a0:9e:1a:12:34:56", name = "Polar H10 1A2B3C4
 class TrackerSettings(_Section):
     """One ``[[trackers]]``: a tracker, who wears it, and which sensors it listens to."""
 
-    serial_number: _Text = Field(description="the serial number on the tracker's label, in quotes")
-    device_name: _Text | None = Field(default=None, description="the device name on the tracker's label, in quotes")
-    athlete: _Text | None = Field(default=None, description="the name of who wears it, in quotes")
+    serial_number: Text = Field(description="the serial number on the tracker's label, in quotes")
+    device_name: Text | None = Field(default=None, description="the device name on the tracker's label, in quotes")
+    athlete: Text | None = Field(default=None, description="the name of who wears it, in quotes")
     number: int | None = Field(default=None, ge=0, le=9999, description="a whole number from 0 to 9999, without quotes")
-    squads: Annotated[tuple[_Text, ...], Field(strict=False)] = Field(
+    squads: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
         default=(), description='names in quotes, such as ["First team", "U19"]'
     )
     heart_rate_sensor: SensorSettings | Literal["none"] | None = Field(default=None, description=_SENSOR)
@@ -332,7 +260,7 @@ class Settings(_Section):
     def _key_with_certificate(self) -> Self:
         if (self.live.certificate is None) != (self.live.private_key is None):
             missing = "certificate" if self.live.certificate is None else "private_key"
-            raise ConfigError((Mistake(f"live.{missing}", "nothing", f"{_PEM}: certificate and private_key together"),))
+            raise ConfigError((Mistake(f"live.{missing}", "nothing", f"{PEM}: certificate and private_key together"),))
         return self
 
     @model_validator(mode="after")
@@ -360,14 +288,6 @@ def load(path: Path) -> Settings:
         return Settings.model_validate(raw, context={})
     except ValidationError as error:
         raise ConfigError(mistakes_of(error, Settings, SECRETS)) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` can only be reached from this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _read(path: Path) -> dict[str, Any]:

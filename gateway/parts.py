@@ -39,6 +39,7 @@ from gateway.telemetry.history import History
 from gateway.telemetry.ring import rows_for
 from gateway.telemetry.snapshot import SavedChannel
 from gateway.telemetry.sources import Source
+from gateway.tls.certificates import Certificates
 from gateway.uploads import surroundings
 from gateway.uploads.desk import Desk
 from gateway.uploads.keeping import spool as spooling
@@ -54,6 +55,9 @@ from gateway.worker import Worker
 INBOX = "inbox"
 """Where recordings are dropped unless the configuration says otherwise, in the state folder."""
 
+CERTIFICATES = "tls"
+"""Where the club's authority and the gateway's certificate are, in the state folder."""
+
 _TURN_S = 1.0
 _MINUTE_MS = 60_000
 _MB = 1_000_000
@@ -68,12 +72,14 @@ class Workers:
         taking: Copies what is taken over from the inbox; a stick that hangs holds up nothing else.
         receiving: Writes what is sent to the gateway.
         sending: Reads what is sent.
+        certificates: Looks at certificates, which others may renew.
     """
 
     spool: Worker
     taking: Worker
     receiving: Worker
     sending: Worker
+    certificates: Worker
 
 
 def roster(settings: Settings) -> tuple[Tracker, ...]:
@@ -125,6 +131,7 @@ class Parts:
     audit: Audit
     doorkeeper: Doorkeeper
     releases: Releases
+    certificates: Certificates
     cloud: CloudClient
     claims: Claims
     feed: Feed
@@ -147,6 +154,7 @@ class Parts:
         yield "audit", self.audit.run(watchdog.register("audit"))
         yield "doorkeeper", self.doorkeeper.run(watchdog.register("doorkeeper"))
         yield "releases", self.releases.run()
+        yield "certificates", self.certificates.run(watchdog.register("certificates"))
         yield "claims", self.claims.run()
         yield "claims to parts", _assign(self.claims, self.feed, self.reconciler, self.uploader, self.releases)
         yield "releases to feed", _release(self.releases, self.feed, self.claims)
@@ -194,6 +202,16 @@ async def assembled(
         is_required=settings.access.require_release,
     )
     await releases.load()
+    certificates = Certificates(
+        settings.gateway.state_dir / CERTIFICATES,
+        site=settings.gateway.site,
+        names=settings.live.names,
+        elsewhere=settings.live.elsewhere,
+        worker=workers.certificates,
+        problems=problems,
+        utc_ms=utc_ms,
+        is_clock_sure=is_wall_clock_sure,
+    )
     claims = Claims(cloud, problems, roster(settings))
     wearers = [Wearer(t.serial_number, t.athlete, t.number, t.squads) for t in settings.trackers]
     serial_numbers = [wearer.serial_number for wearer in wearers]
@@ -284,6 +302,7 @@ async def assembled(
         audit=audit,
         doorkeeper=doorkeeper,
         releases=releases,
+        certificates=certificates,
         cloud=cloud,
         claims=claims,
         feed=feed,

@@ -54,6 +54,7 @@ ONLY = {
     "gateway.simulator": ("gateway.cloud.endpoints",),
     "gateway.config": (
         "gateway.cloud.endpoints",
+        "gateway.config_values",
         "gateway.credentials",
         "gateway.mistakes",
         "insiders_codecs.address",
@@ -63,7 +64,7 @@ ONLY = {
     "insiders_gateway_client": (),
     "gateway.problems": (),
     "gateway.service": (),
-    "gateway.log": (),
+    "gateway.log": ("gateway.secret",),
 }
 """Module or package -> all of the project that it may import besides itself."""
 
