@@ -166,20 +166,15 @@ class Canary:
     def _searched(self) -> Iterator[Hit]:
         secrets = _Secrets(self._secrets)
         for test, place, text in self._kept():
-            shown = _SOURCE_LINE.sub(r"\1", text)
-            for line in shown.splitlines():
-                found = {kind for kind, form in _KINDS.items() if form.search(line)}
-                if _FOR_PEOPLE.search(place):
-                    found.discard("a name")
-                if values := secrets.within(line):
+            is_for_people = _FOR_PEOPLE.search(place) is not None
+            for line in _SOURCE_LINE.sub(r"\1", text).splitlines():
+                found = {kind for kind, form in _KINDS.items() if form.search(line)} - (
+                    {"a name"} if is_for_people else set()
+                )
+                if secrets.within(line):
                     found.add("a secret")
-                if found:
-                    masked = line
-                    for value in values:
-                        masked = masked.replace(value, MASK)
-                    for form in _KINDS.values():
-                        masked = form.sub(MASK, masked)
-                    yield from (Hit(kind, test, place, masked[:300]) for kind in sorted(found))
+                for kind in sorted(found):
+                    yield Hit(kind, test, _masked(place, secrets), _masked(line, secrets)[:300])
 
 
 class _Secrets:
@@ -198,3 +193,11 @@ class _Secrets:
             for secret in self._by_start.get(line[at : at + _SHORTEST_SECRET], ())
             if line.startswith(secret, at)
         ]
+
+
+def _masked(line: str, secrets: _Secrets) -> str:
+    for value in secrets.within(line):
+        line = line.replace(value, MASK)
+    for form in _KINDS.values():
+        line = form.sub(MASK, line)
+    return line
