@@ -5,7 +5,7 @@ The deadlines of heads and answers lean on attributes of aiohttp that are its ow
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -57,6 +57,7 @@ class Connection(web.RequestHandler):
         self._limits = limits
         self._address = ""
         self._place = Place.SEAT if places is None else Place.NONE
+        self._wire: asyncio.Transport | None = None  # aiohttp forgets its own when it begins to close it
         self._head_due: asyncio.TimerHandle | None = None
         self._answer_due: asyncio.TimerHandle | None = None
 
@@ -82,16 +83,19 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; the first request has its time from here on."""
         super().connection_made(transport)
+        self.heard_s = self._loop.time()
+        self._wire = cast("asyncio.Transport", transport)
+        self._wire.set_write_buffer_limits(high=0)  # so that we hear of every byte that does not go
         if self.arrive(transport):
             self._wait_for_head()
         else:
-            self._gate.count("too_many_connections")
-            self._abort()
+            self._cut("too_many_connections")
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         self._have_head()
         self._stop_watching()
+        self._wire = None
         self.depart()
         super().connection_lost(exc)
 
@@ -105,7 +109,7 @@ class Connection(web.RequestHandler):
             self._wait_for_head()
 
     def pause_writing(self) -> None:
-        """An answer piles up: from now on some of it has to go."""
+        """Something of an answer has to wait: from now on some of it has to go."""
         super().pause_writing()
         if not self._upgraded:  # the stream looks after its own
             self._watch_answer()
@@ -150,9 +154,9 @@ class Connection(web.RequestHandler):
         Args:
             left: How many bytes of it were left at the last look.
         """
-        if self.transport is None:
+        if self._wire is None:
             return
-        waiting = self.transport.get_write_buffer_size()
+        waiting = self._wire.get_write_buffer_size()
         if left is not None and waiting >= left:
             self._cut("answer_not_taken")
         else:
@@ -164,12 +168,9 @@ class Connection(web.RequestHandler):
             self._answer_due = None
 
     def _cut(self, why: str) -> None:
-        self._gate.count(why)
-        self._abort()
-
-    def _abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
+        if self._wire is not None:
+            self._gate.count(why)
+            self._wire.abort()
 
 
 async def answer(gate: Gate, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:

@@ -5,11 +5,12 @@ import contextlib
 import os
 import socket
 import ssl
+import weakref
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gateway.live.connection import Connection
 
@@ -45,18 +46,27 @@ class Handshake(SSLProtocol):
         loop = asyncio.get_running_loop()
         super().__init__(loop, connection, context, nobody_waits, server_side=True, **deadlines)
         self._connection = connection
+        self._wire: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, if there is a place."""
+        self._wire = cast("asyncio.Transport", transport)
+        self._wire.set_write_buffer_limits(high=0)  # what does not go waits where it is seen
         is_here = self._connection.arrive(transport)
         super().connection_made(transport)
-        if not is_here and isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+        if not is_here:
+            self._wire.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         super().connection_lost(exc)
+        self._wire = None
         self._connection.depart()
+
+    def end_if_pending(self) -> None:
+        """Give up what is not agreed on."""
+        if self._wire is not None and self._connection.transport is None:
+            self._wire.abort()
 
 
 @contextmanager
@@ -97,10 +107,11 @@ def local_socket(path: Path) -> Iterator[socket.socket]:
             path.unlink(missing_ok=True)
 
 
-async def listen(
-    sock: socket.socket, factory: Callable[[], Connection], tls: ssl.SSLContext | None, within_s: float
-) -> asyncio.Server:
-    """Let clients in at a socket.
+@asynccontextmanager
+async def open_door(
+    sock: socket.socket, factory: Callable[[], Connection], tls: ssl.SSLContext | None, within_s: int
+) -> AsyncIterator[None]:
+    """Let clients in at a socket for as long as the context is open; those who are in then stay.
 
     Args:
         sock: A bound one.
@@ -108,15 +119,25 @@ async def listen(
         tls: With the gateway's certificate; None for plain HTTP.
         within_s: How long TLS may take.
     """
-    loop = asyncio.get_running_loop()
+    handshakes = weakref.WeakSet[Handshake]()
 
     def greet() -> asyncio.BaseProtocol:
-        return factory() if tls is None else Handshake(factory(), tls, within_s)
+        if tls is None:
+            return factory()
+        handshake = Handshake(factory(), tls, within_s)
+        handshakes.add(handshake)
+        return handshake
 
+    loop = asyncio.get_running_loop()
     options: dict[str, Any] = {"sock": sock, "backlog": BACKLOG}
-    if sock.family is socket.AF_UNIX:
-        return await loop.create_unix_server(greet, **options)
-    return await loop.create_server(greet, **options)
+    create = loop.create_unix_server if sock.family is socket.AF_UNIX else loop.create_server
+    server = await create(greet, **options)
+    try:
+        yield
+    finally:
+        server.close()
+        for handshake in handshakes:
+            handshake.end_if_pending()
 
 
 def _bound(host: str, port: int) -> socket.socket:

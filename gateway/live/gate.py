@@ -12,10 +12,11 @@ from aiohttp import web
 
 from gateway.access.errors import AccessError, NotAdmittedError
 from gateway.live.admission import entrance_of
+from gateway.live.limits import LIMITS
 from gateway.live.names import is_asked_for, is_own_page
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 
-BODY_S = 10.0
+BODY_S = LIMITS.body_s
 """How long a body may take to come: the largest one takes a second over a slow network."""
 
 STATUSES = {
@@ -182,7 +183,7 @@ async def body_of(request: web.BaseRequest) -> bytes:
         async with asyncio.timeout(BODY_S):
             return await request.read()
     except TimeoutError:
-        text = f"The body did not come within {BODY_S:.0f} s: send it at once."
+        text = f"The body did not come within {BODY_S} s: send it at once."
         raise RequestError(ErrorCode.BODY_TOO_SLOW, text) from None
     except web.HTTPRequestEntityTooLarge:
         raise too_big from None

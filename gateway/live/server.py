@@ -1,10 +1,10 @@
 """The server on the local network: puts routes, guard and doors together."""
 
-import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -20,7 +20,7 @@ from gateway.live.admission import Admission, entrance_of
 from gateway.live.certificates import CertificateRoutes
 from gateway.live.connection import Connection, answer
 from gateway.live.data import DataRoutes
-from gateway.live.doors import GOODBYE_S, listen, local_socket, tcp_sockets
+from gateway.live.doors import GOODBYE_S, local_socket, open_door, tcp_sockets
 from gateway.live.gate import Gate
 from gateway.live.guard import CALLER, Guard
 from gateway.live.limits import LIMITS, Limits
@@ -136,27 +136,20 @@ class LiveServer:
         """
         if tls is None and not is_insecure and not is_loopback(host):
             raise ValueError("off loopback the live server speaks TLS, unless it is told to be insecure")
-        async with AsyncExitStack() as stack:
-            sockets = stack.enter_context(tcp_sockets(host, port))
-            local = None if control is None else stack.enter_context(local_socket(control))
+        with tcp_sockets(host, port) as sockets:
             bound: int = sockets[0].getsockname()[1]
             self._front = front_url(host, bound, self._names, is_tls=tls is not None)
-            http = await stack.enter_async_context(self._answering())
-            within_s = self._limits.header_s
-            connect = partial(Connection, http, self._gate, self._places, self._limits)
-            doors = [await listen(sock, connect, tls, within_s) for sock in sockets]
-            if local is not None:
-                unnumbered = partial(Connection, http, self._gate, None, self._limits)
-                doors.append(await listen(local, unnumbered, None, within_s))
-            if tls is not None and bound in REDIRECTS:
-                doors.extend(await self._redirecting(host, REDIRECTS[bound], bound, stack))
-            _LOG.info("Live stream on port %(port)s of %(host)s", {"host": host, "port": bound})
-            try:
+            async with self._answering() as http, AsyncExitStack() as doors:
+                # Said when the doors have closed: nobody comes any more, and everybody who is here is told.
+                doors.callback(lambda: self._streaming.say_goodbye(is_resumable=is_state_kept()))
+                for sock in sockets:
+                    await doors.enter_async_context(self._door(sock, http, self._places, tls))
+                if control is not None:
+                    await doors.enter_async_context(self._local_door(control, http))
+                if tls is not None and bound in REDIRECTS:
+                    await doors.enter_async_context(self._redirecting(host, REDIRECTS[bound], bound))
+                _LOG.info("Live stream on port %(port)s of %(host)s", {"host": host, "port": bound})
                 yield bound
-            finally:
-                for door in doors:  # nobody comes any more, and everybody who is here is told
-                    door.close()
-                self._streaming.say_goodbye(is_resumable=is_state_kept())
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[web.Server]:
@@ -213,16 +206,35 @@ class LiveServer:
             return self._front
         return f"{entrance.scheme}://{host}"
 
-    async def _redirecting(self, host: str, port: int, to: int, stack: AsyncExitStack) -> list[asyncio.Server]:
-        """Doors that send browsers on; none where the port is taken, which is no reason not to serve."""
-        try:
-            sockets = stack.enter_context(tcp_sockets(host, port))
-        except OSError as error:
-            _LOG.warning(
-                "Browsers are not sent on from port %(port)s: %(error)s", {"port": port, "error": error.strerror}
-            )
-            return []
-        http = web.Server(partial(answer, self._gate, redirection(to)), handler_cancellation=True)
-        stack.push_async_callback(http.shutdown, GOODBYE_S)
-        connect = partial(Connection, http, self._gate, self._places, self._limits)
-        return [await listen(sock, connect, None, self._limits.header_s) for sock in sockets]
+    def _door(
+        self, sock: socket.socket, http: web.Server, places: Places | None, tls: ssl.SSLContext | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        connect = partial(Connection, http, self._gate, places, self._limits)
+        return open_door(sock, connect, tls, self._limits.header_s)
+
+    @asynccontextmanager
+    async def _local_door(self, path: Path, http: web.Server) -> AsyncIterator[None]:
+        """One for root and our own user; none where there can be none, which is no reason not to serve the others."""
+        async with AsyncExitStack() as door:
+            try:
+                sock = door.enter_context(local_socket(path))
+            except OSError as error:
+                _LOG.warning("Commands on this machine need a token: no local socket, %(error)s", {"error": error})
+            else:
+                await door.enter_async_context(self._door(sock, http, None))
+            yield
+
+    @asynccontextmanager
+    async def _redirecting(self, host: str, port: int, to: int) -> AsyncIterator[None]:
+        """Doors that send browsers on; none where the port is taken, which is no reason not to serve, either."""
+        async with AsyncExitStack() as doors:
+            try:
+                sockets = doors.enter_context(tcp_sockets(host, port))
+            except OSError as error:
+                _LOG.warning("Browsers are not sent on from port %(port)s: %(error)s", {"port": port, "error": error})
+                sockets = []
+            http = web.Server(partial(answer, self._gate, redirection(to)))
+            doors.push_async_callback(http.shutdown, GOODBYE_S)
+            for sock in sockets:
+                await doors.enter_async_context(self._door(sock, http, self._places))
+            yield
