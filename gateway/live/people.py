@@ -171,6 +171,7 @@ def _told(caller: Caller) -> dict[str, object]:
     """Who somebody is, as they are told."""
     squads = caller.scope.squads
     return {
+        "id": caller.grant,
         "person": caller.person,
         "device": caller.device,
         "role": caller.role,
