@@ -79,7 +79,7 @@ def save(path: Path, epoch: str, saved_utc_ms: int, channels: Iterable[SavedChan
         saved_utc_ms: Now, epoch ms.
         channels: Each is written before the next is asked for, so that a generator never holds two copies of a ring.
     """
-    unfinished = path.with_name(path.name + ".tmp")
+    unfinished = _unfinished(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for stale in (unfinished, path):
@@ -103,13 +103,14 @@ def save(path: Path, epoch: str, saved_utc_ms: int, channels: Iterable[SavedChan
 
 
 def load(path: Path) -> Saved | None:
-    """Take what the last clean stop left, and remove it from the disk first.
+    """Take what the last clean stop left, and remove it from the disk first, with what one that was cut off has left.
 
     Returns:
         What was saved; its rows are read from the file's pages as they are used. None if nothing was left, or nothing
         that can be relied on, which is logged.
     """
     try:
+        _unfinished(path).unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             path.unlink()
             _sync_folder(path)
@@ -179,6 +180,11 @@ def _read(content: mmap.mmap) -> Saved:
 
     decoder = msgspec.msgpack.Decoder(SavedChannel, dec_hook=rows_at)
     return Saved(index.epoch, index.saved_utc_ms, [decoder.decode(channel) for channel in index.channels])
+
+
+def _unfinished(path: Path) -> Path:
+    """Where it is as long as it is being written."""
+    return path.with_name(path.name + ".tmp")
 
 
 def _sync_folder(path: Path) -> None:

@@ -170,12 +170,24 @@ def test_a_folder_that_cannot_be_made_costs_the_snapshot_and_not_the_stop(caplog
     assert len(warnings_of(caplog)) == 1
 
 
+@pytest.mark.parametrize("has_whole", [True, False])
+def test_what_a_stop_that_was_cut_off_has_left_is_removed_at_the_next_start(path: Path, has_whole: bool) -> None:
+    """Nobody would ever use it, and what an athlete has taken back would lie in it."""
+    save(path, EPOCH, SAVED_UTC_MS, [channel_of(ring_of(30))])
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_bytes(path.read_bytes()[:500])
+    if not has_whole:
+        path.unlink()
+    assert (load(path) is not None) is has_whole
+    assert list(path.parent.iterdir()) == []
+
+
 def test_a_file_that_cannot_be_removed_is_not_used(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would be found again by the start after this one, when its arrival numbers belong to other rows."""
 
-    def refuse(_: Path) -> None:
+    def refuse(_: Path, *, missing_ok: bool = False) -> None:
         raise PermissionError(13, "Permission denied")
 
     save(path, EPOCH, SAVED_UTC_MS, [channel_of(ring_of(30))])
