@@ -5,7 +5,7 @@ import re
 from insiders_gateway_client.address import DEFAULT_PORT, parse
 
 _USUAL = parse(str(DEFAULT_PORT))
-_NAMES_URL = re.compile(r"`(insiders-gateway (?:pair|recordings|release) (?:(?! --url )[^`])*)`")
+_NAMES_URL = re.compile(r"`(insiders-gateway (?:pair|recordings|release|access|tls) (?:(?! --url )[^`])*)`")
 _SCAN = "`insiders-gateway scan`"
 """Commands that ask a gateway, and do not say which."""
 
