@@ -5,7 +5,6 @@ from datetime import datetime, tzinfo
 from gateway.access.audit import DENIED, DONE, Line
 from gateway.access.documents import AuditReport
 from gateway.terminal.answers import told
-from gateway.terminal.layout import plain
 from gateway.terminal.talk import Talk
 from insiders_gateway_client.gateway import Gateway
 
@@ -32,16 +31,10 @@ async def show_audit(url: str, talk: Talk, count: int, *, is_json: bool) -> None
 
 def _sentence(line: Line) -> str:
     who = f"{line.person} ({line.device})" if line.person else "somebody unknown"
-    parts = [who, plain(line.deed).replace("_", " ")]
-    if line.subject:
-        parts.append(line.subject)
-    if line.outcome != DONE:
-        parts.append(f"- {line.outcome}")
-    if line.count > 1:
-        parts.append(f"({line.count} times)")
-    if line.address:
-        parts.append(f"from {line.address}")
-    return plain(" ".join(parts))
+    deed = f"{who}: {line.deed.replace('_', ' ')} {line.subject}".rstrip()
+    outcome = "" if line.outcome == DONE else f", {line.outcome.replace('_', ' ')}"
+    times = f" ({line.count} times)" if line.count > 1 else ""
+    return f"{deed}{outcome}{times}{f', from {line.address}' if line.address else ''}"
 
 
 def _time(line: Line, zone: tzinfo | None) -> str:
