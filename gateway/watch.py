@@ -20,9 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import log
-from gateway.live.following import LiveClient
-from insiders_codecs.live import Arrivals, Codec, Message
-from insiders_codecs.samples import Column, newer
+from insiders_codecs.samples import newer
+from insiders_gateway_client.gateway import Gateway
+from insiders_gateway_client.messages import Codec, Message, Run
 
 HEART_RATE_GOES_OLD_MS = 5_000
 """A heart rate older than this, by the tracker's own time, is no longer the athlete's."""
@@ -37,6 +37,7 @@ _REDRAWS_PER_S = 4
 _WIDTH = 80
 _KMH_PER_MPS = 3.6
 _CLOCK_WRONG = "clock wrong"
+_NOT_RELEASED = "not released"
 _STYLES = {
     "live": "",
     "behind": "yellow",
@@ -44,8 +45,11 @@ _STYLES = {
     "lost": "dim red",
     "waiting": "dim",
     "unclaimed": "dim red",
+    _NOT_RELEASED: "dim",
     _CLOCK_WRONG: "yellow",
 }
+_HEART_RATE, _SPEED, _POWER = "heart_rate", "speed", "power"
+_NOTHING = np.empty(0)
 _SHOWN = {"live", "stale"}
 """States in which a value is the athlete's still, if not of this second."""
 
@@ -59,7 +63,7 @@ class Row:
     presence: str = "waiting"
     is_clock_wrong: bool = False
     t_ms: int = 0
-    latest: dict[Column, tuple[int, float]] = field(default_factory=dict)  # time and value last measured
+    latest: dict[str, tuple[int, float]] = field(default_factory=dict)  # time and value last measured
     losses: set[int] = field(default_factory=set)  # gaps that are neither repaired nor silence
     arrivals: deque[tuple[float, float]] = field(default_factory=deque)  # when newer rows came, and how old they were
     withdrawn: int = 0  # up to which number its rows were another's
@@ -83,7 +87,7 @@ class Scoreboard:
         self._heard_ms = 0.0
         self._epoch = ""
 
-    def take(self, message: Message, arrivals: list[Arrivals], now_ms: float) -> None:
+    def take(self, message: Message, arrivals: list[Run], now_ms: float) -> None:
         """Take in one message and its decoded samples; `now_ms` is any clock of this computer that never jumps."""
         if message["op"] != "disconnected":  # those are our own
             self._heard_ms = now_ms
@@ -136,6 +140,8 @@ class Scoreboard:
         silent_ms = now_ms - self._heard_ms
         if silent_ms >= LOST_AFTER_MS:
             return "lost"
+        if row.presence == "unreleased":
+            return _NOT_RELEASED
         if row.is_clock_wrong and row.presence != "unclaimed":
             return _CLOCK_WRONG
         return "stale" if silent_ms >= STALE_AFTER_MS and row.presence == "live" else row.presence
@@ -163,7 +169,7 @@ class Scoreboard:
         table.add_column("Athlete", width=20, no_wrap=True, overflow="ellipsis")
         for heading, width in (("HR bpm", 6), ("km/h", 5), ("W", 5), ("Age s", 7), ("Delay s", 7), ("Gaps", 4)):
             table.add_column(heading, justify="right", width=width)
-        table.add_column("State", width=11)
+        table.add_column("State", width=12)
         rows = sorted(self.rows.values(), key=lambda row: (row.number is None, row.number or 0, row.name))
         # Four are the empty line, the heading and its rule, and the last.
         room = max(1, height - len(wrap(status, _WIDTH)) - above - 4)
@@ -189,43 +195,43 @@ class Scoreboard:
         return [
             "" if row.number is None else str(row.number),
             Text(row.name),  # not markup: people have brackets in their names
-            _value(row, Column.HEART_RATE, "{:.0f}", 1) if is_shown else "—",
-            _value(row, Column.SPEED, "{:.1f}", _KMH_PER_MPS) if is_shown else "—",
-            _value(row, Column.POWER, "{:.0f}", 1) if is_shown else "—",
+            _value(row, _HEART_RATE, "{:.0f}", 1) if is_shown else "—",
+            _value(row, _SPEED, "{:.1f}", _KMH_PER_MPS) if is_shown else "—",
+            _value(row, _POWER, "{:.0f}", 1) if is_shown else "—",
             _seconds(age_ms),
             _seconds(delay_ms),
             str(len(row.losses)) if row.losses else "",
             "" if state == "live" else state,
         ]
 
-    def _take_rows(self, run: Arrivals, now_ms: float, *, is_past: bool) -> None:
+    def _take_rows(self, run: Run, now_ms: float, *, is_past: bool) -> None:
         """Take in rows at a time of the gateway's clock; those of the past say nothing about the delay."""
         row = self.rows.setdefault(run.ch, Row("", None))
         if run.is_misdated:
             return
-        newest_ms = newer(row.t_ms, int(run.block.t_ms.max()))
+        newest_ms = newer(row.t_ms, int(run.t_ms.max()))
         if newest_ms > row.t_ms and not is_past:
             row.arrivals.append((now_ms, max(0.0, now_ms - newest_ms)))
             while row.arrivals[0][0] < now_ms - DELAY_OVER_MS:
                 row.arrivals.popleft()
         row.t_ms = newest_ms
-        values = run.block.values
-        for column in (Column.HEART_RATE, Column.SPEED, Column.POWER):
-            measured = np.flatnonzero(~np.isnan(values[column]))
+        for column in (_HEART_RATE, _SPEED, _POWER):
+            values = run.columns.get(column, _NOTHING)
+            measured = np.flatnonzero(~np.isnan(values))
             if len(measured):
-                last = int(measured[np.argmax(run.block.t_ms[measured])])
-                t_ms = int(run.block.t_ms[last])
+                last = int(measured[np.argmax(run.t_ms[measured])])
+                t_ms = int(run.t_ms[last])
                 if newer(row.latest.get(column, (0, 0.0))[0], t_ms) == t_ms:
-                    row.latest[column] = (t_ms, float(values[column, last]))
+                    row.latest[column] = (t_ms, float(values[last]))
 
 
 async def watch(url: str, console: Console) -> None:
     """Draw the live table until cancelled.
 
     Raises:
-        ExceptionGroup: With a `StreamError`, if the address is no live stream.
+        ExceptionGroup: With a `GatewayError`, if the address is no live stream.
     """
-    client = LiveClient(url)
+    client = Gateway(url).follow()
     board = Scoreboard()
     with Live(console=console, auto_refresh=False) as screen:
         log.restream()
@@ -244,8 +250,8 @@ async def watch(url: str, console: Console) -> None:
 
 
 async def watch_json(url: str, out: TextIO = sys.stdout) -> None:
-    """Print every message as one line of JSON until cancelled; raises `StreamError` as `watch` does."""
-    async for message in LiveClient(url, Codec.JSON).messages():
+    """Print every message as one line of JSON until cancelled; raises `GatewayError` as `watch` does."""
+    async for message in Gateway(url).follow(codec=Codec.JSON).messages():
         out.write(msgspec.json.encode(message).decode() + "\n")
         out.flush()
 
@@ -256,9 +262,9 @@ async def _draw(board: Scoreboard, screen: Live) -> None:
         await asyncio.sleep(1 / _REDRAWS_PER_S)
 
 
-def _value(row: Row, column: Column, form: str, factor: float) -> str:
+def _value(row: Row, column: str, form: str, factor: float) -> str:
     t_ms, value = row.latest.get(column, (0, np.nan))
-    is_old = column is Column.HEART_RATE and row.t_ms - t_ms > HEART_RATE_GOES_OLD_MS
+    is_old = column == _HEART_RATE and row.t_ms - t_ms > HEART_RATE_GOES_OLD_MS
     return "—" if np.isnan(value) or is_old else form.format(value * factor)
 
 

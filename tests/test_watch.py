@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ from gateway.watch import (
     watch,
     watch_json,
 )
-from insiders_codecs.live import Arrivals, Message
-from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
+from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, Column, SampleBlock
+from insiders_gateway_client.messages import Message, Run
 
 NOW_MS = 1_000_000.0
 ADA = {"ch": 1, "device_id": 7, "name": "Ada", "serial_number": "SN-1", "number": 10}
@@ -40,12 +41,13 @@ def block(*rows: tuple[int, float, float]) -> SampleBlock:
     return SampleBlock(np.array([t_ms for t_ms, _, _ in rows], np.int64), values)
 
 
-def run_of(*rows: tuple[int, float, float], ch: int = 1) -> Arrivals:
+def run_of(*rows: tuple[int, float, float], ch: int = 1) -> Run:
     """The same as they come from the stream."""
-    return Arrivals(ch, 1, block(*rows))
+    samples = block(*rows)
+    return Run(ch, 1, samples.t_ms, dict(zip(COLUMN_NAMES, samples.values, strict=True)))
 
 
-def scoreboard(*runs: Arrivals, presence: str = "live") -> Scoreboard:
+def scoreboard(*runs: Run, presence: str = "live") -> Scoreboard:
     board = Scoreboard()
     board.take({"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS}, [], NOW_MS)
     board.take({"op": "channels", "channels": [ADA]}, [], NOW_MS)
@@ -88,7 +90,7 @@ def test_a_late_row_takes_neither_the_place_of_a_newer_one_nor_part_in_the_delay
 
 
 def test_a_row_with_a_wrong_time_is_neither_now_nor_the_latest() -> None:
-    wrong = Arrivals(1, 2, block((3_000_000_000_000, 9.0, 199)), is_misdated=True)
+    wrong = replace(run_of((3_000_000_000_000, 9.0, 199)), n0=2, is_misdated=True)
     board = scoreboard(run_of((999_000, 5.0, 151)), wrong)
     assert cells(board) == ["10", "Ada", "151", "18.0", "—", "1.0", "1.0"]
     board = scoreboard(wrong)
@@ -187,6 +189,18 @@ def test_any_word_of_the_gateway_keeps_its_last_ones_alive() -> None:
 def test_no_age_and_no_delay_is_less_than_nothing() -> None:
     board = scoreboard(run_of((int(NOW_MS) + 400, 5.0, 151)))
     assert cells(board)[5:7] == ["0.0", "0.0"]
+
+
+def test_who_is_not_released_is_a_tracker_without_a_name_and_without_a_value() -> None:
+    board = scoreboard(run_of((999_000, 5.0, 151)))
+    board.take(
+        {"op": "channels", "channels": [{**ADA, "name": None, "released": False, "device_id": None, "withdrawn": 1}]},
+        [],
+        NOW_MS,
+    )
+    board.take({"op": "state", "key": "channel/1", "ch": 1, "value": "unreleased", "clock_error_ms": None}, [], NOW_MS)
+    assert drawn(board)[0].split() == ["10", "SN-1", *["—"] * 5, "not", "released"]
+    assert (board.rows[1].latest, board.rows[1].t_ms) == ({}, 0)
 
 
 def test_a_jersey_number_of_four_digits_fits_and_the_widest_line_has_80_columns() -> None:
