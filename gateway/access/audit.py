@@ -35,10 +35,10 @@ LOOKED = "looked"
 DONE, DENIED = "done", "denied"
 MERGED_MS = 600_000
 KEPT_MS = 365 * 86_400_000
-MAX_LINES, MAX_DENIED = 100_000, 10_000
-"""Whoever is turned away for weeks must not push out what others did."""
+MAX_LINES, MAX_REFUSED = 100_000, 10_000
+"""Of what was done, and of what was not: whoever is turned away for weeks must not push out what others did."""
 
-MAX_DENIED_PER_MINUTE = 30
+MAX_REFUSED_PER_MINUTE = 30
 """Different ones; the rest of the minute is counted in one line of nobody's."""
 
 MAX_PENDING = 1000
@@ -106,7 +106,7 @@ class Audit:
         self._is_clock_sure = is_clock_sure
         self._pending: deque[Line] = deque()
         self._minute = 0
-        self._denied = 0  # in this minute
+        self._refused = 0  # in this minute
         self._told_lost = 0
         self._flushing = asyncio.Lock()
 
@@ -125,7 +125,7 @@ class Audit:
         line = Line(
             now_ms, now_ms, 1, person, device, grant, _plain(address), _plain(deed), _plain(subject), _plain(outcome)
         )
-        if outcome == DENIED:
+        if outcome != DONE:
             line = self._bounded(line)
         for place, known in enumerate(self._pending):
             both = merged(known, line)
@@ -199,13 +199,15 @@ class Audit:
     def _bounded(self, line: Line) -> Line:
         minute = line.first_ms // _MINUTE_MS
         if minute != self._minute:
-            self._minute, self._denied = minute, 0
+            self._minute, self._refused = minute, 0
         if any(merged(known, line) for known in self._pending):
             return line
-        self._denied += 1
-        if self._denied <= MAX_DENIED_PER_MINUTE:
+        self._refused += 1
+        if self._refused <= MAX_REFUSED_PER_MINUTE:
             return line
-        return replace(line, person="", device="", grant="", address="", deed="more", subject="")
+        return replace(
+            line, person="", device="", grant="", address="", deed="more_attempts", subject="", outcome=DENIED
+        )
 
     async def _prune(self) -> None:
         before_ms = self._now_ms() - KEPT_MS if self._is_clock_sure() else 0
@@ -224,7 +226,7 @@ def merged(line: Line, later: Line) -> Line | None:
 
 
 def _is_counted(line: Line) -> bool:
-    return line.deed == LOOKED or line.outcome == DENIED
+    return line.deed == LOOKED or line.outcome != DONE
 
 
 def _key(line: Line) -> tuple[str, ...]:
@@ -269,11 +271,11 @@ def _read(connection: Connection, limit: int, before: int | None) -> list[Line]:
 
 def _prune(connection: Connection, before_ms: int) -> None:
     connection.execute("DELETE FROM audit_line WHERE last_ms < ?", (before_ms,))
-    for is_denied, most in ((True, MAX_DENIED), (False, MAX_LINES)):
+    for is_done, most in ((True, MAX_LINES), (False, MAX_REFUSED)):
         connection.execute(
             "DELETE FROM audit_line WHERE id IN (SELECT id FROM audit_line WHERE (outcome = ?) = ?"
             " ORDER BY id DESC LIMIT -1 OFFSET ?)",
-            (DENIED, is_denied, most),
+            (DONE, is_done, most),
         )
 
 

@@ -72,9 +72,9 @@ class AccessRoutes:
         guard.add("GET", _ME, Action.FOLLOW, self._me)
         guard.add("DELETE", _ME, Action.FOLLOW, self._leave, deed="signed_out")
         guard.add("GET", _ROOT, Action.MANAGE_ACCESS, self._list)
-        guard.add("POST", _ROOT, Action.MANAGE_ACCESS, self._create)
-        guard.add("DELETE", f"{_ROOT}/{{id}}", Action.MANAGE_ACCESS, self._revoke)
-        guard.add("POST", f"{_ROOT}/codes", Action.INVITE_VIEWERS, self._invite)
+        guard.add("POST", _ROOT, Action.MANAGE_ACCESS, self._create, deed="let_in")
+        guard.add("DELETE", f"{_ROOT}/{{id}}", Action.MANAGE_ACCESS, self._revoke, deed="threw_out")
+        guard.add("POST", f"{_ROOT}/codes", Action.INVITE_VIEWERS, self._invite, deed="invited")
         guard.add("GET", "/api/v1/audit", Action.READ_AUDIT, self._read_audit)
 
     async def _pair(self, request: web.Request) -> web.Response:
