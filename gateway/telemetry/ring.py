@@ -186,8 +186,11 @@ class Ring:
         """The rows measured in ``[from_ms, to_ms)`` by their own account, one per instant, ascending; copies."""
         t_ms = self._in_order(self._table.t_ms)
         numbers = self._oldest + np.flatnonzero((t_ms >= from_ms) & (t_ms < to_ms))
-        rows = as_rows(self._table.raw[numbers % len(self._table)])
-        return SampleBlock(rows["t_ms"], unpack(rows)).ascending()
+        raw = self._table.raw[numbers % len(self._table)]
+        rows = as_rows(raw)
+        block = SampleBlock(rows["t_ms"].copy(), unpack(rows)).ascending()
+        raw.fill(0)  # it is ours to clear away: what lies about packed could be told to be rows
+        return block
 
     def clear(self) -> None:
         """Forget every row and overwrite it; arrival numbers go on."""
@@ -269,7 +272,7 @@ class Ring:
             needed = len(self) - int(is_within.argmax()) + count
             slots = min(needed + self._margin, self._most_rows)
             if slots > len(self._table):
-                self._move(self._in_order(self._table.raw), slots)
+                self._resize(slots)
                 excess = len(self) + count - slots
             self.overrun += int(np.count_nonzero(is_within[: max(0, excess)]))
         self._oldest += max(0, excess)
@@ -278,7 +281,7 @@ class Ring:
         """Give back memory no longer needed; but once in a round, and not a little, or each backlog would move it."""
         slots = max(self.capacity, self._needed() + self._margin)
         if slots + self._margin < len(self._table):
-            self._move(self._in_order(self._table.raw), slots)
+            self._resize(slots)
 
     def _needed(self) -> int:
         """How many of the last rows there must be, so that all within the span are here."""
@@ -304,19 +307,23 @@ class Ring:
             return array[start:stop]
         return np.concatenate([array[start:], array[: stop - len(self._table)]])
 
-    def _move(self, raw: NDArray[np.uint8], slots: int) -> None:
-        """Hold the last of these rows, which end with the newest, in a table of its own size.
+    def _resize(self, slots: int) -> None:
+        """Hold the rows in a table of another size, and overwrite that before: what is given back may be anybody's."""
+        before = self._table.raw
+        raw = self._in_order(before)
+        self._move(raw, slots)
+        raw.fill(0)
+        before.fill(0)
 
-        What the table before held is overwritten: memory that is given back may be anybody's next.
-        """
-        before, self._table = self._table, RowTable(slots)
+    def _move(self, raw: NDArray[np.uint8], slots: int) -> None:
+        """Hold the last of these rows, which end with the newest, in a table of its own size."""
+        self._table = RowTable(slots)
         raw = raw[max(0, len(raw) - slots) :]
         self._oldest = self._next - len(raw)
         start = self._oldest % slots
         head = slots - start
         self._table.raw[start : start + len(raw)] = raw[:head]
         self._table.raw[: max(0, len(raw) - head)] = raw[head:]
-        before.raw.fill(0)
 
 
 def _without(block: SampleBlock, times: list[int], known_ms: NDArray[np.int64]) -> SampleBlock:

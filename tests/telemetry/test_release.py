@@ -299,9 +299,15 @@ def test_the_seconds_that_evidence_is_taken_from_are_overwritten_too() -> None:
 
 def restarted(saved: SavedChannel, released: dict[str, int]) -> Channel:
     feed = Feed(
-        [Wearer("SN-1")], 600, Moving([]), Audience(), Problems(lambda: 0), lambda _: None, saved=[saved],
+        [Wearer("SN-1")],
+        600,
+        Moving([]),
+        Audience(),
+        Problems(lambda: 0),
+        lambda _: None,
+        saved=[saved],
         released=released,
-    )  # fmt: skip
+    )
     return feed.channels[1]
 
 
