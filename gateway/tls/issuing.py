@@ -27,10 +27,10 @@ BACKDATED = timedelta(days=1)
 """A laptop's clock may be as wrong as ours."""
 
 _MAX_NAME = 64
-"""Letters of a common name (RFC 5280, ub-common-name)."""
+"""Bytes of a common name; RFC 5280 (ub-common-name) counts letters, and not everybody does."""
 
 
-def make_authority(site: str, names: Iterable[str], moment: Moment) -> Authority:
+def make_authority(site: str, places: Iterable[str], moment: Moment) -> Authority:
     """A new authority, good for nothing but gateways: it is bound to names and addresses that nobody owns.
 
     Its beginning is this program's own date: one that was made while the clock was ahead would be of no use on any
@@ -38,7 +38,8 @@ def make_authority(site: str, names: Iterable[str], moment: Moment) -> Authority
 
     Args:
         site: The name of the place, which people read when they install it.
-        names: Under which gateways are reached, besides .local and private addresses.
+        places: Names and addresses of the gateway; besides these it may sign for every name below .local and every
+            private address, so that it is good for another gateway too.
         moment: When.
     """
     from cryptography import x509
@@ -48,12 +49,9 @@ def make_authority(site: str, names: Iterable[str], moment: Moment) -> Authority
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     # Two of one club are told apart by it, by people and by machines that look for the signer by its name.
     suffix = f" {identifier.digest[:2].hex()}"
-    subject = _name(f"Insiders Gateway {site}"[: _MAX_NAME - len(suffix)].rstrip() + suffix)
-    places = sorted({"local", *LOOPBACK, *names})
-    permitted = [
-        *(x509.DNSName(place) for place in places if not is_address(place)),
-        *map(x509.IPAddress, (*PRIVATE, *(ip_network(place) for place in places if is_address(place)))),
-    ]
+    readable = f"Insiders Gateway {site}".encode()[: _MAX_NAME - len(suffix)].decode(errors="ignore").rstrip()
+    subject = _name(readable + suffix)
+    permitted = [*map(x509.IPAddress, PRIVATE), *map(_subtree, sorted({"local", *LOOPBACK, *places}))]
     certificate = (
         x509.CertificateBuilder(subject_name=subject, issuer_name=subject, public_key=key.public_key())
         .serial_number(x509.random_serial_number())
@@ -171,6 +169,12 @@ def _is_below(name: "x509.GeneralName", tree: "x509.GeneralName") -> bool:
 def _rank(place: str) -> tuple[bool, bool, bool, str]:
     """The name that people read in the certificate comes first."""
     return is_address(place), place in LOOPBACK, not place.endswith(".local"), place
+
+
+def _subtree(place: str) -> "x509.GeneralName":
+    from cryptography import x509
+
+    return x509.IPAddress(ip_network(place)) if is_address(place) else x509.DNSName(place)
 
 
 def _general(place: str) -> "x509.GeneralName":

@@ -1,6 +1,6 @@
 """The club's authority and the certificate that it has signed for this gateway: two files, and what becomes of them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from gateway.tls.issuing import make_authority, make_leaf
 from gateway.tls.look import AUTHORITY_TOLD_AHEAD_MS, Look, Trouble, is_due, uncovered
 from gateway.tls.moment import Moment, day
 from gateway.tls.pem import Authority, Leaf, read_authority, read_leaf
-from gateway.tls.surroundings import is_address
 
 
 class OwnCertificate:
@@ -40,6 +39,7 @@ class OwnCertificate:
         self._places = places
         self._tried: frozenset[str] = frozenset()
         self._damage: str | None = None
+        self._is_put_aside = False
         self._unwritten: dict[Path, bytes] = {}
 
     def read(self) -> None:
@@ -53,6 +53,8 @@ class OwnCertificate:
             pass
         except (OSError, CertificateError) as error:
             self._damage = cause(error)
+        with suppress(OSError):
+            self._is_put_aside = self._damaged_file.exists()
         with suppress(OSError, CertificateError):
             self._leaf = read_leaf(files.read(self._leaf_file), self.authority)
 
@@ -76,7 +78,7 @@ class OwnCertificate:
         """
         places = self._places()
         try:
-            authority = self._new_authority(places, moment) if pem is None else read_authority(pem)
+            authority = make_authority(self._site, places, moment) if pem is None else read_authority(pem)
             leaf = make_leaf(authority, places, moment)
         except CertificateError as error:
             raise AuthorityRefusedError(
@@ -92,7 +94,7 @@ class OwnCertificate:
                 "disk_failed",
                 f"The authority cannot be kept ({cause(error)}): make room on the disk, and try again.",
             ) from None
-        self.authority, self._damage = authority, None
+        self.authority, self._damage, self._is_put_aside = authority, None, False
         self._serve(leaf, places)
         return self._found(leaf, places, moment)
 
@@ -113,7 +115,7 @@ class OwnCertificate:
                 self.authority, self._damage = None, str(error)
                 if self._leaf is not None and moment.ms < self._leaf.not_after_ms:
                     return self._leaf
-        self.authority = self._new_authority(places, moment)
+        self.authority = make_authority(self._site, places, moment)
         self._unwritten[self._authority_file] = self.authority.pem
         return self._serve(make_leaf(self.authority, places, moment), places)
 
@@ -121,9 +123,6 @@ class OwnCertificate:
         self._leaf, self._tried = leaf, places
         self._unwritten[self._leaf_file] = leaf.pem
         return leaf
-
-    def _new_authority(self, places: Iterable[str], moment: Moment) -> Authority:
-        return make_authority(self._site, (place for place in places if not is_address(place)), moment)
 
     def _found(self, leaf: Leaf, places: frozenset[str], moment: Moment) -> Look:
         write_troubles = list(self._written())
@@ -136,6 +135,7 @@ class OwnCertificate:
             for path, content in list(self._unwritten.items()):
                 if path == self._authority_file and path.exists():
                     path.rename(self._damaged_file)  # somebody may still repair it
+                    self._is_put_aside = True
                 files.replace(path, content)
                 del self._unwritten[path]
         except OSError as error:
@@ -147,7 +147,7 @@ class OwnCertificate:
 
     def _troubles(self, leaf: Leaf, places: frozenset[str], moment: Moment) -> Iterator[Trouble]:
         # Names without a dot are a machine's own word for itself, which another gateway's authority need not know.
-        for name in sorted(uncovered(leaf, (place for place in places if "." in place and not is_address(place)))):
+        for name in sorted(uncovered(leaf, (place for place in places if "." in place))):
             yield Trouble(
                 "name_not_covered",
                 f"The club's authority may not sign for {name}, and browsers warn there",
@@ -155,7 +155,7 @@ class OwnCertificate:
                 "every laptop.",
                 name,
             )
-        if self._damage is not None or self._damaged_file.exists():
+        if self._damage is not None or self._is_put_aside:
             is_replaced = self.authority is not None
             yield Trouble(
                 "authority_damaged",

@@ -109,14 +109,13 @@ def read_leaf(pem: bytes, authority: Authority | None = None) -> Leaf:
     _check_key(pem)
     server = server_context()
     put_into(server, pem)
-    told = _shown(server, certificate.decode() if authority is None else authority.certificate)
-    places = (_place(kind, place) for kind, place in told.subject_alt_name)
+    told, seen = _shown(server, certificate if authority is None else ssl.PEM_cert_to_DER_cert(authority.certificate))
     return Leaf(
         pem,
-        frozenset(place for place in places if place is not None),
+        frozenset(place for name in told.subject_alt_name if (place := _place(*name)) is not None),
         _ms(told.not_before),
         _ms(told.not_after),
-        _fingerprint(certificate),
+        _fingerprint(seen),
     )
 
 
@@ -130,7 +129,10 @@ def read_authority(pem: bytes) -> Authority:
     _check_key(pem)
     put_into(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=certificate.decode())
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError:
+        raise CertificateError("it is damaged") from None
     found = context.get_ca_certs()
     if not found:
         raise CertificateError("its certificate is that of a server and not of an authority")
@@ -139,7 +141,8 @@ def read_authority(pem: bytes) -> Authority:
         raise CertificateError("it is signed by another authority: give the one at the top")
     names = {key: text for part in told.subject for key, text in part}
     name = names.get("commonName") or names.get("organizationName") or "without a name"
-    return Authority(pem, certificate.decode() + "\n", name, _ms(told.not_after), _fingerprint(certificate))
+    readable = ssl.DER_cert_to_PEM_cert(certificate)
+    return Authority(pem, readable, name, _ms(told.not_after), _fingerprint(certificate))
 
 
 _Name = tuple[tuple[tuple[str, str], ...], ...]
@@ -155,15 +158,15 @@ class _Told(msgspec.Struct, rename="camel"):
     subject_alt_name: tuple[tuple[str, str], ...] = ()
 
 
-def _shown(server: ssl.SSLContext, trusted: str) -> _Told:
-    """What a client finds that trusts somebody, whatever the time."""
+def _shown(server: ssl.SSLContext, trusted: bytes) -> tuple[_Told, bytes]:
+    """What a client finds that trusts somebody, whatever the time: what the certificate says, and its DER."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= _X509_V_FLAG_NO_CHECK_TIME | ssl.VERIFY_X509_PARTIAL_CHAIN
-    client.load_verify_locations(cadata=trusted)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = (client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True))
     try:
+        client.load_verify_locations(cadata=trusted)
         for _ in range(3):
             for end in ends:
                 with suppress(ssl.SSLWantReadError):
@@ -172,15 +175,18 @@ def _shown(server: ssl.SSLContext, trusted: str) -> _Told:
         raise CertificateError(f"a client would not accept it: {error.verify_message}") from None
     except ssl.SSLError as error:
         raise CertificateError(_REASONS.get(error.reason, "no client could connect with it")) from None
-    return msgspec.convert(ends[0].getpeercert(), _Told)
+    return msgspec.convert(ends[0].getpeercert(), _Told), ends[0].getpeercert(binary_form=True) or b""
 
 
 def _certificate(pem: bytes) -> bytes:
-    """The first one: that of the server or the authority itself."""
+    """DER of the first one: that of the server or the authority itself."""
     found = _CERTIFICATE.search(pem)
     if found is None:
         raise CertificateError("there is no certificate in it (-----BEGIN CERTIFICATE-----)")
-    return found[0]
+    try:
+        return ssl.PEM_cert_to_DER_cert(found[0].decode())
+    except ValueError:
+        raise CertificateError("it is damaged") from None
 
 
 def _check_key(pem: bytes) -> None:
@@ -202,7 +208,7 @@ def _place(kind: str, place: str) -> str | None:
 
 
 def _fingerprint(certificate: bytes) -> str:
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.decode())).hexdigest()
+    return hashlib.sha256(certificate).hexdigest()
 
 
 def _ms(text: str) -> int:
