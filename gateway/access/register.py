@@ -105,7 +105,7 @@ class Register:
         for digest, grant in kept:
             self._keep(digest, grant)
         self.is_loaded = True
-        self._opening = opening if self._store.trouble is None else None
+        self._opening = opening
         if self.rejected:
             _LOG.error("%(count)s grants are damaged and let nobody in", {"count": self.rejected})
         self._tell()

@@ -21,7 +21,7 @@ from gateway.access.guessing import FREE_TRIES
 from gateway.access.register import KEPT_EXPIRED_MS, MEND_S, USES_S
 from gateway.access.roles import Role
 from gateway.secret import Secret
-from gateway.store import DATABASE, Store, open_store
+from gateway.store import DATABASE, Store, StoreError, open_store
 from tests.fakes.disk import disk_takes_no_time
 
 ROOT = Path(__file__).parents[2]
@@ -394,6 +394,33 @@ async def test_a_disk_that_cannot_be_read_lets_nobody_in_until_it_can(tmp_path: 
             await asyncio.sleep(MEND_S + 2)
             assert doorkeeper.admit(token, HERE, 0.0).person == "Ada"
             assert is_well(doorkeeper)
+
+
+@pytest.mark.looptime
+async def test_a_disk_that_can_only_be_read_lets_in_whom_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_takes_no_time()
+    async with opened(tmp_path) as (doorkeeper, _):
+        _, token = await doorkeeper.create(ADA, KIM)
+        ended, other = await doorkeeper.create(NewGrant("Bea", "laptop"), KIM)
+
+    def read_only(_: object) -> None:
+        raise StoreError("The card is locked", "unlock it")
+
+    monkeypatch.setattr("gateway.store._Database._opened", read_only)
+    async with opened(tmp_path) as (doorkeeper, _):
+        assert doorkeeper.admit(token, HERE, 0.0).person == "Ada"
+        assert await failed(doorkeeper.create(ADA, KIM)) is AccessCode.STORE_FAILED
+        await doorkeeper.revoke(ended.id, KIM)
+        assert refused(doorkeeper, other)[0] is Reason.UNKNOWN
+        assert not is_well(doorkeeper)
+        monkeypatch.undo()
+        async with kept(doorkeeper):
+            await asyncio.sleep(MEND_S + 2)
+            assert is_well(doorkeeper)
+    async with opened(tmp_path) as (doorkeeper, _):
+        assert [grant.person for grant in doorkeeper.grants] == ["Ada"]
 
 
 async def test_a_damaged_grant_lets_nobody_in_and_is_counted(tmp_path: Path) -> None:
