@@ -14,9 +14,10 @@ from pathlib import Path
 from textwrap import fill
 
 from gateway import app, log, parts, trackers
+from gateway.administration import arguments as access
+from gateway.administration import release, tls
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load
 from gateway.credentials import load_credentials
-from gateway.live.client import DEFAULT_PORT, NobodyThereError, StreamError, fetch_gaps, fetch_sensors, stream_url
 from gateway.pair import arguments as pairing
 from gateway.recordings import arguments as recording
 from gateway.scan.closer import look_closer
@@ -26,8 +27,12 @@ from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
 from gateway.simulator.faults import Faults, profiles
 from gateway.store import StoreLockedError
+from gateway.terminal.addressing import gateway_url
 from gateway.terminal.errors import CommandError
+from gateway.terminal.questions import fetch_gaps, fetch_sensors
 from gateway.terminal.screen import Screen
+from insiders_gateway_client.address import DEFAULT_PORT
+from insiders_gateway_client.errors import GatewayError, NobodyThereError
 
 SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
 DEFAULT_URL = f"127.0.0.1:{DEFAULT_PORT}"
@@ -61,7 +66,7 @@ def _explain(error: BaseException) -> int:
         case ConfigError():
             print(describe(cause), file=sys.stderr)
             return EXIT_CONFIG
-        case StreamError() | StoreLockedError():
+        case GatewayError() | StoreLockedError():
             return _fail(f"{cause}.")
         case SimulatorError() | CommandError():
             return _fail(str(cause))
@@ -87,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text)
 
     run = command("run", "Run the gateway.")
+    run.add_argument(
+        "--insecure-lan",
+        action="store_true",
+        dest="is_insecure_lan",
+        help="serve laptops without TLS: heart rates and tokens can then be read by anybody in the network",
+    )
     demo = command("demo", "Run a simulated cloud and the gateway together, and show the athletes.")
     demo.add_argument("--trackers", type=_whole(1, 200), default=12, metavar="N", help="how many athletes (default 12)")
     demo.add_argument(
@@ -140,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     sensors.add_argument("--json", action="store_true", help="print what is in the air, as JSON")
     pairing.add_verbs(command("pair", "Say which strap and power meter each tracker shall have."), DEFAULT_URL)
     recording.add_verbs(command("recordings", "Take over .asi files, and show where each is."), DEFAULT_URL)
+    access.add_access_verbs(command("access", "Let people in with their devices, or throw them out."), DEFAULT_URL)
+    release.add_verbs(command("release", "Say which athletes may be shown."), DEFAULT_URL)
+    tls.add_tls_verbs(command("tls", "Make the club's certificate authority, or export it for laptops."), DEFAULT_URL)
     tracker = command("trackers", "List, claim or release trackers in the cloud.")
     verbs = tracker.add_subparsers(dest="verb", required=True, metavar="VERB")
     readers = [run]
@@ -164,7 +178,7 @@ async def _run(options: argparse.Namespace) -> int:
     credentials = load_credentials(os.environ)
     with stop_on_signal() as stop:
         try:
-            async with app.running(settings, credentials):
+            async with app.running(settings, credentials, is_insecure_lan=options.is_insecure_lan):
                 await stop.wait()
         except StoreLockedError:
             raise
@@ -188,7 +202,7 @@ async def _demo(options: argparse.Namespace) -> int:
                 source=options.source,
                 duration_s=None if options.minutes is None else options.minutes * 60.0,
             )
-        except StreamError:
+        except GatewayError:
             raise
         except OSError as error:
             return _fail(f"Port {options.port} cannot be opened, {_cause(error)}: give another with --port.")
@@ -205,7 +219,7 @@ async def _simulate(options: argparse.Namespace) -> int:
 async def _watch(options: argparse.Namespace) -> int:
     from gateway.watch import watch, watch_json
 
-    url = stream_url(options.url)
+    url = gateway_url(options.url)
     console = Screen()
     if not options.json and not console.is_terminal:
         return _fail("The table needs a terminal: add --json for a pipe or a file.")
@@ -215,7 +229,7 @@ async def _watch(options: argparse.Namespace) -> int:
 async def _gaps(options: argparse.Namespace) -> int:
     from gateway.gaps import show_gaps
 
-    url = stream_url(options.url)
+    url = gateway_url(options.url)
     if options.json:
         print((await fetch_gaps(url)).decode())
     else:
@@ -251,7 +265,7 @@ async def _scanned(options: argparse.Namespace, console: Screen, *, is_live: boo
 @asynccontextmanager
 async def _sensor_source(typed: str | None, *, is_live: bool) -> AsyncIterator[Source]:
     """Where to ask for sensors."""
-    url = stream_url(DEFAULT_URL if typed is None else typed)
+    url = gateway_url(DEFAULT_URL if typed is None else typed)
     try:
         await fetch_sensors(url)
     except NobodyThereError:
@@ -275,6 +289,18 @@ async def _pair(options: argparse.Namespace) -> int:
 async def _recordings(options: argparse.Namespace) -> int:
     is_followed = options.verb == "list" and options.is_followed
     return await _until_stopped(recording.recordings(options), if_stopped=0 if is_followed else EXIT_STOPPED)
+
+
+async def _access(options: argparse.Namespace) -> int:
+    return await _until_stopped(access.administer_access(options), if_stopped=EXIT_STOPPED)
+
+
+async def _release(options: argparse.Namespace) -> int:
+    return await _until_stopped(release.release(options), if_stopped=EXIT_STOPPED)
+
+
+async def _tls(options: argparse.Namespace) -> int:
+    return await _until_stopped(tls.administer_tls(options), if_stopped=EXIT_STOPPED)
 
 
 async def _trackers(options: argparse.Namespace) -> int:
@@ -369,6 +395,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, in
     "scan": _scan,
     "pair": _pair,
     "recordings": _recordings,
+    "access": _access,
+    "release": _release,
+    "tls": _tls,
     "trackers": _trackers,
     "config": _check,
 }

@@ -8,9 +8,10 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from gateway.live.client import StreamError, fetch_gaps
 from gateway.live.gaps import ChannelGaps, Gap, GapReport, GapState
 from gateway.terminal.layout import columns
+from gateway.terminal.questions import fetch_gaps
+from insiders_gateway_client.errors import GatewayError
 
 SHOWN_PER_GROUP = 20
 """Gaps listed of each group unless all are asked for: an outage gives every tracker one."""
@@ -68,12 +69,12 @@ async def show_gaps(url: str, console: Console, *, is_all: bool = False) -> None
         is_all: However many there are.
 
     Raises:
-        StreamError: If they cannot be had.
+        GatewayError: If they cannot be had.
     """
     try:
         report = msgspec.json.decode(await fetch_gaps(url), type=GapReport)
     except msgspec.DecodeError:
-        raise StreamError(f"{url} answers something else than gaps: give the address of a gateway") from None
+        raise GatewayError(f"{url} answers something else than gaps: give the address of a gateway") from None
     width = min(console.width, _LONGEST_LINE)
     most = None if is_all else SHOWN_PER_GROUP
     console.print(table(report, datetime.now().astimezone(), width, most), soft_wrap=True)

@@ -12,12 +12,12 @@ from rich.console import Console
 from gateway import cli
 from gateway.gaps import SHOWN_PER_GROUP, sentence, show_gaps, table
 from gateway.live.board import Board
-from gateway.live.client import StreamError
 from gateway.live.gaps import ChannelGaps, Gap, GapReport, GapState, Totals
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
-from tests.live.test_client import saying
+from insiders_gateway_client.errors import GatewayError
+from tests.client.ground import saying
 from tests.live.test_gaps import Fleet, _fleet, _url
 
 __all__ = ["_fleet", "_url"]  # the fixtures of the other file
@@ -225,7 +225,7 @@ async def test_the_gaps_of_a_gateway_are_printed(url: str, fleet: Fleet) -> None
 
 async def test_something_else_at_the_address_is_one_sentence() -> None:
     async with saying() as (url, _):
-        with pytest.raises(StreamError, match=r"\(HTTP 404\): give the address of a gateway of this version$"):
+        with pytest.raises(GatewayError, match=r"\(HTTP 404\): give the address of a gateway of this version$"):
             await show_gaps(url, Console(file=io.StringIO()))
 
 
@@ -234,7 +234,7 @@ async def test_a_document_that_tells_no_gaps_is_one_sentence(monkeypatch: pytest
         return b'{"op":"hello"}'
 
     monkeypatch.setattr("gateway.gaps.fetch_gaps", another)
-    with pytest.raises(StreamError, match="give the address of a gateway"):
+    with pytest.raises(GatewayError, match="give the address of a gateway"):
         await show_gaps("ws://x/", Console(file=io.StringIO()))
 
 

@@ -21,14 +21,15 @@ import pytest
 from gateway import app, parts
 from gateway.config import Settings
 from gateway.credentials import Credentials
-from gateway.live.following import LiveClient
 from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.faults import Faults
 from gateway.telemetry.channel import Channel, Presence
-from insiders_codecs.live import Codec, Message
 from insiders_codecs.samples import Column
+from insiders_gateway_client.following import Subscription
+from insiders_gateway_client.gateway import Gateway
+from insiders_gateway_client.messages import Codec, Message
 
 pytestmark = pytest.mark.looptime
 
@@ -274,7 +275,7 @@ async def test_a_sleeping_tracker_is_polled_rarely_and_found_when_it_wakes() -> 
 @pytest.mark.parametrize("codec", Codec)
 async def test_a_client_that_is_cut_off_again_and_again_has_every_row_once(codec: Codec) -> None:
     async with world() as w, cut_every(7.0, w.gateway.port) as port:
-        client = LiveClient(f"ws://127.0.0.1:{port}/api/v1/stream", codec, last_s=5.0)
+        client = Gateway(str(port)).follow(Subscription(last_s=5.0), codec)
         got: dict[int, list[int]] = {}
         seen: list[Message] = []
         end_s = asyncio.get_running_loop().time() + 60
@@ -301,13 +302,13 @@ async def test_both_codecs_tell_the_same_story() -> None:
         await asyncio.sleep(20)
         stories = []
         for codec in Codec:
-            client = LiveClient(w.url, codec, last_s=15.0)
+            client = Gateway(w.url).follow(Subscription(last_s=15.0), codec)
             story: dict[tuple[int, int], list[float]] = {}
             async with aclosing(client.messages()) as messages:
                 async for message in messages:
                     for run in client.rows(message) if message["op"] == "snap" else ():
-                        for row in range(len(run.block)):
-                            story[run.ch, run.n0 + row] = run.block.values[:, row].tolist()
+                        for row in range(len(run)):
+                            story[run.ch, run.n0 + row] = [float(values[row]) for values in run.columns.values()]
                     if message.get("end"):
                         break
             stories.append(story)
@@ -321,7 +322,7 @@ async def test_the_gateway_starts_without_a_cloud_and_finds_it_later() -> None:
     async with world(Faults().merged({"error_fraction": 1.0})) as w:
         await asyncio.sleep(30)
         assert [problem.code for problem in w.gateway.problems] == ["trackers_unchecked"]
-        client = LiveClient(w.url)
+        client = Gateway(w.url).follow()
         async with aclosing(client.messages()) as messages:
             async for message in messages:
                 if message["op"] == "state" and message["key"].startswith("problem/"):
@@ -363,7 +364,7 @@ async def test_counters_say_what_happened() -> None:
 async def first_words(world: World, last: str) -> list[Message]:
     """What a client that connects now is told up to a message."""
     told = []
-    async with asyncio.timeout(10), aclosing(LiveClient(world.url).messages()) as messages:
+    async with asyncio.timeout(10), aclosing(Gateway(world.url).follow().messages()) as messages:
         async for message in messages:
             told.append(message)
             if message["op"] == last:

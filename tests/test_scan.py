@@ -15,9 +15,9 @@ from rich.console import Console
 
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import RadioReport, SensorReport, SensorsReport, TrackerReport
-from gateway.live.client import StreamError
 from gateway.scan.screen import scan, scan_json, scan_once
 from gateway.scan.table import table
+from insiders_gateway_client.errors import GatewayError
 
 NOW_MS = 1_800_000_000_000
 LISTENING = RadioReport(
@@ -416,7 +416,7 @@ class Told:
 async def test_it_asks_every_second_and_goes_on_when_an_answer_fails() -> None:
     out = io.StringIO()
     console = Console(file=out, width=80, height=24, force_terminal=True)
-    source = Told(report(), StreamError("Nothing answers"), report(sensor("Back again")), RuntimeError("enough"))
+    source = Told(report(), GatewayError("Nothing answers"), report(sensor("Back again")), RuntimeError("enough"))
     with pytest.raises(RuntimeError, match="enough"):
         await scan(source, console)
     assert "Nothing answers. What follows is" in out.getvalue()
@@ -429,7 +429,7 @@ async def test_what_a_gateway_said_long_ago_is_no_heart_rate_of_now(monkeypatch:
     monkeypatch.setattr("gateway.scan.screen._now_s", loop.time)
     for silent_s, is_shown in ((8, True), (12, False)):
         out = io.StringIO()
-        source = Told(report(sensor()), *[StreamError("Gone")] * silent_s, RuntimeError("enough"))
+        source = Told(report(sensor()), *[GatewayError("Gone")] * silent_s, RuntimeError("enough"))
         with pytest.raises(RuntimeError, match="enough"):
             await scan(source, Console(file=out, width=80, height=24, force_terminal=True))
         last = out.getvalue().rpartition("Gone.")[2]
@@ -438,8 +438,8 @@ async def test_what_a_gateway_said_long_ago_is_no_heart_rate_of_now(monkeypatch:
 
 
 async def test_a_first_question_without_answer_is_an_error() -> None:
-    with pytest.raises(StreamError):
-        await scan(Told(StreamError("Nothing answers")), Console(file=io.StringIO(), width=80))
+    with pytest.raises(GatewayError):
+        await scan(Told(GatewayError("Nothing answers")), Console(file=io.StringIO(), width=80))
 
 
 @pytest.mark.looptime

@@ -33,7 +33,7 @@ class Address:
     @property
     def where(self) -> str:
         """What it is called towards people."""
-        return str(self) if self.socket is not None else self.root.authority
+        return str(self) if self.socket is not None else (self.root.host_port_subcomponent or "")
 
     @property
     def typed(self) -> str:

@@ -13,6 +13,7 @@ ANSWER_TIMEOUT_S = 10.0
 """How long a gateway may take to answer: it has the answer in memory, and writes down little."""
 
 _WELL = range(200, 300)
+_OTHER_VERSION = {"unknown_path", "method_not_allowed", "bad_host"}
 _UNTOLD = {"op", "code", "text"}
 
 
@@ -63,7 +64,7 @@ async def ask(
     if answer.status in _WELL and answer.content_type == form:
         return body
     refusal = _refusal(answer, body)
-    if refusal is None:
+    if refusal is None or refusal.code in _OTHER_VERSION:
         raise transport.refused(answer.status, answer.headers.get("Location"), path.partition("?")[0].split("/")[0])
     if answer.status == UNAUTHORIZED and refusal.code == "unauthorized":
         raise transport.not_admitted()

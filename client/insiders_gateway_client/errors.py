@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 
 class GatewayError(ConnectionError):
@@ -33,7 +34,7 @@ class RefusalError(Exception):
         self,
         code: str,
         text: str,
-        facts: Mapping[str, object] = MappingProxyType({}),
+        facts: Mapping[str, Any] = MappingProxyType({}),
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(text)

@@ -55,7 +55,7 @@ class Subscription:
     devices: Sequence[str] | None = None
     columns: Sequence[str] | None = None
     mode: Literal["all", "latest"] = "all"
-    last_s: float = 0.0
+    last_s: float = 10.0
     on_slow: Literal["conflate", "drop_oldest", "close"] = "conflate"
     batch_ms: int | None = None
     max_hz: float | None = None

@@ -32,7 +32,7 @@ async def apply(
     """Approve changes: those with a hash, or, after a question in a terminal, all that need somebody.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to print and ask.
         approve: Hash of a group of changes or of all of them, or the beginning of one.
         is_immediate: Tell the trackers at once, not when they start next.
@@ -41,7 +41,7 @@ async def apply(
 
     Raises:
         CommandError: If there is no such hash, the gateway refuses, or nobody agrees or can be asked.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     plan = await source.plan()

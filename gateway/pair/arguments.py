@@ -5,7 +5,6 @@ import io
 import sys
 from pathlib import Path
 
-from gateway.live.client import stream_url
 from gateway.pair.approving import apply
 from gateway.pair.explaining import explain
 from gateway.pair.holding import hold_sensor
@@ -16,7 +15,7 @@ from gateway.pair.steering import Verb, steer
 from gateway.pair.team import export_team, import_team
 from gateway.pairing.documents import Slot
 from gateway.pairing.requests import MAX_WORDS
-from gateway.terminal.addressing import addressed
+from gateway.terminal.addressing import addressed, gateway_url
 from gateway.terminal.errors import CommandError
 from gateway.terminal.screen import Screen
 from gateway.terminal.talk import Talk
@@ -90,9 +89,9 @@ async def pair(options: argparse.Namespace) -> None:
 
     Raises:
         CommandError: If it cannot be done.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
-    url, talk = stream_url(options.url), Talk(Screen(), sys.stdin or io.StringIO())
+    url, talk = gateway_url(options.url), Talk(Screen(), sys.stdin or io.StringIO())
     try:
         await _done(url, talk, options)
     except CommandError as error:

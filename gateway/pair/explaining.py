@@ -27,14 +27,14 @@ async def explain(url: str, talk: Talk, tracker: str, *, is_json: bool = False) 
     """Print one sentence and one next action for all that is not right with a tracker, then what happened lately.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
         tracker: Its serial number, athlete or number, or a part that only it has.
         is_json: As the gateway says it.
 
     Raises:
         CommandError: If there is no such tracker.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     found = find_tracker((await source.pairings()).trackers, tracker)
@@ -51,7 +51,7 @@ def explained(report: PairingReport, url: str, now: datetime, width: int, most_l
 
     Args:
         report: What is told.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
         most_lines: How many of them may tell what has happened.

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-from gateway.live.client import StreamError
 from gateway.pair.source import Source
 from gateway.pair.words import command
 from gateway.pairing.documents import Slot
@@ -13,6 +12,7 @@ from gateway.terminal.errors import CommandError
 from gateway.terminal.layout import sentences
 from gateway.terminal.talk import Talk
 from gateway.terminal.wearers import called
+from insiders_gateway_client.errors import GatewayError
 
 ASKED_EVERY_S = 1.0
 """The gateway makes a new plan once a second."""
@@ -56,7 +56,7 @@ async def follow(
         while serial_numbers:
             try:
                 reports = await _reports(source, serial_numbers)
-            except StreamError as error:
+            except GatewayError as error:
                 raise CommandError(f"The gateway took it, but tells nothing any more. {error}.") from None
             is_moving = False
             for report in reports:

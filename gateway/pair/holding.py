@@ -10,7 +10,6 @@ from rich.text import Text
 from gateway import log
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import SensorReport, SensorsReport
-from gateway.live.client import StreamError
 from gateway.pair.choosing import chosen
 from gateway.pair.keyboard import Key, Keyboard, keyboard
 from gateway.pair.lead import HELD_S, LEAD_DB, Lead, Standing
@@ -25,6 +24,7 @@ from gateway.terminal.layout import NOT_KNOWN, sentences, wrapped
 from gateway.terminal.sensors import UNKNOWN_KIND, athlete_of, name_of
 from gateway.terminal.talk import LEFT, Talk, author
 from gateway.terminal.wearers import called, find_tracker
+from insiders_gateway_client.errors import GatewayError
 
 ASKED_EVERY_S = 0.5
 
@@ -49,7 +49,7 @@ async def hold_sensor(
     """Wait until a sensor is held to the gateway, offer it, and want it of a tracker if Enter is pressed.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: A terminal.
         tracker: Serial number, athlete or number, or a part that only it has.
         slot: Only sensors for this one; None for any.
@@ -61,7 +61,7 @@ async def hold_sensor(
     Raises:
         CommandError: If there is no terminal or no such tracker, the radio does not listen, nobody takes the sensor,
             or the gateway refuses.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     if not talk.is_possible:
         raise CommandError("Holding a sensor to the gateway needs a terminal: elsewhere name the sensor.")
@@ -128,13 +128,13 @@ async def _offered(
             looks.append(await source.inspect(sensor.id))
         except RefusedError as refused:
             looks.append(str(refused))
-        except StreamError as error:
+        except GatewayError as error:
             looks.append(f"{error}.")
 
     async with asyncio.TaskGroup() as tasks:
         looking = tasks.create_task(look())
         while True:
-            with suppress(StreamError):  # what was told last can still be taken
+            with suppress(GatewayError):  # what was told last can still be taken
                 report = await source.sensors()
                 sensor = next((known for known in report.sensors if known.id == sensor.id), sensor)
             found = looks[0] if looks else None

@@ -12,13 +12,13 @@ async def list_pairings(url: str, talk: Talk, *, is_json: bool = False, is_all: 
     """Print all trackers, what needs somebody first.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
         is_json: As the gateway says it.
         is_all: However many there are; otherwise as many as a window shows at once.
 
     Raises:
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     report = await Source(url).pairings()
     if is_json:

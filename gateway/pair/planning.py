@@ -24,12 +24,12 @@ async def show_plan(url: str, talk: Talk, *, is_json: bool = False) -> None:
     """Print what is to change, and how to approve what a person must.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
         is_json: As the gateway says it.
 
     Raises:
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     plan = await Source(url).plan()
     if is_json:
@@ -43,7 +43,7 @@ def planned(plan: PlanReport, url: str, now: datetime, width: int) -> list[Text]
 
     Args:
         plan: What is told.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
     """

@@ -28,7 +28,7 @@ async def set_sensor(
     """Want a sensor of a tracker, and tell what happens next.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to print and ask.
         tracker: Serial number, athlete or number, or a part that only it has.
         sensor: Name, id or address, or a part that only it has.
@@ -41,7 +41,7 @@ async def set_sensor(
 
     Raises:
         CommandError: If one of them is not found, or the gateway refuses.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     report = await source.pairings()
@@ -65,7 +65,7 @@ async def clear(
     """Want that a tracker has no sensor, or want nothing of it any more, and tell what happens next.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to print and ask.
         tracker: Serial number, athlete or number, or a part that only it has.
         slot: Of which slot; None for the one that is managed, and where both are somebody is asked.
@@ -76,7 +76,7 @@ async def clear(
 
     Raises:
         CommandError: If there is no such tracker, it is not clear which slot is meant, or the gateway refuses.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     report = await source.pairings()

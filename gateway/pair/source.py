@@ -8,12 +8,12 @@ import msgspec
 
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import SensorsReport
-from gateway.live.client import change_pairings, fetch_pairings, fetch_sensors, inspect_sensor, tracker_path
 from gateway.pair.words import training
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest, PersonRequest, Refusal, SetRequest
 from gateway.terminal.answers import told
 from gateway.terminal.errors import RefusedError
+from gateway.terminal.questions import change_pairings, fetch_pairings, fetch_sensors, inspect_sensor, tracker_path
 from gateway.terminal.talk import Talk
 
 _T = TypeVar("_T")
@@ -23,11 +23,11 @@ _Request = TypeVar("_Request", SetRequest, ImportRequest, ApplyRequest)
 class Source:
     """A gateway.
 
-    Everything raises `StreamError` if nobody answers, and `RefusedError` if the gateway does not do it.
+    Everything raises `GatewayError` if nobody answers, and `RefusedError` if the gateway does not do it.
     """
 
     def __init__(self, url: str) -> None:
-        """Make one from the address of a gateway's live stream, as `stream_url` gives it."""
+        """Make one from the address of a gateway."""
         self.url = url
 
     async def pairings(self) -> PairingsReport:
@@ -92,7 +92,7 @@ async def allowed(talk: Talk, request: _Request, send: Callable[[_Request], Awai
 
     Raises:
         CommandError: If nobody says so, or it is refused for another reason.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     try:
         return await send(request), request

@@ -41,7 +41,7 @@ async def steer(url: str, talk: Talk, verb: Verb, trackers: Sequence[str], *, re
     """Decide something about some trackers, or about all of them.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
         verb: What.
         trackers: Serial number, athlete or number of each, or a part that only it has; all if none is named.
@@ -49,7 +49,7 @@ async def steer(url: str, talk: Talk, verb: Verb, trackers: Sequence[str], *, re
 
     Raises:
         CommandError: If there is no such tracker, or the gateway refuses.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     request = PersonRequest(author=author(), reason=reason)

@@ -41,7 +41,7 @@ async def take(
 
     Raises:
         CommandError: If nobody agrees, or the gateway refuses.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     other = holder_of(report, tracker, chosen)
     if other is not None and (is_swap or talk.is_possible):
@@ -59,7 +59,7 @@ async def want(
 
     Raises:
         RefusedError: If the gateway does.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     request = msgspec.structs.replace(request, **{slot.value: asked(what) for slot, what in wanted.items()})
     await allowed(talk, request, lambda request: source.set(tracker.serial_number, request))

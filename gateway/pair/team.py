@@ -39,7 +39,7 @@ async def import_team(
     """Want what a file says of the trackers that it names, all of it or nothing.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to print and ask.
         path: Of the file, whose name ends with .csv or .toml.
         is_dry: Only print what would be different, and what the gateway would say.
@@ -49,7 +49,7 @@ async def import_team(
 
     Raises:
         CommandError: If the file cannot be used, nobody agrees, or the gateway refuses.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     file = _read(path, talk)
     source = Source(url)
@@ -92,13 +92,13 @@ async def export_team(url: str, talk: Talk, path: Path | None = None) -> None:
     """Write what is wanted of all trackers into a file that can be imported.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to ask, and to print if there is no path.
         path: Of the file, whose name ends with .csv or .toml.
 
     Raises:
         CommandError: If the file cannot be written, or is there already and nobody says that it shall be replaced.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     write = _WRITERS[_form(path)] if path is not None else write_csv
     source = Source(url)

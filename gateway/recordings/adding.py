@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.live.client import StreamError
 from gateway.recordings.bars import FileLine, moving
 from gateway.recordings.files import UnusableError, called_here, opened, told_name
 from gateway.recordings.following import follow, tell
@@ -15,6 +14,7 @@ from gateway.terminal.layout import counted
 from gateway.terminal.talk import Talk
 from gateway.terminal.wearers import find_tracker
 from gateway.uploads.report import RecordingReport, RecordingsReport
+from insiders_gateway_client.errors import GatewayError
 
 _AGAIN = "type the same again when that is over: what the gateway has it recognises"
 
@@ -25,7 +25,7 @@ async def add(
     """Give files to the gateway, which has each when that is said; they stay where they are.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
         paths: Of the files.
         tracker: The one they come from, as a person calls it; where none is given, their names may say it.
@@ -36,7 +36,7 @@ async def add(
 
     Raises:
         CommandError: If there is no such tracker, or the gateway stops answering.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     report = await source.recordings()
@@ -52,7 +52,7 @@ async def add(
             except (UnusableError, RefusedError) as error:
                 talk.say(addressed(str(error), url), "yellow")
                 refused += 1
-            except StreamError as error:
+            except GatewayError as error:
                 raise CommandError(f"{error}. {counted(left, 'file')} of {len(paths)} not sent: {_AGAIN}.") from None
             else:
                 taken[recording.sha256] = recording

@@ -5,12 +5,11 @@ import io
 import sys
 from pathlib import Path
 
-from gateway.live.client import stream_url
 from gateway.recordings.adding import add
 from gateway.recordings.deciding import assign, discard, rebuild, retry
 from gateway.recordings.listing import follow_list, list_recordings
 from gateway.recordings.showing import show
-from gateway.terminal.addressing import addressed
+from gateway.terminal.addressing import addressed, gateway_url
 from gateway.terminal.errors import CommandError
 from gateway.terminal.screen import Screen
 from gateway.terminal.talk import Talk
@@ -63,9 +62,9 @@ async def recordings(options: argparse.Namespace) -> int:
 
     Raises:
         CommandError: If it cannot be done.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
-    url, talk = stream_url(options.url), Talk(Screen(), sys.stdin or io.StringIO())
+    url, talk = gateway_url(options.url), Talk(Screen(), sys.stdin or io.StringIO())
     try:
         return await _done(url, talk, options)
     except CommandError as error:

@@ -22,7 +22,7 @@ async def assign(url: str, talk: Talk, ids: Sequence[str], tracker: str) -> int:
     """Say which tracker recordings come from.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
         ids: The beginning of the id of each.
         tracker: Serial number, athlete or number, or a part that only it has.
@@ -32,7 +32,7 @@ async def assign(url: str, talk: Talk, ids: Sequence[str], tracker: str) -> int:
 
     Raises:
         CommandError: If there is no such recording, or no such tracker.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     report = await source.recordings(is_all=True)
@@ -53,7 +53,7 @@ async def retry(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = Fal
     """Let recordings be sent, whatever has been, after a question where the cloud may have them.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to print and ask.
         ids: The beginning of the id of each.
         is_sure: Do not ask.
@@ -63,7 +63,7 @@ async def retry(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = Fal
 
     Raises:
         CommandError: If there is no such recording, or nobody agrees.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     report = await source.recordings(is_all=True)
@@ -83,7 +83,7 @@ async def discard(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = F
     """Delete recordings, after a question that says of each whether it may be the only copy.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to print and ask.
         ids: The beginning of the id of each.
         is_sure: Do not ask.
@@ -93,7 +93,7 @@ async def discard(url: str, talk: Talk, ids: Sequence[str], *, is_sure: bool = F
 
     Raises:
         CommandError: If there is no such recording, one cannot be deleted now, or nobody agrees.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     report = await source.recordings(is_all=True)
@@ -118,12 +118,12 @@ async def rebuild(url: str, talk: Talk) -> None:
     """Let the gateway read all files that it keeps, and tell its queue again from them.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
 
     Raises:
         CommandError: If the gateway cannot.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     used_bytes = (await source.recordings()).spool.used_bytes

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from gateway.live.client import StreamError
 from gateway.recordings.bars import Standstill, bars, under_way
 from gateway.recordings.grouping import Rank, grouped_recordings, is_waited_for
 from gateway.recordings.source import Source
@@ -17,6 +16,7 @@ from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import wrapped
 from gateway.terminal.talk import Talk
 from gateway.uploads.report import RecordingReport
+from insiders_gateway_client.errors import GatewayError
 
 ASKED_EVERY_S = 1.0
 
@@ -46,7 +46,7 @@ def tell(
     Args:
         talk: Where to.
         recordings: Which.
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         introduced: What stands before how one stands.
     """
     for group in grouped_recordings(recordings, url, sys.maxsize):
@@ -107,7 +107,7 @@ async def follow(
             try:
                 known |= await _look(source, pending)
                 heard_s, trouble = now_s(), ""
-            except (StreamError, RefusedError) as error:
+            except (GatewayError, RefusedError) as error:
                 trouble = f"{str(error).rstrip('.')}."
                 if now_s() - heard_s >= PATIENCE_S:
                     raise CommandError(f"The gateway has them, but tells nothing any more. {trouble} {shown}") from None

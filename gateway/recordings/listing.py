@@ -7,13 +7,13 @@ from datetime import datetime
 from rich.live import Live
 from rich.text import Text
 
-from gateway.live.client import StreamError
 from gateway.recordings.bars import Standstill
 from gateway.recordings.source import Source
 from gateway.recordings.table import table, window
 from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import wrapped
 from gateway.terminal.talk import Talk
+from insiders_gateway_client.errors import GatewayError
 
 ASKED_EVERY_S = 1.0
 
@@ -22,14 +22,14 @@ async def list_recordings(url: str, talk: Talk, *, is_json: bool = False, is_all
     """Print all recordings, what needs somebody first.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
         is_json: As the gateway says it.
         is_all: What was deleted too, and however many there are; otherwise, beside what needs somebody, as many as a
             window shows at once.
 
     Raises:
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     report = await Source(url).recordings(is_all=is_all)
     if is_json:
@@ -44,13 +44,13 @@ async def follow_list(url: str, talk: Talk, *, is_all: bool = False) -> None:
     """Draw all recordings until cancelled.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to; a terminal.
         is_all: What was deleted too.
 
     Raises:
         CommandError: If it is no terminal.
-        StreamError: If the first question has no answer; later ones are asked again.
+        GatewayError: If the first question has no answer; later ones are asked again.
     """
     if not talk.console.is_terminal:
         text = "With --follow the list is drawn again and again, which takes a terminal: leave it out to print it once."
@@ -66,6 +66,6 @@ async def follow_list(url: str, talk: Talk, *, is_all: bool = False) -> None:
             await asyncio.sleep(ASKED_EVERY_S)
             try:
                 report, trouble = await source.recordings(is_all=is_all), []
-            except (StreamError, RefusedError) as error:
+            except (GatewayError, RefusedError) as error:
                 sentence = f"{str(error).rstrip('.')}. What follows is old."
                 trouble = wrapped(sentence, talk.width, "bold red")

@@ -22,14 +22,14 @@ async def show(url: str, talk: Talk, recording_id: str, *, is_json: bool = False
     """Print all that is known of a recording.
 
     Args:
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         talk: Where to.
         recording_id: The beginning of its id.
         is_json: As the gateway says it.
 
     Raises:
         CommandError: If there is no such recording.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     source = Source(url)
     report = await source.recordings(is_all=True)
@@ -47,7 +47,7 @@ def shown(recording: RecordingReport, names: Names, url: str, now: datetime, wid
     Args:
         recording: Which.
         names: Of the trackers.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
     """

@@ -2,10 +2,9 @@
 
 import msgspec
 
-from gateway.live.client import change_recordings, fetch_recordings
-from gateway.live.uploading import upload_recording
 from gateway.recordings.files import OutgoingFile
 from gateway.terminal.answers import told
+from gateway.terminal.questions import change_recordings, fetch_recordings, upload_recording
 from gateway.terminal.talk import author
 from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
 from gateway.uploads.requests import AssignRequest, PersonRequest
@@ -17,11 +16,11 @@ REBUILT_WITHIN_S = 4 * 3600.0
 class Source:
     """A gateway.
 
-    Everything raises `StreamError` if nobody answers, and `RefusedError` if the gateway does not do it.
+    Everything raises `GatewayError` if nobody answers, and `RefusedError` if the gateway does not do it.
     """
 
     def __init__(self, url: str) -> None:
-        """Make one from the address of a gateway's live stream, as `stream_url` gives it."""
+        """Make one from the address of a gateway."""
         self.url = url
 
     async def recordings(self, *, is_all: bool = False) -> RecordingsReport:

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.bluetooth.report import SensorReport
-from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.requests import ErrorCode
 from gateway.scan.findings import block
 from gateway.scan.sources import Source
 from gateway.terminal import finding
 from gateway.terminal.asking import is_agreed
-from gateway.terminal.errors import CommandError
+from gateway.terminal.errors import CommandError, RefusedError
 from gateway.terminal.layout import width_of, wrapped
 from gateway.terminal.sensors import athlete_of, called, name_among, name_of, names_of
 
@@ -39,7 +39,7 @@ async def look_closer(
 
     Raises:
         CommandError: If there is no such sensor, or it cannot be looked at.
-        StreamError: If nobody answers.
+        GatewayError: If nobody answers.
     """
     report = await source.report()
     if not report.sensors and report.radio.action:
@@ -49,9 +49,9 @@ async def look_closer(
     try:
         with _said_if_it_lasts(sensor, console if is_talking else None):
             found = await source.inspect(sensor.id, take_link=False)
-    except RequestError as error:
+    except RefusedError as error:
         refusal = _refusal(sensor, error)
-        if error.code is not ErrorCode.LINK_NEEDED:
+        if error.code != ErrorCode.LINK_NEEDED:
             raise refusal from None
         if not (is_talking and answers.isatty()):
             raise CommandError(f"{refusal} In a terminal, without --json, you would be asked.") from None
@@ -61,7 +61,7 @@ async def look_closer(
         try:
             with _said_if_it_lasts(sensor, console):
                 found = await source.inspect(sensor.id, take_link=True)
-        except RequestError as second:
+        except RefusedError as second:
             raise _refusal(sensor, second) from None
     if is_json:
         console.file.write(msgspec.json.encode(found).decode() + "\n")
@@ -95,7 +95,7 @@ def _tracker_names(sensor: SensorReport) -> list[str]:
     return [] if sensor.tracker is None else [sensor.tracker.name or "", sensor.tracker.serial_number]
 
 
-def _refusal(sensor: SensorReport, error: RequestError) -> CommandError:
+def _refusal(sensor: SensorReport, error: RefusedError) -> CommandError:
     return CommandError(f"{called(sensor)}: {error}")
 
 

@@ -14,7 +14,9 @@ from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
 from gateway.bridges.sensors import ServedSensors
 from gateway.live.board import Board
+from gateway.live.requests import RequestError
 from gateway.scan.sources import Source
+from gateway.terminal.errors import RefusedError
 
 SETTLE_S = 10.0
 """How long to listen before what is in the air can be told: sensors advertise once a second or two, and are missed."""
@@ -41,8 +43,11 @@ class OwnRadio:
         return self._sensors.report()
 
     async def inspect(self, sensor_id: str, *, take_link: bool) -> Inspection:
-        """Look closer at one; raises `RequestError`."""
-        return await self._sensors.inspect(sensor_id, take_link=take_link)
+        """Look closer at one; raises `RefusedError`."""
+        try:
+            return await self._sensors.inspect(sensor_id, take_link=take_link)
+        except RequestError as error:
+            raise RefusedError(str(error.code), str(error), error.facts) from None
 
 
 @asynccontextmanager

@@ -11,10 +11,10 @@ from rich.live import Live
 
 from gateway import log
 from gateway.bluetooth.report import SensorsReport
-from gateway.live.client import StreamError
 from gateway.scan.sources import Source
 from gateway.scan.table import table
 from gateway.terminal.layout import width_of
+from insiders_gateway_client.errors import GatewayError
 
 ASKED_EVERY_S = 1.0
 
@@ -26,7 +26,7 @@ async def scan(source: Source, console: Console) -> None:
     """Draw the live table until cancelled.
 
     Raises:
-        StreamError: If the first question has no answer; later ones are asked again.
+        GatewayError: If the first question has no answer; later ones are asked again.
     """
     report, trouble = await source.report(), ""
     told_s = _now_s()
@@ -39,7 +39,7 @@ async def scan(source: Source, console: Console) -> None:
                 try:
                     report, trouble = await source.report(), ""
                     told_s = _now_s()
-                except StreamError as error:
+                except GatewayError as error:
                     old_s = _now_s() - told_s
                     trouble = f"{error}. What follows is {old_s:.0f} s old."
                     if old_s >= OLD_S:
@@ -50,14 +50,14 @@ async def scan(source: Source, console: Console) -> None:
 
 
 async def scan_once(source: Source, console: Console) -> None:
-    """Print the whole table, however long it is; raises `StreamError`."""
+    """Print the whole table, however long it is; raises `GatewayError`."""
     told = table(await source.report(), width_of(console))
     told.rstrip()
     console.print(told)
 
 
 async def scan_json(source: Source, out: TextIO = sys.stdout) -> None:
-    """Print what is in the air as one JSON document; raises `StreamError`."""
+    """Print what is in the air as one JSON document; raises `GatewayError`."""
     out.write(msgspec.json.encode(await source.report()).decode() + "\n")
     out.flush()
 

@@ -5,9 +5,8 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.live.client import StreamError
-from gateway.live.requests import RequestError
 from gateway.terminal.errors import RefusedError
+from insiders_gateway_client.errors import GatewayError, RefusalError
 
 _T = TypeVar("_T")
 
@@ -18,16 +17,16 @@ async def told(answer: Awaitable[bytes], form: type[_T], url: str, what: str) ->
     Args:
         answer: JSON, as it will come.
         form: Of the document.
-        url: Of the gateway's live stream.
+        url: Of the gateway.
         what: It tells, in the plural.
 
     Raises:
         RefusedError: If the gateway does not do it.
-        StreamError: If nobody answers, or with something else.
+        GatewayError: If nobody answers, or with something else.
     """
     try:
         return msgspec.json.decode(await answer, type=form)
-    except RequestError as error:
-        raise RefusedError(error) from None
+    except RefusalError as refusal:
+        raise RefusedError(refusal.code, str(refusal), refusal.facts) from None
     except msgspec.DecodeError:
-        raise StreamError(f"{url} tells {what} in another form: use the same version here") from None
+        raise GatewayError(f"{url} tells {what} in another form: use the same version here") from None

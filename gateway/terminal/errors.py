@@ -1,6 +1,8 @@
 """What a command says when it cannot do what it was asked for."""
 
-from gateway.live.requests import RequestError
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from gateway.terminal.layout import plain
 
 
@@ -16,7 +18,7 @@ class RefusedError(CommandError):
         facts: What a program may want to know of that.
     """
 
-    def __init__(self, error: RequestError) -> None:
-        super().__init__(plain(str(error)))
-        self.code = str(error.code)
-        self.facts = error.facts
+    def __init__(self, code: str, text: str, facts: Mapping[str, object] = MappingProxyType({})) -> None:
+        super().__init__(plain(text))
+        self.code = code
+        self.facts = facts

@@ -8,13 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.live.following import LiveClient
 from gateway.simulator.airspace import Airspace
 from gateway.simulator.bluez.bus import Bus
 from gateway.simulator.bluez.service import FakeBluez
 from gateway.simulator.team_sensors import FORGOTTEN, SNATCHED, SNATCHED_AT_S, SPARES, Team
 from gateway.telemetry.channel import Presence
-from insiders_codecs.live import Codec
+from insiders_gateway_client.gateway import Gateway
 from tests.bluetooth.listening import now_s, running
 from tests.test_gateway import World, world
 
@@ -62,7 +61,7 @@ class Ground:
     async def states(self) -> dict[str, str]:
         """What a laptop is told that connects now, by key: all of it before the first time."""
         told = {}
-        async with aclosing(LiveClient(self.world.url).messages()) as messages:
+        async with aclosing(Gateway(self.world.url).follow().messages()) as messages:
             async for message in messages:
                 if message["op"] == "time":
                     break
@@ -151,7 +150,7 @@ async def test_whatever_happens_to_the_radio_the_athletes_data_go_on(bluez: Fake
 async def test_a_laptop_follows_the_states_and_looks_closer(bluez: FakeBluez) -> None:
     async with ground(bluez, trackers=3) as g:
         await asyncio.sleep(HEARD_S)
-        client = LiveClient(g.world.url, Codec.MSGPACK)
+        client = Gateway(g.world.url).follow()
         told: dict[str, list[str]] = {}
         async with asyncio.timeout(MISSED_S), aclosing(client.messages()) as messages:
             async for message in messages:

@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
-from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.requests import ErrorCode
 from gateway.scan.own_radio import SETTLE_S, START_S, own_radio
 from gateway.simulator.airspace import Airspace
 from gateway.simulator.bluez.bus import Bus
 from gateway.simulator.bluez.service import FakeBluez
 from gateway.simulator.sensor_models import POLAR_H10, Unit
 from gateway.simulator.sensors import Sensor, Vitals
+from gateway.terminal.errors import RefusedError
 from tests.bluetooth.listening import now_s, running
 
 pytestmark = pytest.mark.looptime
@@ -27,9 +28,9 @@ async def test_what_is_near_is_known_after_ten_seconds_and_can_be_looked_at(blue
         assert (sensor.presence, sensor.holder, sensor.heart_rate_bpm) == ("seen", "unknown", 142)
         found = await source.inspect(sensor.id, take_link=False)
         assert found.battery_percent == 85
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(RefusedError) as refused:
             await source.inspect("nobody", take_link=False)
-        assert refused.value.code is ErrorCode.UNKNOWN_SENSOR
+        assert refused.value.code == ErrorCode.UNKNOWN_SENSOR
 
 
 async def test_a_strap_that_vanishes_is_nobodys_fault(bluez: FakeBluez) -> None:

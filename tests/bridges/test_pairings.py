@@ -15,8 +15,7 @@ import pytest
 
 from gateway.bridges.pairings import ServedPairings
 from gateway.live.board import Board
-from gateway.live.client import change_pairings, fetch_pairings, tracker_path
-from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.requests import ErrorCode
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.pairing.conditions import ConditionType
@@ -29,6 +28,8 @@ from gateway.pairing.planning.plan import State
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest, PersonRequest, Refusal, SetRequest
 from gateway.problems import Problems
+from gateway.terminal.questions import change_pairings, fetch_pairings, tracker_path
+from insiders_gateway_client.errors import RefusalError
 from tests.fakes.clouds import wall_ms
 from tests.pairing.desks import Wearer
 from tests.pairing.reconciled import METER, OTHER_STRAP, STRAP, Bench, bench
@@ -161,9 +162,9 @@ async def test_what_is_said_a_hundred_times_is_written_once(tmp_path: Path) -> N
     async with faced(tmp_path) as face:
         await face.set_(heart_rate=STRAP)
         for _ in range(100):
-            with pytest.raises(RequestError) as refused:
+            with pytest.raises(RefusalError) as refused:
                 await face.set_(heart_rate=STRAP)
-            assert refused.value.code is ErrorCode.NOTHING_TO_DO
+            assert refused.value.code == ErrorCode.NOTHING_TO_DO
             await asyncio.sleep(1)
         assert len(face.gateway.writes()) == 1
 
@@ -171,15 +172,15 @@ async def test_what_is_said_a_hundred_times_is_written_once(tmp_path: Path) -> N
 async def test_a_session_and_a_suspension_stop_what_is_not_said_to_be_meant(tmp_path: Path) -> None:
     async with faced(tmp_path) as face:
         await face.tell("suspend")
-        with pytest.raises(RequestError, match="pair resume") as refused:
+        with pytest.raises(RefusalError, match="pair resume") as refused:
             await face.set_(heart_rate=STRAP)
-        assert refused.value.code is ErrorCode.SUSPENDED
+        assert refused.value.code == ErrorCode.SUSPENDED
         await face.tell("resume")
         face.gateway.told.session_s = asyncio.get_running_loop().time() + 3600
         await asyncio.sleep(5)
-        with pytest.raises(RequestError, match="--during-session") as refused:
+        with pytest.raises(RefusalError, match="--during-session") as refused:
             await face.set_(heart_rate=STRAP)
-        assert refused.value.code is ErrorCode.SESSION_RUNNING
+        assert refused.value.code == ErrorCode.SESSION_RUNNING
         await face.set_(heart_rate=STRAP, during_session=True)
         await face.until("awaiting_device")
 
@@ -247,9 +248,9 @@ async def test_a_sensor_that_is_not_whole_is_an_invalid_sensor(
     tmp_path: Path, heart_rate: dict[str, str], says: str
 ) -> None:
     async with faced(tmp_path, 1) as face:
-        with pytest.raises(RequestError, match=says) as refused:
+        with pytest.raises(RefusalError, match=says) as refused:
             await face.set_(heart_rate=heart_rate)
-        assert refused.value.code is ErrorCode.INVALID_SENSOR
+        assert refused.value.code == ErrorCode.INVALID_SENSOR
 
 
 @pytest.mark.parametrize(
@@ -258,9 +259,9 @@ async def test_a_sensor_that_is_not_whole_is_an_invalid_sensor(
 async def test_a_list_with_a_field_that_is_not_known_changes_nothing(tmp_path: Path, more: dict[str, Any]) -> None:
     async with faced(tmp_path, 1) as face:
         entry = {"serial_number": face.gateway.serial(0), "heart_rate": msgspec.to_builtins(STRAP), "power": "none"}
-        with pytest.raises(RequestError, match="There is no field") as refused:
+        with pytest.raises(RefusalError, match="There is no field") as refused:
             await change_pairings(face.url, "PUT", "team", {"trackers": [entry | more]})
-        assert refused.value.code is ErrorCode.BAD_MESSAGE
+        assert refused.value.code == ErrorCode.BAD_MESSAGE
         assert not face.gateway.records.desired
         await change_pairings(face.url, "PUT", "team", {"trackers": [entry]})
 
@@ -273,9 +274,9 @@ async def test_a_stale_wish_overwrites_nobodys(tmp_path: Path) -> None:
             face.set_(heart_rate=OTHER_STRAP, generation=stale[0]["generation"]),
             change_pairings(face.url, "PUT", "team", {"trackers": stale}),
         ):
-            with pytest.raises(RequestError, match="look at it again") as refused:
+            with pytest.raises(RefusalError, match="look at it again") as refused:
                 await doing
-            assert refused.value.code is ErrorCode.GENERATION_CHANGED
+            assert refused.value.code == ErrorCode.GENERATION_CHANGED
         assert (await face.tracker()).slots[0].desired == STRAP
         assert (await face.set_(heart_rate=OTHER_STRAP, generation=1)).generation == 2
 
@@ -283,13 +284,13 @@ async def test_a_stale_wish_overwrites_nobodys(tmp_path: Path) -> None:
 async def test_a_refusal_tells_a_program_whose_it_is_and_how_long_it_lasts(tmp_path: Path) -> None:
     async with faced(tmp_path) as face:
         await face.set_(0, heart_rate=STRAP)
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(RefusalError) as refused:
             await face.set_(1, heart_rate=STRAP)
-        assert refused.value.code is ErrorCode.SENSOR_TAKEN
+        assert refused.value.code == ErrorCode.SENSOR_TAKEN
         assert refused.value.facts == {"serial_number": face.gateway.serial(0)}
         face.gateway.told.session_s = asyncio.get_running_loop().time() + 3600
         await asyncio.sleep(5)
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(RefusalError) as refused:
             await face.set_(1, heart_rate=OTHER_STRAP)
         report = msgspec.json.decode(await fetch_pairings(face.url), type=PairingsReport)
         assert report.session_until_ms is not None
@@ -386,7 +387,7 @@ async def test_the_document_shows_what_is_told(tmp_path: Path) -> None:
         team = json.loads(await fetch_pairings(face.url, "team"))
         team["trackers"].sort(key=lambda entry: entry["heart_rate"] == "unmanaged")
         assert shapes(team) == shown(op="pairing_team")
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(RefusalError) as refused:
             await face.set_(1, heart_rate=OTHER_STRAP)
         assert {"op", "code", "text", *refused.value.facts} == {*shown(code="sensor_taken")}
         await face.set_(heart_rate=STRAP)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.simulator.selection import Span
-from insiders_codecs.live import Message
+from insiders_gateway_client.messages import Message
 from tests.endurance.witness import Times, Told
 from tests.endurance.world import World
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.live.following import LiveClient
-from insiders_codecs.live import Codec, Message
+from insiders_gateway_client.following import Subscription
+from insiders_gateway_client.gateway import Gateway
+from insiders_gateway_client.messages import Message
 
 Times = NDArray[np.int64]
 
@@ -53,7 +54,7 @@ class Witness:
     """
 
     def __init__(self, url: str, trackers: int, now_ms: Callable[[], int]) -> None:
-        self._client = LiveClient(url, Codec.MSGPACK, last_s=86_400.0)
+        self._client = Gateway(url).follow(Subscription(last_s=86_400.0))
         self._trackers = trackers
         self._now_ms = now_ms
         self.told: dict[int, Told] = {}
@@ -94,11 +95,11 @@ class Witness:
                     elif run.n0 != told.last + 1:
                         raise AssertionError(f"channel {run.ch}: row {run.n0} came after row {told.last}")
                     told.last = run.last
-                    self.rows += len(run.block)
-                    if getattr(run, "is_misdated", False):
-                        told.misdated += run.block.t_ms.tolist()
+                    self.rows += len(run)
+                    if run.is_misdated:
+                        told.misdated += run.t_ms.tolist()
                     else:
-                        told.parts.append(run.block.t_ms.copy())
+                        told.parts.append(run.t_ms.copy())
             case "gap" if "id" in message:
                 self.told[message["ch"]].gaps[message["id"]] = message
             case "gap":

@@ -12,14 +12,15 @@ import pytest
 from aiohttp import web
 
 from gateway.live.board import Board
-from gateway.live.client import StreamError, fetch_gaps
 from gateway.live.gaps import GapReport, record, report_gaps
 from gateway.live.requests import RequestError
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.telemetry.holes import GapReason
+from gateway.terminal.questions import fetch_gaps
 from insiders_codecs.samples import QUANTITIES, SampleBlock
+from insiders_gateway_client.errors import GatewayError
 
 
 def rows(*times: int) -> SampleBlock:
@@ -137,11 +138,13 @@ async def test_where_nothing_answers_one_sentence_says_what_to_do() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-        with pytest.raises(StreamError, match=f"Nothing answers at 127.0.0.1:{port}: start the gateway"):
+        with pytest.raises(GatewayError, match=f"Nothing answers at 127.0.0.1:{port}: start the gateway"):
             await fetch_gaps(f"ws://127.0.0.1:{port}/api/v1/stream")
 
 
-@pytest.mark.parametrize(("status", "says"), [(404, "HTTP 404"), (421, "ssh -L"), (500, "HTTP 500"), (200, "HTTP 200")])
+@pytest.mark.parametrize(
+    ("status", "says"), [(404, "HTTP 404"), (421, "by this name"), (500, "HTTP 500"), (200, "HTTP 200")]
+)
 async def test_what_is_no_gateway_or_an_old_one_is_said_to_be_that(status: int, says: str) -> None:
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(status=status, text="<html>")
@@ -152,7 +155,7 @@ async def test_what_is_no_gateway_or_an_old_one_is_said_to_be_that(status: int, 
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        with pytest.raises(StreamError, match=says):
+        with pytest.raises(GatewayError, match=says):
             await fetch_gaps(f"ws://127.0.0.1:{runner.addresses[0][1]}/api/v1/stream")
     finally:
         await runner.cleanup()
@@ -160,5 +163,5 @@ async def test_what_is_no_gateway_or_an_old_one_is_said_to_be_that(status: int, 
 
 @pytest.mark.looptime
 async def test_a_gateway_that_never_answers_is_given_up() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf, pytest.raises(StreamError, match="did not answer"):
+    with socket.create_server(("127.0.0.1", 0)) as deaf, pytest.raises(GatewayError, match="did not answer"):
         await fetch_gaps(f"ws://127.0.0.1:{deaf.getsockname()[1]}/api/v1/stream")

@@ -14,11 +14,12 @@ import aiohttp
 import pytest
 
 from gateway.live.board import Board
-from gateway.live.client import StreamError, change_pairings, fetch_pairings, tracker_path
 from gateway.live.gate import BODY_S
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
+from gateway.terminal.questions import change_pairings, fetch_pairings, tracker_path
+from insiders_gateway_client.errors import GatewayError, RefusalError
 
 ACTIONS = ("adopt", "suspend", "resume", "retry")
 CHANGES = [
@@ -151,10 +152,10 @@ async def test_a_refusal_has_a_status_a_code_and_a_sentence_and_is_counted(
     answer = {"op": "error", "code": str(code), "text": "It is Anna's: exchange the two with --swap."}
     for method, path in [*CHANGES, ("GET", "trackers/SN-1")]:
         assert await served.ask(method, path, b"{}") == (status, answer)
-        with pytest.raises(RequestError, match="Anna's") as refused:
+        with pytest.raises(RefusalError, match="Anna's") as refused:
             await change_pairings(served.url, method, path, {})
-        assert refused.value.code is code
-    with pytest.raises(RequestError, match="Anna's"):
+        assert refused.value.code == code
+    with pytest.raises(RefusalError, match="Anna's"):
         await fetch_pairings(served.url, "trackers/SN-1")
     assert served.refusals == {code: 2 * len(CHANGES) + 3}
 
@@ -163,7 +164,7 @@ async def test_what_a_program_may_want_to_know_of_a_refusal_is_told_in_fields(se
     served.desk.refusal = RequestError(ErrorCode.SENSOR_TAKEN, "It is Anna's.", {"serial_number": "SN-2"})
     answer = {"op": "error", "code": "sensor_taken", "text": "It is Anna's.", "serial_number": "SN-2"}
     assert await served.ask("PATCH", "trackers/SN-1", b"{}") == (409, answer)
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RefusalError) as refused:
         await change_pairings(served.url, "PATCH", "trackers/SN-1", {})
     assert refused.value.facts == {"serial_number": "SN-2"}
 
@@ -221,9 +222,9 @@ async def test_a_body_is_bounded(served: Served, method: str, path: str) -> None
 
 
 async def test_a_list_that_is_too_long_is_told_in_the_gateways_words(served: Served) -> None:
-    with pytest.raises(RequestError, match="send less at once") as refused:
+    with pytest.raises(RefusalError, match="send less at once") as refused:
         await change_pairings(served.url, "PUT", "team", {"author": "x" * MAX_BODY_BYTES})
-    assert refused.value.code is ErrorCode.MESSAGE_TOO_BIG
+    assert refused.value.code == ErrorCode.MESSAGE_TOO_BIG
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "x"])
@@ -296,9 +297,9 @@ async def test_a_gateway_without_them_is_said_to_be_of_another_version() -> None
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
     async with LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
         url = f"ws://127.0.0.1:{port}/api/v1/stream"
-        with pytest.raises(StreamError, match=r"tells no pairings \(HTTP 404\)"):
+        with pytest.raises(GatewayError, match=r"tells no pairings \(HTTP 404\)"):
             await fetch_pairings(url)
-        with pytest.raises(StreamError, match=r"tells no pairings \(HTTP 404\)"):
+        with pytest.raises(GatewayError, match=r"tells no pairings \(HTTP 404\)"):
             await change_pairings(url, "PATCH", tracker_path("SN-1"), {})
 
 
@@ -306,5 +307,5 @@ async def test_nobody_there_is_said_to_be_nobody() -> None:
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        with pytest.raises(StreamError, match="did not answer"):
+        with pytest.raises(GatewayError, match="did not answer"):
             await change_pairings(f"ws://127.0.0.1:{port}/api/v1/stream", "POST", "apply", {})

@@ -12,20 +12,21 @@ import pytest
 from websockets.asyncio.client import connect
 
 from gateway.live.board import _KEPT_GAPS, Board
-from gateway.live.client import StreamError
-from gateway.live.following import LiveClient
 from gateway.live.server import LiveServer
 from gateway.live.session import CloseCode, Hub, Session
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.errors import DecodeError
 from insiders_codecs.live import MAX_FRAME_BYTES, Codec, Message, decode, decode_rows, encode, schema
 from insiders_codecs.samples import Column
+from insiders_gateway_client.errors import GatewayError
+from insiders_gateway_client.gateway import Gateway
+from insiders_gateway_client.messages import Codec as ClientCodec
+from tests.client.ground import Ground, _ground, hear, saying
 from tests.live.test_board import Gap
-from tests.live.test_client import Gateway, _gateway, hear, saying
 from tests.live.test_server import Served, _served, until
 from tests.live.test_session import EPOCH, Client, _hub, _one, block, ops, rows, seconds
 
-__all__ = ["_gateway", "_hub", "_one", "_served"]  # the fixtures of the other files
+__all__ = ["_ground", "_hub", "_one", "_served"]  # the fixtures of the other files
 
 
 def decoded(payloads: Iterator[bytes], most: int) -> list[Message]:
@@ -125,15 +126,15 @@ def test_a_column_with_fewer_values_than_rows_is_a_decode_error(column: object) 
 @pytest.mark.looptime
 async def test_somebody_elses_websocket_is_an_error(payload: str) -> None:
     async with saying(payload) as (url, _):
-        with pytest.raises(StreamError):
-            await hear(LiveClient(url, Codec.JSON), lambda heard: len(heard) == 5)
+        with pytest.raises(GatewayError):
+            await hear(Gateway(url).follow(codec=ClientCodec.JSON), lambda heard: len(heard) == 5)
 
 
 @pytest.mark.looptime
-async def test_our_client_comes_back_no_sooner_than_the_gateway_asks(gateway: Gateway) -> None:
-    client = LiveClient(gateway.url)
+async def test_our_client_comes_back_no_sooner_than_the_gateway_asks(ground: Ground) -> None:
+    client = Gateway(ground.url).follow()
     async with aclosing(client.messages()) as messages:
-        async with gateway.running():
+        async with ground.running():
             async for message in messages:
                 if message["op"] == "snap":
                     break

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from gateway.live.client import stream_url
 from gateway.pair.explaining import explain, explained
 from gateway.pair.planning import planned, show_plan
 from gateway.pairing.documents import Wish
 from gateway.pairing.report import ChangeSetReport, PairingReport, PlanReport
+from gateway.terminal.addressing import gateway_url
 from gateway.terminal.errors import CommandError
 from tests.pair.desk import H9, H10, METER, SPARE, Desk, change, condition, event, group, slot, tracker
 from tests.terminal.person import person, pipe
@@ -172,7 +172,7 @@ def test_what_to_do_next_names_the_gateway_in_an_explanation() -> None:
     stuck = msgspec.structs.replace(
         BEA, conditions=(condition("Stalled", "true", "X", "It is stuck", "type `insiders-gateway pair retry X`"),)
     )
-    lines = [line.plain for line in explained(stuck, stream_url("9000"), NOW, 80, 3)]
+    lines = [line.plain for line in explained(stuck, gateway_url("9000"), NOW, 80, 3)]
     assert lines[-1] == "  → Type `insiders-gateway pair retry X --url 127.0.0.1:9000`."
 
 

@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from gateway.live.client import StreamError
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.pair.approving import apply
 from gateway.pair.setting import clear, set_sensor
 from gateway.pair.steering import Verb, steer
 from gateway.pairing.documents import Slot, Wish
 from gateway.terminal.errors import CommandError
+from insiders_gateway_client.errors import GatewayError
 from tests.pair.desk import H9, H10, METER, OFF_AND_ON, SPARE, Desk, change, condition, group, slot, tracker
 from tests.terminal.person import person, pipe
 from tests.test_scan import NOW_MS, sensor
@@ -411,5 +411,5 @@ async def test_who_does_not_approve_what_was_asked_for_is_told_how_to_take_it_ba
 
 async def test_a_gateway_that_is_not_there_is_one_sentence() -> None:
     talk, _ = pipe()
-    with pytest.raises(StreamError, match=r"Nothing answers at .*: start the gateway"):
+    with pytest.raises(GatewayError, match=r"Nothing answers at .*: start the gateway"):
         await set_sensor("ws://127.0.0.1:1/api/v1/stream", talk, "Ada", "8D3E")

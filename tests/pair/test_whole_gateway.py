@@ -5,7 +5,6 @@ import asyncio
 import msgspec
 import pytest
 
-from gateway.live.client import fetch_pairings
 from gateway.pair.approving import apply
 from gateway.pair.explaining import explain
 from gateway.pair.listing import list_pairings
@@ -15,6 +14,7 @@ from gateway.pair.steering import Verb, steer
 from gateway.pairing.documents import Slot
 from gateway.pairing.report import PairingReport, PairingsReport
 from gateway.terminal.errors import CommandError
+from gateway.terminal.questions import fetch_pairings
 from tests.fakes.clouds import wall_ms
 from tests.terminal.person import person, pipe
 from tests.test_gateway import World, world

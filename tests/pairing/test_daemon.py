@@ -12,13 +12,13 @@ import pytest
 
 from gateway import app
 from gateway.credentials import Credentials
-from gateway.live.following import LiveClient
 from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.simulator.devices import Device
 from gateway.simulator.faults import Faults
 from gateway.store import StoreLockedError
+from insiders_gateway_client.gateway import Gateway
 from tests.fakes.clouds import wall_ms
 from tests.test_gateway import settings
 
@@ -292,7 +292,7 @@ async def test_laptops_are_told_how_each_tracker_stands(tmp_path: Path) -> None:
         await club.comes_to(1, "awaiting_device")
         await asyncio.sleep(2)
         url = f"ws://127.0.0.1:{gateway.port}/api/v1/stream"
-        async with aclosing(LiveClient(url).messages()) as messages:
+        async with aclosing(Gateway(url).follow().messages()) as messages:
             async for message in messages:
                 if message["op"] == "state" and message["key"] == f"pairing/{club.device(1).serial_number}":
                     assert message["value"] == "awaiting_device"

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gateway.live.client import StreamError
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.recordings import following
 from gateway.recordings.adding import add
 from gateway.terminal.errors import CommandError
 from gateway.terminal.talk import author
 from gateway.uploads.recording import State
+from insiders_gateway_client.errors import GatewayError
 from tests.recordings.desk import Desk
 from tests.terminal.person import person, pipe
 
@@ -207,7 +207,7 @@ async def test_a_gateway_that_ends_in_the_middle_says_how_many_are_left(folder: 
             await asyncio.sleep(0.01)
     assert "2 files of 2 not sent: type the same again when that is over: what the gateway has it reco" in await adding
     assert out.getvalue() == ""
-    with pytest.raises(StreamError, match="start the gateway there"):
+    with pytest.raises(GatewayError, match="start the gateway there"):
         await add(url, talk, paths("a.asi"))
 
 

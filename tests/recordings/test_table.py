@@ -131,7 +131,7 @@ def test_many_that_need_the_same_have_one_command_that_stays_on_a_line() -> None
 
 
 def test_commands_ask_the_same_gateway() -> None:
-    lines = drawn(queue(DOUBTED), url="ws://pi:8771/api/v1/stream")
+    lines = drawn(queue(DOUBTED), url="wss://pi:8771/api/v1/stream")
     assert f"  → insiders-gateway recordings assign {DOUBTED.id} TRACKER --url pi:8771" in lines
 
 

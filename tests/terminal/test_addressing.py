@@ -2,8 +2,7 @@
 
 import pytest
 
-from gateway.live.client import stream_url
-from gateway.terminal.addressing import addressed, command
+from gateway.terminal.addressing import addressed, command, gateway_url
 
 URL = "ws://127.0.0.1:8770/api/v1/stream"
 
@@ -23,13 +22,13 @@ URL = "ws://127.0.0.1:8770/api/v1/stream"
     ],
 )
 def test_a_command_that_is_told_asks_the_same_gateway_when_it_is_typed(told: str, addressed_to: str) -> None:
-    url = stream_url("9000")
+    url = gateway_url("9000")
     assert addressed(told, url) == addressed_to
     assert addressed(addressed_to, url) == addressed_to
     assert addressed(told, URL) == told, "the usual one needs no name"
-    assert addressed(told, "wss://far/live").count("--url wss://far/live") == (" retry " in told)
+    assert addressed(told, "wss://far/live").count("--url https://far/live") == (" retry " in told)
 
 
 def test_a_command_is_told_as_it_is_typed() -> None:
     assert command("pair list", URL) == "insiders-gateway pair list"
-    assert command("recordings list", stream_url("9000")) == "insiders-gateway recordings list --url 127.0.0.1:9000"
+    assert command("recordings list", gateway_url("9000")) == "insiders-gateway recordings list --url 127.0.0.1:9000"

@@ -16,12 +16,12 @@ import pytest
 from gateway import app
 from gateway.config import Settings
 from gateway.credentials import Credentials
-from gateway.live.following import LiveClient
 from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud
 from gateway.uploads.recording import SHORT_ID
 from gateway.uploads.report import InboxReport, RecordingReport, RecordingsReport
+from insiders_gateway_client.gateway import Gateway
 from tests.fakes.clouds import simulation, wall_ms
 from tests.test_gateway import settings
 from tests.uploads.taking.dropping import asi
@@ -126,7 +126,7 @@ async def test_a_dropped_file_is_done_in_the_cloud_and_everybody_hears_of_it(tmp
     key = f"recording/{sha256(content).hexdigest()[:SHORT_ID]}"
     async with a_place(tmp_path) as place, place.gateway() as gateway:
         heard = []
-        async with aclosing(LiveClient(f"ws://127.0.0.1:{gateway.port}/api/v1/stream").messages()) as messages:
+        async with aclosing(Gateway(str(gateway.port)).follow().messages()) as messages:
             path = place.drop(content)
             async with asyncio.timeout(120):
                 async for message in messages:

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from gateway.live.client import NobodyThereError, StreamError
-from gateway.live.requests import ErrorCode, RequestError
-from gateway.live.uploading import ANSWER_WITHIN_S, TAKEN_WITHIN_S, upload_recording
+from gateway.live.requests import ErrorCode
+from gateway.terminal.questions import upload_recording
+from insiders_gateway_client.errors import GatewayError, NobodyThereError, RefusalError
+from insiders_gateway_client.uploading import ANSWER_WITHIN_S, TAKEN_WITHIN_S
 
 pytestmark = pytest.mark.looptime
 
@@ -94,7 +95,7 @@ async def test_a_refusal_in_the_middle_is_heard_though_nobody_takes_the_rest() -
         )
 
     async with gateway(refuse) as url:
-        with pytest.raises(RequestError, match="It is too large") as refused:
+        with pytest.raises(RefusalError, match="It is too large") as refused:
             await upload_recording(url, many(), 400 * len(BLOCK), {})
     assert (refused.value.code, refused.value.facts) == (ErrorCode.TOO_LARGE, {"most": 5})
     assert asked < 400
@@ -128,7 +129,7 @@ async def test_a_gateway_that_takes_or_says_nothing_is_not_waited_for_without_en
     now_s = asyncio.get_running_loop().time
     began_s = now_s()
     async with gateway(never) as url:
-        with pytest.raises(StreamError, match="takes nothing any more: look at its disk"):
+        with pytest.raises(GatewayError, match="takes nothing any more: look at its disk"):
             await upload_recording(url, blocks(size), size * len(BLOCK), {})
         assert within_s <= now_s() - began_s < within_s + 5
 

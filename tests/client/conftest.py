@@ -1,0 +1,3 @@
+from tests.client.ground import _ground
+
+__all__ = ["_ground"]
