@@ -89,7 +89,7 @@ def encode(message: Mapping[str, Any], codec: Codec) -> bytes:
 
 
 def decode(payload: bytes | str, codec: Codec) -> Message:
-    """Decode any message a peer sent; columns of samples stay as they came, see `decode_rows`.
+    """Decode any message a peer sent; columns of samples stay as they came.
 
     Raises:
         DecodeError: If the payload is no map with a string `op`, is nested too deeply or holds oversize lists.
@@ -164,49 +164,6 @@ def encode_samples(runs: Sequence[Arrivals], columns: Sequence[int], codec: Code
     return encode({"blocks": blocks, "columns": cells}, codec)[1:]
 
 
-def decode_rows(message: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> list[Arrivals]:
-    """Decode the samples of a message with ``blocks`` and ``columns``.
-
-    Args:
-        message: A decoded message, from either codec.
-        columns: The schema entries of the subscription's columns, in its order.
-
-    Returns:
-        One entry per block; a column that the message leaves out, or whose name is unknown here, is NaN.
-
-    Raises:
-        DecodeError: If the message contradicts itself or its schema.
-    """
-    try:
-        heads = [(int(b["ch"]), int(b["n0"]), int(b["rows"]), b) for b in message["blocks"]]
-        total = sum(rows for _, _, rows, _ in heads)
-        values = np.full((len(QUANTITIES), total), np.nan)
-        for column, data in zip(columns, message["columns"], strict=True):
-            if data is not None and column["name"] in COLUMN_NAMES:
-                cells = _unpack(data, column)
-                if cells.shape != (total,):
-                    raise DecodeError("a column has another number of values than there are rows")
-                values[COLUMN_NAMES.index(column["name"])] = cells
-        runs = []
-        start = 0
-        for ch, n0, rows, block in heads:
-            if "t" in block:
-                t_ms = np.array(block["t"], np.int64)
-            else:
-                t_ms = int(block["t0"]) + np.arange(rows, dtype=np.int64) * int(block["dt"])
-            if t_ms.shape != (rows,) or rows < 1:
-                raise DecodeError("a block has other times than rows")
-            samples = SampleBlock(t_ms, values[:, start : start + rows])
-            is_late, is_misdated = (bool(block.get(key, False)) for key in ("late", "misdated"))
-            runs.append(Arrivals(ch, n0, samples, is_late, is_misdated))
-            start += rows
-    except DecodeError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError):
-        raise DecodeError("the samples do not fit their schema") from None
-    return runs
-
-
 _MISSING_CELLS = [np.array(q.missing, q.dtype).tobytes() for q in QUANTITIES]
 
 
@@ -224,13 +181,6 @@ def _numbers(rows: Rows, columns: Sequence[int]) -> list[list[float] | None]:
     values = unpack(rows)[list(columns)]
     is_empty = np.all(np.isnan(values), axis=1).tolist()
     return [None if empty else row for row, empty in zip(values.tolist(), is_empty, strict=True)]
-
-
-def _unpack(data: bytes | list[float | None], column: Mapping[str, Any]) -> NDArray[np.float64]:
-    if not isinstance(data, bytes):
-        return np.array(data, np.float64)
-    packed = np.frombuffer(data, column["dtype"]).astype(np.float64)
-    return np.where(packed == column["missing"], np.nan, packed / column["scale"])
 
 
 def _is_even(t_ms: NDArray[np.int64], starts: NDArray[np.intp]) -> bool:

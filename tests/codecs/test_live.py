@@ -18,7 +18,6 @@ from insiders_codecs.live import (
     Arrivals,
     Codec,
     decode,
-    decode_rows,
     encode,
     encode_rows,
     schema,
@@ -70,7 +69,6 @@ def test_a_misdated_block_says_so_and_no_other_does(codec: Codec) -> None:
     assert frame == (GOLDEN / name).read_bytes()
     message = decode(frame, codec)
     assert [block.get("misdated") for block in message["blocks"]] == [True, None]
-    assert [run.is_misdated for run in decode_rows(message, schema(ALL))] == [True, False]
 
 
 @pytest.mark.parametrize(("codec", "name"), [(Codec.JSON, "frame.json"), (Codec.MSGPACK, "frame.msgpack")])
@@ -78,23 +76,6 @@ def test_the_golden_frames_are_what_we_write(codec: Codec, name: str) -> None:
     """Clients in the field read these bytes; a change here is a change of the protocol."""
     frame = encode_rows({"op": "d", "sub": 1, "seq": 42}, golden_runs(), ALL, codec)
     assert frame == (GOLDEN / name).read_bytes()
-
-
-def test_both_golden_frames_decode_to_the_same_numbers() -> None:
-    read = [
-        decode_rows(decode((GOLDEN / name).read_bytes(), codec), schema(ALL))
-        for codec, name in ((Codec.JSON, "frame.json"), (Codec.MSGPACK, "frame.msgpack"))
-    ]
-    for runs in read:
-        for run, expected in zip(runs, golden_runs(), strict=True):
-            assert (run.ch, run.n0, run.is_late, run.last) == (
-                expected.ch,
-                expected.n0,
-                expected.is_late,
-                expected.last,
-            )
-            np.testing.assert_array_equal(run.block.t_ms, expected.block.t_ms)
-            np.testing.assert_array_equal(run.block.values, expected.block.values)
 
 
 def test_the_msgpack_frame_reads_as_the_protocol_document_says() -> None:
@@ -145,20 +126,6 @@ def runs_of_rows(draw: st.DrawFn) -> list[Arrivals]:
     return runs
 
 
-@given(runs_of_rows(), st.sets(st.sampled_from(ALL), min_size=1).map(sorted))
-def test_rows_survive_both_codecs_to_the_last_digit(runs: list[Arrivals], columns: list[int]) -> None:
-    for codec in Codec:
-        message = decode(encode_rows({"op": "d", "sub": 1, "seq": 1}, runs, columns, codec), codec)
-        read = decode_rows(message, schema(columns))
-        assert len(read) == len(runs)
-        for got, sent in zip(read, runs, strict=True):
-            assert (got.ch, got.n0, got.is_late, got.is_misdated) == (sent.ch, sent.n0, sent.is_late, sent.is_misdated)
-            np.testing.assert_array_equal(got.block.t_ms, sent.block.t_ms)
-            np.testing.assert_array_equal(got.block.values[columns], sent.block.values[columns])
-            others = [column for column in ALL if column not in columns]
-            assert np.isnan(got.block.values[others]).all()
-
-
 @given(runs_of_rows())
 def test_packed_rows_are_sent_like_those_they_were_packed_from(runs: list[Arrivals]) -> None:
     packed = [
@@ -199,7 +166,6 @@ def test_a_column_without_any_value_is_left_out() -> None:
     for codec in Codec:
         message = decode(encode_rows({"op": "d"}, [Arrivals(1, 1, block)], ALL, codec), codec)
         assert message["columns"] == [None] * len(ALL)
-        assert np.isnan(decode_rows(message, schema(ALL))[0].block.values).all()
 
 
 def test_the_missing_value_lies_outside_every_measurement() -> None:
@@ -246,45 +212,6 @@ def test_any_payload_gives_a_message_or_the_documented_error(payload: bytes | st
     except DecodeError:
         return
     assert isinstance(message["op"], str)
-
-
-plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=12)
-anything = st.recursive(
-    plain,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
-frame_like = st.fixed_dictionaries(
-    {
-        "blocks": anything
-        | st.lists(
-            st.dictionaries(
-                st.sampled_from(["ch", "n0", "rows", "t0", "dt", "t", "late", "misdated"]),
-                st.integers(-2, 40) | anything,
-                max_size=8,
-            ),
-            max_size=3,
-        ),
-        "columns": anything | st.lists(st.binary(max_size=12) | st.lists(plain, max_size=4), min_size=2, max_size=2),
-    }
-)
-
-
-@given(frame_like)
-def test_any_frame_gives_rows_or_the_documented_error(message: dict[str, Any]) -> None:
-    try:
-        runs = decode_rows(message, schema([0, 4]))
-    except DecodeError:
-        return
-    for run in runs:
-        assert len(run.block) >= 1
-        assert run.block.values.shape == (len(QUANTITIES), len(run.block))
-
-
-def test_a_frame_that_claims_endless_rows_is_refused_without_allocating_them() -> None:
-    message = {"blocks": [{"ch": 1, "n0": 1, "rows": 2**60, "t0": 0, "dt": 100}], "columns": [None, None]}
-    with pytest.raises(DecodeError):
-        decode_rows(message, schema([0, 4]))
 
 
 def test_golden_json_is_plain_json_with_null_for_missing() -> None:
