@@ -123,7 +123,8 @@ def record(gap: GapView) -> Gap:
 
 def _describe(channel: ChannelView) -> ChannelGaps:
     wearer, gaps = channel.wearer, tuple(map(record, channel.gaps.gaps))
-    return ChannelGaps(channel.ch, wearer.serial_number, wearer.athlete, wearer.number, channel.ring.newest, gaps)
+    name = wearer.athlete if channel.is_released else None
+    return ChannelGaps(channel.ch, wearer.serial_number, name, wearer.number, channel.ring.newest, gaps)
 
 
 def _sum(trackers: Iterable[GapsView]) -> Totals:
