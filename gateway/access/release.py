@@ -1,6 +1,12 @@
 """A release: what lets an athlete be shown, who wears which tracker since when, and what is told of that."""
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 import msgspec
+
+_AHEAD_MS = 60_000
+"""A beginning so far in the future was taken from a clock that has been set since."""
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -66,3 +72,28 @@ class ReleasesReport(msgspec.Struct, frozen=True):
     is_required: bool
     athletes: tuple[AthleteReport, ...]
     trouble: str | None = None
+
+
+_Dated = TypeVar("_Dated", Release, Wearer)
+
+
+def reported(athlete: str, trackers: Iterable[str], release: Release | None) -> AthleteReport:
+    """How an athlete stands who wears these trackers; without a release if there is none."""
+    if release is None:
+        return AthleteReport(athlete, tuple(trackers), is_released=False)
+    return AthleteReport(
+        athlete,
+        tuple(trackers),
+        is_released=True,
+        given_ms=release.given_ms,
+        basis=release.basis,
+        by=release.by,
+        is_waiting=release.since_ms is None,
+    )
+
+
+def dated(it: _Dated, reference_ms: int) -> _Dated:
+    """The same with a beginning: now, where it waits for the time, or was begun by a clock that was wrong."""
+    if it.since_ms is not None and it.since_ms <= reference_ms + _AHEAD_MS:
+        return it
+    return msgspec.structs.replace(it, since_ms=reference_ms)

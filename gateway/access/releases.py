@@ -9,13 +9,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Final, Protocol, TypeVar
-
-import msgspec
+from typing import Final, Protocol
 
 from gateway.access.caller import Caller
 from gateway.access.errors import AccessCode, AccessError
-from gateway.access.release import AthleteReport, Release, ReleasesReport, Wearer
+from gateway.access.release import Release, ReleasesReport, Wearer, dated, reported
 from gateway.access.release_records import SCHEMA, Kept, load, put
 from gateway.problems import Problems
 from gateway.store import Store, StoreError
@@ -31,11 +29,6 @@ _TURN_S = 1.0
 _MEND_S = 60.0
 _PATIENCE_S = 2.0
 """How long a withdrawal waits for the disk until it is answered: it holds already."""
-
-_AHEAD_MS = 60_000
-"""A beginning so far in the future was taken from a clock that has been set since."""
-
-_Dated = TypeVar("_Dated", Release, Wearer)
 
 _UNSAVED, _UNREAD, _LOST = "releases_unsaved", "releases_unread", "releases_lost"
 
@@ -165,7 +158,7 @@ class Releases:
                 self._given.pop(athlete, None)
             self._note_all(by, "release given", given, "failed")
             raise AccessError(
-                AccessCode.STORE_FAILED, f"No release was given, it could not be kept: {error}."
+                AccessCode.STORE_FAILED, f"No release was given, because it could not be kept: {error}."
             ) from None
         self._note_all(by, "release given", given)
         return self.report()
@@ -205,7 +198,7 @@ class Releases:
         trouble = None if self._is_kept else "The disk does not keep the releases now: see what `watch` says."
         return ReleasesReport(
             self.is_required,
-            tuple(_reported(athlete, worn, self._releases.get(athlete)) for athlete, worn in trackers.items()),
+            tuple(reported(athlete, worn, self._releases.get(athlete)) for athlete, worn in trackers.items()),
             trouble,
         )
 
@@ -229,8 +222,8 @@ class Releases:
         reference_ms = self._reference_ms()
         if reference_ms is None:
             return
-        releases = {athlete: _dated(release, reference_ms) for athlete, release in self._releases.items()}
-        wearers = {serial: _dated(wearer, reference_ms) for serial, wearer in self._wearers.items()}
+        releases = {athlete: dated(release, reference_ms) for athlete, release in self._releases.items()}
+        wearers = {serial: dated(wearer, reference_ms) for serial, wearer in self._wearers.items()}
         if (releases, wearers) != (self._releases, self._wearers):
             self._releases, self._wearers = releases, wearers
             self._announce()
@@ -304,7 +297,7 @@ class Releases:
         else:
             self._problems.resolve(_UNSAVED)
             return
-        text = "Releases were changed, and the disk has not kept that: it is forgotten if the gateway ends now"
+        text = "Releases were changed and the disk has not kept that, so it is forgotten if the gateway ends now"
         self._problems.report(_UNSAVED, text, action)
 
     async def _save(self, kept: Kept, then: Callable[[], None] = lambda: None) -> None:
@@ -316,23 +309,3 @@ class Releases:
             then()
 
         await self._store.write(lambda connection: put(connection, kept), is_saved)
-
-
-def _reported(athlete: str, trackers: Iterable[str], release: Release | None) -> AthleteReport:
-    if release is None:
-        return AthleteReport(athlete, tuple(trackers), is_released=False)
-    return AthleteReport(
-        athlete,
-        tuple(trackers),
-        is_released=True,
-        given_ms=release.given_ms,
-        basis=release.basis,
-        by=release.by,
-        is_waiting=release.since_ms is None,
-    )
-
-
-def _dated(it: _Dated, reference_ms: int) -> _Dated:
-    if it.since_ms is not None and it.since_ms <= reference_ms + _AHEAD_MS:
-        return it
-    return msgspec.structs.replace(it, since_ms=reference_ms)
