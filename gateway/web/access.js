@@ -1,7 +1,7 @@
 /* Who is let in and who may be seen: of that, what the role of the one who asks has. */
 
 import { button, date, day, drawCard, el, fill, lasting, made, show, tell } from "/web/cards.js";
-import { drawHeader, isAtLeast } from "/web/header.js";
+import { drawHeader } from "/web/header.js";
 import { ask, fetched, Refusal } from "/web/http.js";
 import { drawInviting } from "/web/inviting.js";
 import { agreed } from "/web/question.js";
@@ -13,9 +13,9 @@ let me = null, oldest = null;
 async function begin() {
   try {
     me ??= await drawHeader();
-    if (!isAtLeast(me, "technician")) return tell(el("offline"), FORBIDDEN);
+    if (!me.may.includes("invite_viewers")) return tell(el("offline"), FORBIDDEN);
     drawInviting(me, look);
-    show(el("audit"), isAtLeast(me, "admin"));
+    show(el("audit"), me.may.includes("read_audit"));
     el("audit").addEventListener("toggle", () => { if (el("audit").open) drawAudit(null); });
     el("older").addEventListener("click", () => drawAudit(oldest));
   } catch (error) {
@@ -32,7 +32,7 @@ async function look() {
   if (document.hidden) return;
   try {
     await drawReleases(me);
-    if (isAtLeast(me, "admin")) await drawDevices();
+    if (me.may.includes("manage_access")) await drawDevices();
     tell(el("offline"), "");
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -50,7 +50,7 @@ function drawDevice(card, it, nowMs) {
   const isMine = it.id === me.id, isOver = it.expires_ms <= nowMs;
   const scope = [it.squads?.join(", "), it.gnss_only && "no heart rate"].filter(Boolean).join(", ");
   const facts = [
-    it.device, scope, `let in by ${it.created_by}, ${day(it.created_ms)}`, `${isOver ? "over since" : "until"} ${date(it.expires_ms)}`,
+    it.device, scope, `let in by ${it.created_by}, ${day(it.created_ms)}`, `${isOver ? "over since" : "until"} ${date(it.expires_ms - 1)}`,
   ];
   const used = it.used_ms === null ? "Never here yet." : `Last here ${lasting((nowMs - it.used_ms) / 1000)} ago.`;
   drawCard(card, isOver ? "" : "good", it.person, it.role, facts, isMine ? "This device." : used, "");

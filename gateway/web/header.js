@@ -4,25 +4,21 @@ import { ask, Refusal } from "/web/http.js";
 import { button, made } from "/web/cards.js";
 import { agreed } from "/web/question.js";
 
-const PAGES = [["/", "Live", "viewer"], ["/recordings", "Recordings", "technician"], ["/access", "Access", "technician"]];
-const RANKS = ["viewer", "technician", "admin"];
+const PAGES = [["/", "Live", "follow"], ["/recordings", "Recordings", "see_recordings"], ["/access", "Access", "invite_viewers"]];
 
-/* Draw it, and answer who asks. */
+/* Draw it, and answer who asks: `me`, as the gateway tells it. */
 export async function drawHeader() {
   const me = await ask("GET", "/api/v1/me");
   const nav = document.getElementById("nav");
-  const links = PAGES.filter(([, , role]) => isAtLeast(me, role)).map(([address, word]) => {
+  const links = PAGES.filter(([, , action]) => me.may.includes(action)).map(([address, word]) => {
     const link = made("a", { href: address, textContent: word });
     if (address === location.pathname) link.setAttribute("aria-current", "page");
     return link;
   });
-  const who = made("span", { className: "who", textContent: [me.person, me.device].filter(Boolean).join(", ") });
-  nav.replaceChildren(...links, who, ...(me.expires_ms === null ? [] : [button("Sign out", signOut)]));
+  const who = made("span", { className: "who", textContent: [...new Set([me.person, me.device])].join(", ") });
+  nav.replaceChildren(...links, who, ...(me.id === null ? [] : [button("Sign out", signOut)]));
   return me;
 }
-
-/* A role has what those before it have; the gateway decides by its own table all the same. */
-export const isAtLeast = (me, role) => RANKS.indexOf(me.role) >= RANKS.indexOf(role);
 
 async function signOut({ target }) {
   if (!await agreed("Sign this device out? It needs a new code to come back.", "Sign out")) return;

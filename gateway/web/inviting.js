@@ -1,7 +1,6 @@
 /* A code that lets somebody's device in: asked for, shown, and gone when its time is over. */
 
 import { el, say, show, tell } from "/web/cards.js";
-import { isAtLeast } from "/web/header.js";
 import { fetched, Refusal } from "/web/http.js";
 
 const TICK_MS = 1000;
@@ -10,7 +9,8 @@ let timer = 0;
 
 /* Show the form to whoever may use it; `made` is called when there is a code. */
 export function drawInviting(me, made) {
-  for (const option of [...el("role").options]) if (!isAtLeast(me, "admin") && option.value !== "viewer") option.remove();
+  const roles = [...el("role").options];
+  if (!me.may.includes("manage_access")) for (const role of roles) if (role.value !== "viewer") role.remove();
   el("role").addEventListener("change", drawLimits);
   el("copy").addEventListener("click", copy);
   form.addEventListener("submit", (event) => {
@@ -58,9 +58,9 @@ function drawCode({ person, role }, { url, qr }, lastsMs) {
   show(el("code"), true);
   clearInterval(timer);
   const tick = () => {
-    const leftS = Math.ceil((untilMs - performance.now()) / 1000);
+    const leftS = Math.floor((untilMs - performance.now()) / 1000);
     say(el("left"), `Good once, for ${Math.floor(leftS / 60)}:${String(leftS % 60).padStart(2, "0")} more.`);
-    if (leftS <= 0) forget();
+    if (leftS < 0) forget();
   };
   timer = setInterval(tick, TICK_MS);
   tick();

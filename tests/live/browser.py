@@ -93,6 +93,14 @@ class Page:
             raise AssertionError(f"{script} never became true; the page says:\n{text}\n{self.complaints}")
         return value
 
+    async def at(self, url: str) -> None:
+        """Wait until the page with an address is there, all of it."""
+        await self.until(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
+
+    async def darken(self) -> None:
+        """Let somebody prefer dark pages."""
+        await self.do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+
     async def resize(self, width: int, height: int) -> None:
         """Give it the size of another screen; a narrow one is touched and not clicked."""
         is_mobile = width < 600
@@ -145,26 +153,34 @@ def browser(profile: Path) -> Iterator[int]:
 
 
 @asynccontextmanager
-async def opened(port: int, url: str) -> AsyncIterator[Page]:
-    """A page with an address, closed in the end."""
-    devtools = f"http://127.0.0.1:{port}/json"
-    async with aiohttp.ClientSession() as http:
-        async with http.put(f"{devtools}/new?about:blank") as answer:
-            target = await answer.json()
-        async with (
-            http.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as ws,
-            asyncio.TaskGroup() as tasks,
-        ):
-            page = Page(ws)
-            reading = tasks.create_task(page.read())
-            for domain in ("Page", "Runtime", "Log", "DOM"):
-                await page.do(f"{domain}.enable")
-            await page.do("Page.navigate", url=url)
-            await page.until(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
-            yield page
-            reading.cancel()
-        async with http.get(f"{devtools}/close/{target['id']}"):
-            pass
+async def opened(port: int, url: str, landing: str | None = None) -> AsyncIterator[Page]:
+    """A page with an address, in a profile of its own: no cookie of another one is there. Closed in the end.
+
+    Args:
+        port: Of the browser.
+        url: Where it goes.
+        landing: Where that leads, if it leads elsewhere.
+    """
+    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
+        async with http.get(f"http://127.0.0.1:{port}/json/version") as answer:
+            address = (await answer.json())["webSocketDebuggerUrl"]
+        async with http.ws_connect(address, max_msg_size=0) as browser_ws:
+            whole = Page(browser_ws)
+            readings = [tasks.create_task(whole.read())]
+            profile = await whole.do("Target.createBrowserContext", disposeOnDetach=True)
+            target = await whole.do("Target.createTarget", url="about:blank", **profile)
+            page_address = f"ws://127.0.0.1:{port}/devtools/page/{target['targetId']}"
+            async with http.ws_connect(page_address, max_msg_size=0) as ws:
+                page = Page(ws)
+                readings.append(tasks.create_task(page.read()))
+                for domain in ("Page", "Runtime", "Log", "DOM", "Network"):
+                    await page.do(f"{domain}.enable")
+                await page.do("Page.navigate", url=url)
+                await page.at(landing or url)
+                yield page
+                await whole.do("Target.disposeBrowserContext", **profile)
+            for reading in readings:
+                reading.cancel()
 
 
 def _port(told: Path) -> int:
