@@ -49,7 +49,7 @@ class OwnCertificate:
                 path.chmod(mode)
         try:
             self.authority = read_authority(files.read(self._authority_file))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except (OSError, CertificateError) as error:
             self._damage = cause(error)

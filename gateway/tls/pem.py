@@ -24,7 +24,7 @@ _X509_V_FLAG_NO_CHECK_TIME = 0x200000
 
 _REASONS = {
     "KEY_VALUES_MISMATCH": "the private key belongs to another certificate",
-    "KEY_TYPE_MISMATCH": "the private key belongs to another certificate",
+    "NO_CERTIFICATE_ASSIGNED": "the private key belongs to another certificate",  # of another kind
     "EE_KEY_TOO_SMALL": "its key is too weak: RSA takes 2048 bits",
     "CA_MD_TOO_WEAK": "it is signed with a broken hash function",
 }

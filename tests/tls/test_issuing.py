@@ -41,7 +41,7 @@ def abused(authority: Authority, name: x509.GeneralName) -> bytes:
     assert isinstance(signing_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        x509.CertificateBuilder(_NOBODY, signer.subject, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(signer.subject, _NOBODY, key.public_key(), x509.random_serial_number())
         .not_valid_before(NOW - timedelta(days=1))
         .not_valid_after(NOW + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([name]), critical=True)
