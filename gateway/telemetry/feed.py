@@ -81,7 +81,7 @@ class Feed:
         refill_ms: int = 0,
         reference_ms: Callable[[], int | None] = lambda: None,
         saved: Sequence[SavedChannel] = (),
-        released: Mapping[str, int] | None = None,
+        released: Mapping[str, int],
     ) -> None:
         """Make the channels.
 
@@ -106,7 +106,7 @@ class Feed:
             before = known.get(wearer.serial_number)
             ch = next(numbers) if before is None else before.ch
             channel = self.channels[ch] = Channel(ch, wearer, ring_rows, refill_ms, reference_ms)
-            channel.since_ms = 0 if released is None else released.get(wearer.serial_number)
+            channel.since_ms = released.get(wearer.serial_number)
             if before is not None:
                 channel.restore(before)
         serial_numbers = {wearer.serial_number for wearer in wearers}
@@ -124,7 +124,7 @@ class Feed:
         self._wrong_clocks: set[str] = set()
         self._is_dirty = asyncio.Event()
 
-    def assign(self, devices: Mapping[str, int], released: Mapping[str, int] | None = None) -> None:
+    def assign(self, devices: Mapping[str, int], released: Mapping[str, int]) -> None:
         """Say which trackers are ours, and whose wearers may be shown.
 
         Args:
@@ -134,7 +134,7 @@ class Feed:
         """
         for channel in self.channels.values():
             serial_number = channel.wearer.serial_number
-            since_ms = 0 if released is None else released.get(serial_number)
+            since_ms = released.get(serial_number)
             device_id = None if since_ms is None else devices.get(serial_number)
             if (device_id, since_ms) == (channel.device_id, channel.since_ms):
                 continue

@@ -16,6 +16,9 @@ from insiders_codecs.samples import QUANTITIES, SampleBlock
 
 Decode = Callable[[bytes], DecodedRows]
 
+EVERYBODY = {f"SN-{number}": 0 for number in range(10)}
+"""As if all athletes of these tests were released from the beginning of time."""
+
 
 def block(*times: int) -> SampleBlock:
     """Rows at these times."""

@@ -130,10 +130,20 @@ async def world(
         asyncio.TaskGroup() as tasks,
     ):
         wearers = [Wearer(device.serial_number) for device in cloud.devices]
+        devices = {device.serial_number: device.device_id for device in cloud.devices}
+        released = dict.fromkeys(devices, 0)
         feed = Feed(
-            wearers, 18_000, client, Nobody(), problems, refused.append, source=source, reference_ms=client.utc_ms
+            wearers,
+            18_000,
+            client,
+            Nobody(),
+            problems,
+            refused.append,
+            source=source,
+            reference_ms=client.utc_ms,
+            released=released,
         )
-        feed.assign({device.serial_number: device.device_id for device in cloud.devices})
+        feed.assign(devices, released)
         running = tasks.create_task(feed.run(lambda: None))
         try:
             yield World(cloud, feed, problems, polls_by, refused)

@@ -14,7 +14,7 @@ from gateway.telemetry.gap import Gap
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.snapshot import SavedChannel
 from insiders_codecs.cloud import DecodedRows, decode_rows
-from tests.telemetry.scripted import Decode, ScriptedCloud, block, body
+from tests.telemetry.scripted import EVERYBODY, Decode, ScriptedCloud, block, body
 
 pytestmark = pytest.mark.looptime
 
@@ -57,7 +57,13 @@ class Bench:
         self.refused: list[str] = []
         self.beats = 0
         self.feed = Feed(
-            [Wearer("SN-1"), Wearer("SN-2")], 600, cloud, self.heard, Problems(lambda: 0), self.refused.append
+            [Wearer("SN-1"), Wearer("SN-2")],
+            600,
+            cloud,
+            self.heard,
+            Problems(lambda: 0),
+            self.refused.append,
+            released=EVERYBODY,
         )
 
     def beat(self) -> None:
@@ -92,7 +98,7 @@ async def test_channels_are_numbered_from_one_and_described_at_the_start(bench: 
 async def test_a_tracker_that_becomes_ours_is_polled_at_once_and_once_a_second(bench: Bench) -> None:
     async with bench.running():
         await asyncio.sleep(0.25)
-        bench.feed.assign({"SN-2": 22})
+        bench.feed.assign({"SN-2": 22}, EVERYBODY)
         await asyncio.sleep(0.01)
         assert bench.polls(22) == 1
         await asyncio.sleep(10)
@@ -109,7 +115,7 @@ async def test_a_tracker_that_becomes_ours_is_polled_at_once_and_once_a_second(b
 async def test_saying_the_same_again_changes_nothing(bench: Bench) -> None:
     async with bench.running():
         for _ in range(5):
-            bench.feed.assign({"SN-1": 11})
+            bench.feed.assign({"SN-1": 11}, EVERYBODY)
             await asyncio.sleep(0.9)
         assert len(bench.feed.channels[1].ring) == 50
     assert bench.heard.channels[2:] == [(1, 11)]
@@ -118,9 +124,9 @@ async def test_saying_the_same_again_changes_nothing(bench: Bench) -> None:
 
 async def test_a_tracker_that_is_ours_no_longer_is_not_polled_and_forgotten(bench: Bench) -> None:
     async with bench.running():
-        bench.feed.assign({"SN-1": 11, "SN-2": 22})
+        bench.feed.assign({"SN-1": 11, "SN-2": 22}, EVERYBODY)
         await asyncio.sleep(3)
-        bench.feed.assign({"SN-2": 22})
+        bench.feed.assign({"SN-2": 22}, EVERYBODY)
         await asyncio.sleep(0.01)
         polls = bench.polls(11)
         await asyncio.sleep(10)
@@ -133,9 +139,9 @@ async def test_a_tracker_that_is_ours_no_longer_is_not_polled_and_forgotten(benc
 
 async def test_a_tracker_that_comes_back_under_another_id_is_polled_under_that_and_begins_anew(bench: Bench) -> None:
     async with bench.running():
-        bench.feed.assign({"SN-1": 11})
+        bench.feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(3)
-        bench.feed.assign({"SN-1": 12})
+        bench.feed.assign({"SN-1": 12}, EVERYBODY)
         assert len(bench.feed.channels[1].ring) == 0
         await asyncio.sleep(0.01)
         old = bench.polls(11)
@@ -148,14 +154,14 @@ async def test_a_tracker_that_comes_back_under_another_id_is_polled_under_that_a
 async def test_a_refused_tracker_is_forgotten_told_and_polled_again_only_when_it_is_ours_again() -> None:
     bench = Bench(ScriptedCloud([body([100]), Forbidden("latest_data"), body([200])]))
     async with bench.running():
-        bench.feed.assign({"SN-1": 11})
+        bench.feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(30)
         assert bench.refused == ["SN-1"]
         assert bench.polls(11) == 2
         assert len(bench.feed.channels[1].ring) == 0
         assert bench.heard.channels[-1] == (1, None)
         assert bench.heard.presences[-1] == (1, Presence.UNCLAIMED)
-        bench.feed.assign({"SN-1": 11})
+        bench.feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(1.5)
         assert bench.polls(11) == 4
         assert bench.feed.channels[1].ring.newest_ms == 200
@@ -165,11 +171,17 @@ async def test_a_refused_tracker_that_is_ours_again_at_once_is_polled_again() ->
     """The roster may already know better when the refusal arrives."""
     cloud = ScriptedCloud([Forbidden("latest_data"), body([200])])
     feed = Feed(
-        [Wearer("SN-1")], 600, cloud, Audience(), Problems(lambda: 0), lambda _serial_number: feed.assign({"SN-1": 11})
+        [Wearer("SN-1")],
+        600,
+        cloud,
+        Audience(),
+        Problems(lambda: 0),
+        lambda _serial_number: feed.assign({"SN-1": 11}, EVERYBODY),
+        released=EVERYBODY,
     )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(feed.run(lambda: None))
-        feed.assign({"SN-1": 11})
+        feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(3)
         running.cancel()
     assert feed.channels[1].ring.newest_ms == 200
@@ -178,7 +190,7 @@ async def test_a_refused_tracker_that_is_ours_again_at_once_is_polled_again() ->
 async def test_silence_is_told_step_by_step_and_each_step_once() -> None:
     bench = Bench(ScriptedCloud([body([100]), body([])]))
     async with bench.running():
-        bench.feed.assign({"SN-1": 11})
+        bench.feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(60)
     assert [presence for ch, presence in bench.heard.presences if ch == 1][-3:] == [
         Presence.LIVE,
@@ -191,14 +203,14 @@ async def test_silence_is_told_step_by_step_and_each_step_once() -> None:
 async def test_gaps_are_told_once_with_their_channel() -> None:
     bench = Bench(ScriptedCloud([body([0, 100, 2_000, *range(2_100, 9_000, 100)]), body([])]))
     async with bench.running():
-        bench.feed.assign({"SN-2": 22})
+        bench.feed.assign({"SN-2": 22}, EVERYBODY)
         await asyncio.sleep(5)
     assert [(ch, gap.from_ms, gap.to_ms) for ch, gap in bench.heard.gaps] == [(2, 100, 2_000)]
 
 
 async def test_it_beats_on_every_turn_and_does_not_spin(bench: Bench) -> None:
     async with bench.running():
-        bench.feed.assign({"SN-1": 11})
+        bench.feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(20)
     assert 40 <= bench.beats <= 45
 
@@ -208,10 +220,10 @@ async def test_a_cloud_that_refuses_a_tracker_has_answered() -> None:
     down = Unreachable("latest_data", Broken.CONNECT)
     cloud = ScriptedCloud([down, down, down, down, Forbidden("latest_data")], refusal=down)
     problems = Problems(lambda: 0)
-    feed = Feed([Wearer("SN-1")], 600, cloud, Audience(), problems, lambda _serial_number: None)
+    feed = Feed([Wearer("SN-1")], 600, cloud, Audience(), problems, lambda _serial_number: None, released=EVERYBODY)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(feed.run(lambda: None))
-        feed.assign({"SN-1": 11})
+        feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(7)
         assert [problem.code for problem in problems] == ["cloud_unreachable"]
         await asyncio.sleep(30)
@@ -231,7 +243,16 @@ async def test_a_clock_that_goes_wrong_or_right_is_told_although_the_presence_st
 
 def feed_of(*serial_numbers: str, saved: Sequence[SavedChannel] = ()) -> Feed:
     wearers = [Wearer(serial_number) for serial_number in serial_numbers]
-    return Feed(wearers, 600, Moving(), Audience(), Problems(lambda: 0), lambda _serial_number: None, saved=saved)
+    return Feed(
+        wearers,
+        600,
+        Moving(),
+        Audience(),
+        Problems(lambda: 0),
+        lambda _serial_number: None,
+        saved=saved,
+        released=EVERYBODY,
+    )
 
 
 async def test_after_a_restart_a_tracker_goes_on_under_its_number_and_no_number_is_given_twice() -> None:
@@ -271,7 +292,7 @@ async def test_after_a_restart_the_rows_of_a_tracker_that_was_lost_meanwhile_are
     before.channels[1].device_id = 10
     before.channels[1].rows_came(block(100, 200), 0.0)
     after = feed_of("SN-1", saved=[before.channels[1].saved()])
-    after.assign({})
+    after.assign({}, EVERYBODY)
     assert len(after.channels[1].ring) == 0
     assert after.channels[1].ring.newest == 2, "arrival numbers go on"
 

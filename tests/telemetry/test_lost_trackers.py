@@ -14,7 +14,7 @@ from gateway.telemetry.gap import Gap, GapState
 from gateway.telemetry.gaps import GapTracker
 from gateway.telemetry.holes import GapReason
 from insiders_codecs.cloud import DecodedRows, decode_rows
-from tests.telemetry.scripted import Decode, ScriptedCloud, body
+from tests.telemetry.scripted import EVERYBODY, Decode, ScriptedCloud, body
 
 
 class Held(ScriptedCloud):
@@ -48,13 +48,15 @@ class Nobody:
 async def test_an_answer_under_way_when_the_tracker_is_lost_is_not_kept() -> None:
     """The answer and the news that the tracker is not ours are read from two sockets in one turn of the loop."""
     cloud = Held()
-    feed = Feed([Wearer("SN-1")], 100, cloud, Nobody(), Problems(lambda: 0), lambda _serial_number: None)
+    feed = Feed(
+        [Wearer("SN-1")], 100, cloud, Nobody(), Problems(lambda: 0), lambda _serial_number: None, released=EVERYBODY
+    )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(feed.run(lambda: None))
-        feed.assign({"SN-1": 11})
+        feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(0.7)
         cloud.held[11].set_result(body([100, 200]))
-        feed.assign({})
+        feed.assign({}, EVERYBODY)
         await asyncio.sleep(1)
         running.cancel()
     assert len(feed.channels[1].ring) == 0
@@ -64,13 +66,13 @@ async def test_an_answer_under_way_when_the_tracker_is_lost_is_not_kept() -> Non
 async def test_a_question_about_the_last_tracker_that_was_lost_before_its_answer_is_no_trouble_with_the_cloud() -> None:
     problems, cloud = Problems(lambda: 0), Held()
     cloud.refusal = Unreachable("live_data", Broken.CONNECT)
-    feed = Feed([Wearer("SN-1")], 100, cloud, Nobody(), problems, lambda _serial_number: None)
+    feed = Feed([Wearer("SN-1")], 100, cloud, Nobody(), problems, lambda _serial_number: None, released=EVERYBODY)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(feed.run(lambda: None))
-        feed.assign({"SN-1": 11})
+        feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(10)
         assert [problem.code for problem in problems] == ["cloud_unreachable"]
-        feed.assign({})
+        feed.assign({}, EVERYBODY)
         await asyncio.sleep(10)
         running.cancel()
     assert list(problems) == []
@@ -80,13 +82,13 @@ async def test_a_question_about_the_last_tracker_that_was_lost_before_its_answer
 async def test_a_refusal_of_the_old_id_does_not_take_away_the_new_one() -> None:
     cloud = Held()
     refused: list[str] = []
-    feed = Feed([Wearer("SN-1")], 100, cloud, Nobody(), Problems(lambda: 0), refused.append)
+    feed = Feed([Wearer("SN-1")], 100, cloud, Nobody(), Problems(lambda: 0), refused.append, released=EVERYBODY)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(feed.run(lambda: None))
-        feed.assign({"SN-1": 11})
+        feed.assign({"SN-1": 11}, EVERYBODY)
         await asyncio.sleep(0.7)
         cloud.held[11].set_exception(Forbidden("latest_data"))
-        feed.assign({"SN-1": 12})
+        feed.assign({"SN-1": 12}, EVERYBODY)
         await asyncio.sleep(1)
         running.cancel()
     assert feed.channels[1].device_id == 12
