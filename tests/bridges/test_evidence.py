@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -244,6 +245,21 @@ async def test_the_heart_of_somebody_who_has_no_tracker_is_not_collected() -> No
         await made.seconds(120, lambda second: broadcast(made, second))
         assert made.evidence.matches() == {}
         assert made.world.sensors.heart_rates() == {}
+
+
+async def test_the_heart_of_who_is_not_released_is_not_collected_any_more_and_what_was_is_overwritten() -> (
+    None
+):
+    async with team() as made:
+        made.world.fleet.all = [wants(BEN)]
+        await made.seconds(30, lambda second: broadcast(made, second))
+        rates = made.evidence._broadcasts._straps[address(1)].rates
+        assert not np.isnan(rates).all()
+        made.world.fleet.all = [replace(wants(BEN), is_released=False)]
+        await made.seconds(5, lambda second: broadcast(made, second))
+        assert np.isnan(rates).all()
+        assert made.evidence._broadcasts._straps == {}
+        assert made.evidence.matches() == {}
 
 
 async def test_a_strap_with_a_new_address_is_told_under_the_one_that_its_tracker_looks_for() -> None:

@@ -54,6 +54,14 @@ async def test_each_place_of_a_tracker_has_its_kind_of_sensor() -> None:
     assert meter.is_applied
 
 
+async def test_whether_the_wearer_may_be_shown_is_told_of_each_sensor() -> None:
+    channel = Channel(1, Wearer("SIM-0001", "Ada", 10), 1000)
+    fleet = users(PairingSet(STRAP, METER), channel=channel)
+    assert [one.is_released for one in fleet.assignments()] == [True, True]
+    channel.since_ms = None
+    assert [one.is_released for one in fleet.assignments()] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("current", "target", "expected"),
     [
