@@ -39,6 +39,7 @@ class Connection(web.RequestHandler):
 
     Attributes:
         heard_s: When its last byte came, by the clock of the loop.
+        below: What carries TLS, or else the connection's own transport: what has not gone waits there.
     """
 
     def __init__(self, server: web.Server, gate: Gate, places: Places | None, limits: Limits) -> None:
@@ -52,6 +53,7 @@ class Connection(web.RequestHandler):
         """
         super().__init__(server, loop=asyncio.get_running_loop(), **_OPTIONS)
         self.heard_s = 0.0
+        self.below: asyncio.WriteTransport | None = None
         self._gate = gate
         self._places = places
         self._limits = limits
@@ -68,6 +70,8 @@ class Connection(web.RequestHandler):
 
     def arrive(self, transport: asyncio.BaseTransport) -> bool:
         """Take a place, once; False if there is none of any kind."""
+        if self.below is None and isinstance(transport, asyncio.WriteTransport):
+            self.below = transport
         if self._places is not None and self._place is Place.NONE:
             peer = transport.get_extra_info("peername")
             self._address = str(parsed(peer[0])) if peer else ""  # gone before it was here
@@ -85,7 +89,8 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         self.heard_s = self._loop.time()
         self._wire = cast("asyncio.Transport", transport)
-        self._wire.set_write_buffer_limits(high=0)  # so that we hear of every byte that does not go
+        # So that we hear of whatever does not go; 0 would have TLS wait for ever.
+        self._wire.set_write_buffer_limits(high=1)
         if self.arrive(transport):
             self._wait_for_head()
         else:

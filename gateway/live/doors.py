@@ -51,7 +51,7 @@ class Handshake(SSLProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, if there is a place."""
         self._wire = cast("asyncio.Transport", transport)
-        self._wire.set_write_buffer_limits(high=0)  # what does not go waits where it is seen
+        self._wire.set_write_buffer_limits(high=1)  # what does not go waits where it is seen
         is_here = self._connection.arrive(transport)
         super().connection_made(transport)
         if not is_here:
