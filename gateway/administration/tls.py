@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.terminal.addressing import gateway_url
+from gateway.terminal.addressing import addressed, gateway_url
 from gateway.terminal.answers import told
 from gateway.terminal.errors import CommandError
 from gateway.terminal.screen import Screen
@@ -24,14 +24,9 @@ _WHAT = "certificates"
 _T = TypeVar("_T")
 
 
-def add_tls_verbs(tls: argparse.ArgumentParser, default_url: str) -> None:
-    """Let a parser take the verbs of `tls`.
-
-    Args:
-        tls: Of the command.
-        default_url: The gateway that is asked if no other is named.
-    """
-    verb = verbs_of(tls, default_url)
+def add_tls_verbs(tls: argparse.ArgumentParser) -> None:
+    """Let a parser take the verbs of `tls`."""
+    verb = verbs_of(tls)
 
     take_url(verb("show", "Show the certificate that laptops see, and the club's authority."))
     making = verb("init", "See to it that the club has an authority: make one, or take that of another gateway.")
@@ -59,7 +54,7 @@ async def administer_tls(options: argparse.Namespace) -> int:
     url, talk = gateway_url(options.url), Talk(Screen(), sys.stdin or io.StringIO())
     match options.verb:
         case "show":
-            _show(talk, await _ask(url, "GET", "tls", TlsReport))
+            _show(url, talk, await _ask(url, "GET", "tls", TlsReport))
         case "init":
             await _init(url, talk, options.authority, is_new=options.is_new, is_sure=options.is_sure)
         case _:
@@ -76,9 +71,9 @@ async def _init(url: str, talk: Talk, authority: Path | None, *, is_new: bool, i
     report = await _ask(url, "POST", "tls", TlsReport, msgspec.to_builtins(request))
     if report.authority is not None and before == report.authority:
         talk.say("The club has this authority already; --new would make another one.")
-    _show(talk, report)
+    _show(url, talk, report)
     if before != report.authority:
-        talk.say("Next: `insiders-gateway tls export club.crt`, and install that file on each laptop.")
+        talk.say(addressed("Next: `insiders-gateway tls export club.crt`, and install that file on each laptop.", url))
 
 
 async def _export(url: str, talk: Talk, file: Path | None, *, is_with_key: bool) -> None:
@@ -101,7 +96,7 @@ async def _export(url: str, talk: Talk, file: Path | None, *, is_with_key: bool)
         talk.say(f"{file}: install it on each laptop. It is no secret.")
 
 
-def _show(talk: Talk, report: TlsReport) -> None:
+def _show(url: str, talk: Talk, report: TlsReport) -> None:
     certificate, authority = report.certificate, report.authority
     if certificate is None:
         talk.say("Nothing is served over TLS: the gateway listens on its own machine only.")
@@ -114,7 +109,7 @@ def _show(talk: Talk, report: TlsReport) -> None:
         talk.say(f"Authority: {authority.name}, valid until {day(authority.not_after_ms)}")
         talk.say(f"SHA-256 {_readable(authority.fingerprint)}", lead="  ")
     elif certificate is None or certificate.source == "own":
-        talk.say("Authority: none in order. `insiders-gateway tls init` makes one.")
+        talk.say(addressed("Authority: none in order. `insiders-gateway tls init` makes one.", url))
 
 
 async def _ask(url: str, method: str, path: str, form: type[_T], json: Any = None) -> _T:

@@ -1,6 +1,7 @@
 """What the tests of certificates stand on: a clock that is set by hand, a gateway's surroundings, real handshakes."""
 
 import asyncio
+import hashlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -97,6 +98,16 @@ async def connected(
         yield reader, writer
     finally:
         writer.close()
+
+
+async def seen(port: int) -> str:
+    """SHA-256 of the certificate that a new connection sees."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return hashlib.sha256(der).hexdigest()
 
 
 async def is_trusted(context: ssl.SSLContext, name: str, authority: str) -> bool:

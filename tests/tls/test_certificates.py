@@ -1,7 +1,6 @@
 """What a running server hands out: always the right certificate, from the next handshake on, without a restart."""
 
 import asyncio
-import hashlib
 import ssl
 import subprocess
 import sys
@@ -13,18 +12,8 @@ import pytest
 from gateway.tls.certificates import TURN_S, Certificates
 from gateway.tls.errors import AuthorityRefusedError
 from gateway.tls.issuing import make_authority
-from tests.tls.ground import HERE, Ground, connected, echoing, is_trusted, moment
+from tests.tls.ground import HERE, Ground, connected, echoing, is_trusted, moment, seen
 from tests.tls.test_elsewhere import NAME, Files
-
-
-async def served(port: int) -> str:
-    """SHA-256 of the certificate that a new connection sees."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
-    return hashlib.sha256(der).hexdigest()
 
 
 async def turned(certificates: Certificates) -> None:
@@ -51,7 +40,7 @@ async def test_a_first_start_makes_what_a_laptop_trusts(ground: Ground) -> None:
         for name in ("pitch.local", "gateway.example.org", "192.168.7.5"):
             assert await is_trusted(certificates.context, name, certificates.authority)
         async with echoing(certificates.context) as port:
-            assert await served(port) == certificates.fingerprint
+            assert await seen(port) == certificates.fingerprint
         assert ground.codes == []
 
 
@@ -81,11 +70,11 @@ async def test_a_certificate_is_renewed_under_a_running_server(ground: Ground) -
         assert authority is not None
         async with echoing(certificates.context) as port, connected(port, "pitch.local", authority) as (reader, writer):
             await turned(certificates)
-            assert await served(port) == before
+            assert await seen(port) == before
             ground.later = timedelta(days=340)
             await turned(certificates)
             assert certificates.fingerprint != before
-            assert await served(port) == certificates.fingerprint
+            assert await seen(port) == certificates.fingerprint
             # Who is connected notices nothing.
             writer.write(b"still")
             assert await reader.readexactly(5) == b"still"
@@ -143,10 +132,10 @@ async def test_one_from_elsewhere_is_served_and_renewed(ground: Ground, tmp_path
         assert report.certificate is not None
         assert (report.certificate.source, report.authority) == ("elsewhere", None)
         async with echoing(certificates.context) as port:
-            before = await served(port)
+            before = await seen(port)
             files.renew()
             await turned(certificates)
-            assert before != await served(port) == certificates.fingerprint
+            assert before != await seen(port) == certificates.fingerprint
 
 
 @pytest.mark.looptime
