@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.access import audit, grants, releases
 from gateway.bluetooth.sensors import Sensors
+from gateway.bridges.certificates import ServedCertificates
 from gateway.bridges.pairings import ServedPairings
 from gateway.bridges.recordings import ServedRecordings
 from gateway.bridges.sensors import ServedSensors
@@ -132,11 +133,16 @@ async def running(
                 ServedSensors(parts.sensors),
                 ServedPairings(parts.pairings),
                 ServedRecordings(parts.desk),
-                is_open_on_loopback=True,
+                doorkeeper=parts.doorkeeper,
+                audit=parts.audit,
+                releases=parts.releases,
+                certificates=ServedCertificates(parts.certificates),
+                is_open_on_loopback=settings.access.open_on_loopback,
+                names=settings.live.names,
+                gateway_id=installation_id(),
             )
-            is_tls = not is_insecure_lan and (
-                not is_loopback(settings.live.host) or settings.live.elsewhere is not None
-            )
+            is_local = is_loopback(settings.live.host)
+            is_tls = not is_insecure_lan and (not is_local or settings.live.elsewhere is not None)
             parts.certificates.prepare(is_served=is_tls)
             if is_insecure_lan and not is_local:
                 parts.problems.report(*_INSECURE)

@@ -9,13 +9,13 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from textwrap import fill
 
 from gateway import app, log, parts, trackers
 from gateway.administration import arguments as access
 from gateway.administration import release, tls
+from gateway.arguments import SYSTEM_CONFIG, parser
 from gateway.config import EXIT_CONFIG, ConfigError, describe, load
 from gateway.credentials import load_credentials
 from gateway.pair import arguments as pairing
@@ -25,17 +25,13 @@ from gateway.scan.screen import scan, scan_json, scan_once
 from gateway.scan.sources import GatewaySource, Source
 from gateway.service import stop_on_signal
 from gateway.simulator.errors import SimulatorError
-from gateway.simulator.faults import Faults, profiles
+from gateway.simulator.faults import Faults
 from gateway.store import StoreLockedError
 from gateway.terminal.addressing import gateway_url
 from gateway.terminal.errors import CommandError
 from gateway.terminal.questions import fetch_gaps, fetch_sensors
 from gateway.terminal.screen import Screen
-from insiders_gateway_client.address import DEFAULT_PORT
 from insiders_gateway_client.errors import GatewayError, NobodyThereError
-
-SYSTEM_CONFIG = Path("/etc/insiders-gateway/config.toml")
-DEFAULT_URL = f"127.0.0.1:{DEFAULT_PORT}"
 
 EXIT_STOPPED = 130
 """What shells give to a program that Ctrl-C has ended before it was done."""
@@ -46,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows another one
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     log.configure(verbose=options.verbose, is_daemon=options.command in {"run", "simulate"})
     try:
         status = asyncio.run(_COMMANDS[options.command](options))
@@ -80,97 +76,6 @@ def _explain(error: BaseException) -> int:
             return EXIT_STOPPED
         case _:
             raise error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("insiders-gateway", description="Live telemetry of Insiders trackers.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('insiders-gateway')}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log what is going on in detail")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text)
-
-    run = command("run", "Run the gateway.")
-    run.add_argument(
-        "--insecure-lan",
-        action="store_true",
-        dest="is_insecure_lan",
-        help="serve laptops without TLS: heart rates and tokens can then be read by anybody in the network",
-    )
-    demo = command("demo", "Run a simulated cloud and the gateway together, and show the athletes.")
-    demo.add_argument("--trackers", type=_whole(1, 200), default=12, metavar="N", help="how many athletes (default 12)")
-    demo.add_argument(
-        "--seed", type=_whole(0, 2**31), default=7, metavar="S", help="another number is another session (default 7)"
-    )
-    demo.add_argument("--port", type=_whole(0, 65535), default=8770, help="port of the live stream (default 8770)")
-    demo.add_argument("--minutes", type=_whole(1, 1440), metavar="N", help="end after so many (default: on Ctrl-C)")
-    demo.add_argument(
-        "--source", choices=("auto", "poll", "websocket"), default="auto", help="how live rows come (default auto)"
-    )
-    faults = f"what shall go wrong: {', '.join(profiles())}, or a TOML file"
-    demo.add_argument("--faults", metavar="NAME|FILE", help=faults)
-    simulate = command("simulate", "Run a simulated Insiders cloud.")
-    simulate.add_argument(
-        "--port", type=_whole(0, 65535), default=8771, help="port of the simulated cloud (default 8771)"
-    )
-    simulate.add_argument(
-        "--trackers", type=_whole(1, 1000), default=12, metavar="N", help="how many trackers (default 12)"
-    )
-    simulate.add_argument(
-        "--seed", type=_whole(0, 2**31), default=7, metavar="S", help="another number is another session"
-    )
-    simulate.add_argument("--faults", metavar="NAME|FILE", help="what shall go wrong: a profile, or a TOML file")
-    watch = command("watch", "Show a gateway's live stream.")
-    watch.add_argument(
-        "url",
-        nargs="?",
-        default=DEFAULT_URL,
-        metavar="URL",
-        help="or host:port, or a port of this machine; default 8770",
-    )
-    watch.add_argument("--json", action="store_true", help="print every message as a line of JSON")
-    gaps = command("gaps", "Show what a gateway is missing, and what it has repaired.")
-    gaps.add_argument(
-        "url",
-        nargs="?",
-        default=DEFAULT_URL,
-        metavar="URL",
-        help="or host:port, or a port of this machine; default 8770",
-    )
-    gaps.add_argument("--all", action="store_true", dest="is_all", help="list every gap, however many there are")
-    gaps.add_argument("--json", action="store_true", help="print what the gateway says, as JSON")
-    sensors = command("scan", "Show the straps and power meters in the air.")
-    sensors.add_argument(
-        "url",
-        nargs="?",
-        metavar="URL",
-        help="or host:port, or a port of this machine; default 8770, or this machine's own radio if nothing runs there",
-    )
-    sensors.add_argument("--closer", metavar="ID", help="connect to one and read what it says of itself")
-    sensors.add_argument("--json", action="store_true", help="print what is in the air, as JSON")
-    pairing.add_verbs(command("pair", "Say which strap and power meter each tracker shall have."), DEFAULT_URL)
-    recording.add_verbs(command("recordings", "Take over .asi files, and show where each is."), DEFAULT_URL)
-    access.add_access_verbs(command("access", "Let people in with their devices, or throw them out."), DEFAULT_URL)
-    release.add_verbs(command("release", "Say which athletes may be shown."), DEFAULT_URL)
-    tls.add_tls_verbs(command("tls", "Make the club's certificate authority, or export it for laptops."), DEFAULT_URL)
-    tracker = command("trackers", "List, claim or release trackers in the cloud.")
-    verbs = tracker.add_subparsers(dest="verb", required=True, metavar="VERB")
-    readers = [run]
-    for verb, text, serials in (
-        ("list", "Show which trackers are ours.", "only these (default: all)"),
-        ("claim", "Make trackers ours.", "only these (default: all that are configured)"),
-        ("release", "Give trackers up.", "these"),
-    ):
-        readers.append(verbs.add_parser(verb, help=text, description=text))
-        readers[-1].add_argument("serials", nargs="*", metavar="SERIAL", help=serials)
-    config = command("config", "Check the configuration.")
-    checks = config.add_subparsers(dest="verb", required=True, metavar="VERB")
-    text = "Print every mistake at once, or that there is none."
-    readers.append(checks.add_parser("check", help=text, description=text))
-    for reader in readers:
-        reader.add_argument("--config", type=Path, metavar="FILE", help=f"config.toml here, else {SYSTEM_CONFIG}")
-    return parser
 
 
 async def _run(options: argparse.Namespace) -> int:
@@ -265,7 +170,7 @@ async def _scanned(options: argparse.Namespace, console: Screen, *, is_live: boo
 @asynccontextmanager
 async def _sensor_source(typed: str | None, *, is_live: bool) -> AsyncIterator[Source]:
     """Where to ask for sensors."""
-    url = gateway_url(DEFAULT_URL if typed is None else typed)
+    url = gateway_url(typed)
     try:
         await fetch_sensors(url)
     except NobodyThereError:
@@ -274,7 +179,7 @@ async def _sensor_source(typed: str | None, *, is_live: bool) -> AsyncIterator[S
         from gateway.scan.own_radio import own_radio
 
         duration = "" if is_live else ", up to ten seconds"
-        told = f"No gateway answers at {DEFAULT_URL}: listening with this machine's own radio{duration}."
+        told = f"No gateway runs here: listening with this machine's own radio{duration}."
         print(told, file=sys.stderr)
         async with own_radio(_configured_adapter()) as source:
             yield source
@@ -373,17 +278,6 @@ def _fail(sentence: str) -> int:
         sentence = fill(sentence, shutil.get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
     print(sentence, file=sys.stderr)
     return 1
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    """A type for arguments that are whole numbers of a range."""
-
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
-            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from {lowest} to {highest}")
-        return int(text)
-
-    return parse
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, int]]] = {

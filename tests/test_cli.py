@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway import cli
+from gateway.arguments import parser
 from gateway.config import EXIT_CONFIG
 
 pytestmark = pytest.mark.usefixtures("own_logging")
@@ -129,9 +130,9 @@ def test_wrong_usage_is_status_2_and_starts_nothing(arguments: list[str], capsys
 
 
 def test_the_largest_numbers_are_allowed() -> None:
-    options = cli._parser().parse_args(["demo", "--trackers", "200", "--port", "65535"])
+    options = parser().parse_args(["demo", "--trackers", "200", "--port", "65535"])
     assert (options.trackers, options.port) == (200, 65535)
-    options = cli._parser().parse_args(["simulate", "--trackers", "1000", "--port", "0"])
+    options = parser().parse_args(["simulate", "--trackers", "1000", "--port", "0"])
     assert (options.trackers, options.port) == (1000, 0)
 
 
@@ -230,7 +231,7 @@ def test_the_demo_can_be_watched_from_another_terminal_and_ends_in_order_on_ctrl
 @pytest.mark.parametrize("is_option_first", [True, False])
 def test_serial_numbers_may_stand_before_and_after_the_options(verb: str, is_option_first: bool) -> None:
     option, serials = ["--config", "x.toml"], ["SIM-0001", "SIM-0002"]
-    options = cli._parser().parse_args(["trackers", verb, *(option + serials if is_option_first else serials + option)])
+    options = parser().parse_args(["trackers", verb, *(option + serials if is_option_first else serials + option)])
     assert (options.serials, options.config) == (serials, Path("x.toml"))
 
 

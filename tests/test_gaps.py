@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from gateway import cli
+from gateway.arguments import parser
 from gateway.gaps import SHOWN_PER_GROUP, sentence, show_gaps, table
 from gateway.live.board import Board
 from gateway.live.gaps import ChannelGaps, Gap, GapReport, GapState, Totals
@@ -242,10 +243,10 @@ async def test_the_command_prints_the_table_or_what_the_gateway_says(
     url: str, fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
     address = url.removeprefix("ws://").removesuffix("/api/v1/stream")
-    options = cli._parser().parse_args(["gaps", address])
+    options = parser().parse_args(["gaps", address])
     assert await cli._COMMANDS["gaps"](options) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("4 gaps: ")
-    assert await cli._COMMANDS["gaps"](cli._parser().parse_args(["gaps", "--json", address])) == 0
+    assert await cli._COMMANDS["gaps"](parser().parse_args(["gaps", "--json", address])) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["op"], len(told["channels"])) == ("gaps", len(fleet.channels))
 
@@ -253,7 +254,7 @@ async def test_the_command_prints_the_table_or_what_the_gateway_says(
 async def test_a_gateway_without_gaps_says_so_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     hub = Hub({1: Channel(1, Wearer("SN-1"), 10)}, Board(), "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
     async with LiveServer(hub, dict, is_open_on_loopback=True).listening("127.0.0.1", 0) as port:
-        await cli._COMMANDS["gaps"](cli._parser().parse_args(["gaps", f"127.0.0.1:{port}"]))
+        await cli._COMMANDS["gaps"](parser().parse_args(["gaps", f"127.0.0.1:{port}"]))
     assert capsys.readouterr().out == "No gaps: no row is known to be missing.\n"
 
 

@@ -11,6 +11,7 @@ from gateway.access.roles import Role
 from gateway.administration.access import create, list_grants, revoke
 from gateway.administration.audit import MOST_LINES, show_audit
 from gateway.administration.inviting import invite
+from gateway.administration.joining import give_up, take_part
 from gateway.terminal.addressing import addressed, gateway_url
 from gateway.terminal.errors import CommandError
 from gateway.terminal.screen import Screen
@@ -21,14 +22,9 @@ _WHOM = "an id of the list, a person, or a part of a device's name that no other
 _USUAL_LINES = 50
 
 
-def add_access_verbs(access: argparse.ArgumentParser, default_url: str) -> None:
-    """Let a parser take the verbs of `access`.
-
-    Args:
-        access: Of the command.
-        default_url: The gateway that is asked if no other is named.
-    """
-    verb = verbs_of(access, default_url)
+def add_access_verbs(access: argparse.ArgumentParser) -> None:
+    """Let a parser take the verbs of `access`."""
+    verb = verbs_of(access)
 
     inviting = verb("code", "Make a code that lets a laptop or phone in: a picture to scan, and a link to open.")
     creating = verb("create", "Let a program in: make a token, which is shown once.")
@@ -60,6 +56,10 @@ def add_access_verbs(access: argparse.ArgumentParser, default_url: str) -> None:
         metavar="N",
         help=f"so many lines (default {_USUAL_LINES})",
     )
+    joining = verb("join", "Let this machine in, by the link that `access code` has shown.")
+    joining.add_argument("link", metavar="LINK", help="in quotes, as a whole")
+    joining.add_argument("--device", metavar="NAME", help="what this machine is called there (default: its host name)")
+    take_url(verb("leave", "Give up what lets this machine in."))
     for parser in (inviting, creating, listing, auditing):
         parser.add_argument("--json", action="store_true", help="print it as JSON")
 
@@ -74,7 +74,11 @@ async def administer_access(options: argparse.Namespace) -> int:
         CommandError: If it cannot be done.
         GatewayError: If nobody answers.
     """
-    url, talk = gateway_url(options.url), Talk(Screen(), sys.stdin or io.StringIO())
+    talk = Talk(Screen(), sys.stdin or io.StringIO())
+    if options.verb == "join":
+        await take_part(talk, options.link, options.device)
+        return 0
+    url = gateway_url(options.url)
     try:
         await _done(url, talk, options)
     except CommandError as error:
@@ -90,6 +94,8 @@ async def _done(url: str, talk: Talk, options: argparse.Namespace) -> None:
             await create(url, talk, _form(options, options.device), is_json=options.json)
         case "list":
             await list_grants(url, talk, is_json=options.json)
+        case "leave":
+            await give_up(url, talk)
         case "revoke":
             await revoke(url, talk, options.whom, is_sure=options.is_sure)
         case _:

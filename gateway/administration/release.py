@@ -30,14 +30,9 @@ _NOTHING = "Say which athlete: the name, or a part of it; `insiders-gateway rele
 _EVERYBODY = "The configuration asks for no release: everybody is shown."
 
 
-def add_verbs(command: argparse.ArgumentParser, default_url: str) -> None:
-    """Let a parser take the verbs of `release`.
-
-    Args:
-        command: Of the command.
-        default_url: The gateway that is asked if no other is named.
-    """
-    verb = verbs_of(command, default_url)
+def add_verbs(command: argparse.ArgumentParser) -> None:
+    """Let a parser take the verbs of `release`."""
+    verb = verbs_of(command)
     listing = verb("list", "Show who may be shown, since when, on what basis and who said so.")
     listing.add_argument("--json", action="store_true", help="print it as JSON")
     take_url(listing)

@@ -29,14 +29,9 @@ _DECISIONS = {
 }
 
 
-def add_verbs(pair: argparse.ArgumentParser, default_url: str) -> None:
-    """Let a parser take the verbs of `pair`.
-
-    Args:
-        pair: Of the command.
-        default_url: The gateway that is asked if no other is named.
-    """
-    verb = verbs_of(pair, default_url)
+def add_verbs(pair: argparse.ArgumentParser) -> None:
+    """Let a parser take the verbs of `pair`."""
+    verb = verbs_of(pair)
 
     listing = verb("list", "Show which sensors each tracker has, shall have, and how far that is.")
     listing.add_argument("--all", action="store_true", dest="is_all", help="however many there are")

@@ -18,14 +18,9 @@ from gateway.terminal.verbs import TRACKER, take_url, verbs_of
 _ID = "the first digits of its id, four at least, as the list shows them"
 
 
-def add_verbs(recordings: argparse.ArgumentParser, default_url: str) -> None:
-    """Let a parser take the verbs of `recordings`.
-
-    Args:
-        recordings: Of the command.
-        default_url: The gateway that is asked if no other is named.
-    """
-    verb = verbs_of(recordings, default_url)
+def add_verbs(recordings: argparse.ArgumentParser) -> None:
+    """Let a parser take the verbs of `recordings`."""
+    verb = verbs_of(recordings)
 
     listing = verb("list", "Show where each recording is, and first what needs you.")
     listing.add_argument("--all", action="store_true", dest="is_all", help="deleted ones too, however many there are")

@@ -2,17 +2,17 @@
 
 import re
 
-from insiders_gateway_client.address import DEFAULT_PORT, parse
+from insiders_gateway_client.address import parse
+from insiders_gateway_client.local import usual
 
-_USUAL = parse(str(DEFAULT_PORT))
 _NAMES_URL = re.compile(r"`(insiders-gateway (?:pair|recordings|release|access|tls) (?:(?! --url )[^`])*)`")
 _SCAN = "`insiders-gateway scan`"
 """Commands that ask a gateway, and do not say which."""
 
 
-def gateway_url(typed: str) -> str:
-    """The address of a gateway from what a person types; raises `AddressError` if it is none."""
-    return str(parse(typed))
+def gateway_url(typed: str | None) -> str:
+    """The address of a gateway from what a person types, None for nothing; raises `AddressError` if it is none."""
+    return str(usual() if typed is None else parse(typed))
 
 
 def command(arguments: str, url: str) -> str:
@@ -23,7 +23,7 @@ def command(arguments: str, url: str) -> str:
 def addressed(text: str, url: str) -> str:
     """What is told, with commands between backticks that ask the same gateway."""
     address = parse(url)
-    if address == _USUAL:
+    if address == usual():
         return text
     text = text.replace(_SCAN, f"`insiders-gateway scan {address.typed}`")
     return _NAMES_URL.sub(lambda found: f"`{found[1]} --url {address.typed}`", text)

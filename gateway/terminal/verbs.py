@@ -7,26 +7,19 @@ from typing import Any
 
 from gateway.terminal.layout import plain
 
+WHICH = "the gateway: a URL, host:port, or a port of this machine (default: the one that runs on this machine)"
+
 TRACKER = "its serial number, athlete or shirt number, or a part that no other has"
 """How a person may name a tracker."""
 
 
-def verbs_of(command: argparse.ArgumentParser, default_url: str) -> Callable[[str, str], argparse.ArgumentParser]:
-    """What makes the parsers of a command's verbs, from their names and a sentence about each.
-
-    Args:
-        command: Whose verbs.
-        default_url: The gateway that is asked if no other is named.
-    """
+def verbs_of(command: argparse.ArgumentParser) -> Callable[[str, str], argparse.ArgumentParser]:
+    """What makes the parsers of a command's verbs, from their names and a sentence about each."""
     verbs = command.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Verb)
 
     def verb(name: str, text: str) -> argparse.ArgumentParser:
         parser = verbs.add_parser(name, help=text, description=text)
-        parser.add_argument(
-            "--url",
-            default=default_url,
-            help=f"the gateway: a URL, host:port, or a port of this machine (default {default_url})",
-        )
+        parser.add_argument("--url", help=WHICH)
         return parser
 
     return verb

@@ -50,8 +50,8 @@ class Served:
 
     async def typed(self, *arguments: str) -> int:
         parser = argparse.ArgumentParser("insiders-gateway access")
-        add_access_verbs(parser, self.url)
-        return await administer_access(parser.parse_args(arguments))
+        add_access_verbs(parser)
+        return await administer_access(parser.parse_args([*arguments[:1], "--url", self.url, *arguments[1:]]))
 
     def admitted(self, token: str) -> Caller:
         return self.doorkeeper.admit(Secret(token), "192.0.2.7", asyncio.get_running_loop().time())

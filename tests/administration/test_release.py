@@ -49,8 +49,8 @@ class Served:
 
 def parsed(url: str, *arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser("insiders-gateway release")
-    add_verbs(parser, url)
-    return parser.parse_args(arguments)
+    add_verbs(parser)
+    return parser.parse_args([arguments[0], "--url", url, *arguments[1:]])
 
 
 @asynccontextmanager

@@ -145,7 +145,7 @@ def test_what_is_mistyped_is_said_with_what_may_be_typed(
     arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = argparse.ArgumentParser()
-    add_verbs(parser, "127.0.0.1:8770")
+    add_verbs(parser)
     with pytest.raises(SystemExit) as end:
         parser.parse_args(arguments)
     assert end.value.code == 2
