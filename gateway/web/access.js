@@ -50,7 +50,7 @@ function drawDevice(card, it, nowMs) {
   const isMine = it.id === me.id, isOver = it.expires_ms <= nowMs;
   const scope = [it.squads?.join(", "), it.gnss_only && "no heart rate"].filter(Boolean).join(", ");
   const facts = [
-    it.device, scope, `let in by ${it.created_by}, ${day(it.created_ms)}`, `${isOver ? "over since" : "until"} ${date(it.expires_ms - 1)}`,
+    it.device, scope, `let in by ${it.created_by}, ${date(it.created_ms)}`, `${isOver ? "over since" : "until"} ${date(it.expires_ms - 1)}`,
   ];
   const used = it.used_ms === null ? "Never here yet." : `Last here ${lasting((nowMs - it.used_ms) / 1000)} ago.`;
   drawCard(card, isOver ? "" : "good", it.person, it.role, facts, isMine ? "This device." : used, "");

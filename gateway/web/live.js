@@ -19,9 +19,13 @@ const FORMS = {
 
 const clock = new SteadyClock(), team = new Team(), drawn = new Map(), everMeasured = new Set(["speed", "battery"]);
 const table = document.querySelector("table");
-let retryAt = null, cut = "";
+let retryAt = null, cut = "", drawing = 0;
+
+/* What has changed is drawn with the next picture of the screen, however much it is. */
+const changed = () => { drawing ||= requestAnimationFrame(draw); };
 
 function draw() {
+  drawing = 0;
   const nowMs = clock.now(), lines = team.lines(nowMs);
   drawSummary(lines, nowMs);
   drawProblems([...team.problems.values()]);
@@ -49,7 +53,7 @@ function drawLine(row, line) {
   say(cell("name"), line.name);
   for (const column of COLUMNS) {
     if (line[column] !== null) everMeasured.add(column);
-    say(cell(column), line[column] === null ? "–" : FORMS[column](line[column]));
+    say(cell(column), line[column] === null ? "—" : FORMS[column](line[column]));
     cell(column).classList.toggle("none", line[column] === null);
   }
   cell("battery").classList.toggle("low", line.battery !== null && line.battery <= BATTERY_LOW);
@@ -95,17 +99,26 @@ const handlers = {
     say(el("site"), hello.site);
     document.title = `${hello.site}, live`;
     team.connected(hello, isNewEpoch, clock.now());
-    draw();
+    changed();
   },
-  channels: (channels) => team.channels(channels),
-  rows: (run) => team.rows(run, clock.now()),
-  state: (message) => team.state(message),
+  channels(channels) {
+    team.channels(channels);
+    changed();
+  },
+  rows(run) {
+    team.rows(run, clock.now());
+    changed();
+  },
+  state(message) {
+    team.state(message);
+    changed();
+  },
   time: (message) => team.time(message, clock.now()),
   expiring: () => tell(el("expiring"), "This device is let in for a minute more: ask a technician for a new code."),
   refused: ({ text }) => tell(el("offline"), text),
   disconnected({ text, retryMs }) {
     [cut, retryAt] = [text, clock.now() + retryMs];
-    draw();
+    changed();
   },
   unauthorized: goToPairing,
 };

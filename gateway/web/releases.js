@@ -1,6 +1,6 @@
 /* Which athletes may be seen: without a release nothing of one is shown or kept. */
 
-import { button, day, drawCard, el, fill, say, show, tell } from "/web/cards.js";
+import { button, date, drawCard, el, fill, say, show, tell } from "/web/cards.js";
 import { ask, Refusal } from "/web/http.js";
 import { agreed } from "/web/question.js";
 
@@ -30,7 +30,7 @@ function draw(told) {
 }
 
 function drawAthlete(card, it) {
-  const facts = [it.trackers.join(", "), it.is_released && it.basis, it.is_released && `by ${it.by}, ${day(it.given_ms)}`];
+  const facts = [it.trackers.join(", "), it.is_released && it.basis, it.is_released && `by ${it.by}, ${date(it.given_ms)}`];
   const waiting = it.is_waiting ? "It begins when the cloud has answered." : "";
   drawCard(card, it.is_released ? "good" : "", it.athlete, it.is_released ? "Released" : "Not released", facts, waiting, "");
   card.athlete = it.athlete;

@@ -97,9 +97,9 @@ class Page:
         """Wait until the page with an address is there, all of it."""
         await self.until(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
 
-    async def darken(self) -> None:
-        """Let somebody prefer dark pages."""
-        await self.do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    async def prefer(self, scheme: str) -> None:
+        """Let somebody prefer "light" or "dark" pages."""
+        await self.do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     async def resize(self, width: int, height: int) -> None:
         """Give it the size of another screen; a narrow one is touched and not clicked."""

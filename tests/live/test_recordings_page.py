@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,38 +14,11 @@ from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.uploads.recording import Clue, Span, State
 from gateway.uploads.report import LeftOutReport, TroubleReport
-from tests.live.browser import BROWSER, Page, browser, opened
+from tests.live.browser import BROWSER, Page, opened
+from tests.live.reading import WIDTHS, assert_readable
 from tests.live.shelf import HOSTILE, NOW_MS, Shelf, full_shelf
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a browser: install the package chromium")
-
-# Of every text that can be seen: how far its colour is from what is behind it (WCAG), and how large it is.
-CONTRASTS = """
-(() => {
-  const light = (colour) => {
-    const [r, g, b] = colour.match(/[0-9.]+/g).map(Number).map((v) => v / 255)
-      .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const found = [];
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const node = texts.currentNode.parentElement;
-    if (!texts.currentNode.textContent.trim() || !node.checkVisibility()) continue;
-    let behind = node;
-    while (behind && getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-    const style = getComputedStyle(node);
-    const [a, b] = [light(style.color), light(getComputedStyle(behind ?? document.body).backgroundColor)];
-    found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), parseFloat(style.fontSize), node.textContent]);
-  }
-  return found;
-})()
-"""
-TARGETS = """
-[...document.querySelectorAll("button, select, input:not([type=checkbox])")].filter((it) => it.checkVisibility())
-  .map((it) => [it.getBoundingClientRect().height, it.outerHTML])
-"""
-
 
 @dataclass
 class Seen:
@@ -70,19 +43,13 @@ class Seen:
         await self.page.evaluate(f"{button}.click()")
 
 
-@pytest.fixture(name="port", scope="module")
-def _port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with browser(tmp_path_factory.mktemp("browser")) as port:
-        yield port
-
-
 @pytest.fixture(name="seen")
-async def _seen(port: int) -> AsyncIterator[Seen]:
+async def _seen(browser_port: int) -> AsyncIterator[Seen]:
     shelf = full_shelf()
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
     async with (
         LiveServer(hub, dict, recordings=shelf, is_open_on_loopback=True).listening("127.0.0.1", 0) as served,
-        opened(port, f"http://127.0.0.1:{served}/recordings") as page,
+        opened(browser_port, f"http://127.0.0.1:{served}/recordings") as page,
     ):
         await page.until("document.querySelectorAll('#yours .card').length")
         yield Seen(page, shelf)
@@ -96,18 +63,9 @@ def asi(folder: Path, name: str, size: int = 20_000) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 800)])
-async def test_it_can_be_read_and_touched_outdoors(seen: Seen, width: int, height: int, tmp_path: Path) -> None:
-    await seen.page.resize(width, height)
-    await seen.page.picture(tmp_path / "page.png")
-    assert (tmp_path / "page.png").stat().st_size > 20_000
-    wide = f"[...document.querySelectorAll('*')].filter((it) => it.getBoundingClientRect().right > {width})"
-    assert await seen.page.evaluate(f"{wide}.map((it) => it.outerHTML)") == [], "nothing is cut off"
-    for contrast, size, text in await seen.page.evaluate(CONTRASTS):
-        assert contrast >= 7, text
-        assert size >= 16, text
-    for pixels, what in await seen.page.evaluate(TARGETS):
-        assert pixels >= 44, what
+@pytest.mark.parametrize("width", WIDTHS)
+async def test_it_can_be_read_and_touched_outdoors(seen: Seen, width: int) -> None:
+    await assert_readable(seen.page, width)
 
 
 async def test_files_are_chosen_and_taken_over_one_after_another(seen: Seen, tmp_path: Path) -> None:
