@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from errno import errorcode
@@ -147,6 +148,11 @@ def configure(*, verbose: bool, is_daemon: bool = True) -> None:
         usual = logging.INFO if is_daemon else logging.WARNING
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else usual)
     sys.excepthook = _on_uncaught
+    # Whoever has put another one there, a test runner for example, wants to know by itself.
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _on_lost_thread
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _on_unraisable
 
 
 def restream() -> None:
@@ -227,6 +233,14 @@ def _kind(error: BaseException) -> str:
 
 def _on_uncaught(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     _LOG.critical("What nobody foresaw has ended the program", exc_info=(kind, error, where))
+
+
+def _on_lost_thread(lost: threading.ExceptHookArgs) -> None:
+    _LOG.error("What nobody foresaw has ended a thread", exc_info=lost.exc_value)
+
+
+def _on_unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    _LOG.error("What nobody foresaw has happened where nobody can be told", exc_info=lost.exc_value)
 
 
 def _stderr_is_journal() -> bool:

@@ -82,10 +82,19 @@ def test_a_person_at_a_terminal_is_told_of_trouble_only() -> None:
 
 
 SECRETIVE = """
-import logging
+import logging, threading
 from gateway import log
 log.configure(verbose=True)
 bleak, asyncio, ours = (logging.getLogger(name) for name in ("bleak", "asyncio", "gateway.bluetooth.sightings"))
+class Lost:
+    def __del__(self):
+        fail()
+def fail():
+    raise LookupError("Bob Miller")
+lost = threading.Thread(target=fail, name="Bob Miller")
+lost.start()
+lost.join()
+Lost()
 bleak.warning("not told")
 bleak.error("Failed to cancel connection (%s): %s", "/org/bluez/hci0/dev_A0_9E_1A_00_11_22/service0010", "why")
 bleak.error("a0:9e:1a:00:11:22, A0-9E-1A-00-11-22; " + "and more")
@@ -109,8 +118,9 @@ def test_of_exceptions_and_libraries_there_is_the_place_and_never_the_words() ->
     )
     assert result.returncode == 1
     said = [line.partition("bleak: ")[2] for line in result.stderr.splitlines() if "bleak" in line]
-    assert said == ["Failed to cancel connection (***): *** (<string>:7)", "*** (<string>:8)"]
-    assert "asyncio: Task exception was never retrieved (<string>:9)\n" in result.stderr
+    assert said == ["Failed to cancel connection (***): *** (<string>:16)", "*** (<string>:17)"]
+    assert "asyncio: Task exception was never retrieved (<string>:18)\n" in result.stderr
+    assert result.stderr.count("\nLookupError\n") == 2
     assert "not told" not in result.stderr, "our own states say it better"
     assert not re.search("Bob|iPhone|a09e|A0.9E|sensor", result.stderr)
     _, *surprises = re.split(
