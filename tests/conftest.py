@@ -22,6 +22,7 @@ asyncio.set_event_loop(None)
 _INHERITED = (
     "CREDENTIALS_DIRECTORY",
     "INSIDERS_CLIENT_SECRET",
+    "INSIDERS_GATEWAY_TOKEN",
     "INSIDERS_PASSWORD",
     "JOURNAL_STREAM",
     "NOTIFY_SOCKET",
@@ -57,6 +58,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The developer's own account and service manager stay out of the tests."""
     for name in _INHERITED:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent/config")  # nor do what lets them in, and their gateway
+    monkeypatch.setenv("XDG_STATE_HOME", "/nonexistent/state")
     # Nor does any test listen with the developer's own radio: those that need a D-Bus bring one.
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/dbus")
 

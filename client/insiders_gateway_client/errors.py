@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 
-class GatewayError(ConnectionError):
+class GatewayError(Exception):
     """A gateway gives no answer that can be used; its text, without full stop, says what is wrong and what to do."""
 
 

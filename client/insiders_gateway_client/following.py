@@ -109,8 +109,6 @@ class Following:
                     async for message in self._connection(http):
                         delay_s = FIRST_RETRY_S
                         yield message
-                except GatewayError:
-                    raise
                 except aiohttp.WSServerHandshakeError as error:
                     self._turned_away(error)
                 except aiohttp.ClientConnectorError as error:

@@ -88,7 +88,9 @@ def decode(payload: bytes | str, codec: Codec) -> Message:
     # The errors of both derive from ValueError; a hostile map may have an unhashable key, hostile nesting no end.
     except (ValueError, TypeError, RecursionError):
         raise MessageError(f"the message is not {'JSON' if codec is Codec.JSON else 'msgpack'}") from None
-    if not isinstance(message, dict) or not isinstance(message.get("op"), str):
+    if not isinstance(message, dict) or not all(isinstance(name, str) for name in message):
+        raise MessageError("a message is a map whose fields have text names")
+    if not isinstance(message.get("op"), str):
         raise MessageError("a message is a map with a text field 'op'")
     return message
 

@@ -43,19 +43,24 @@ class Ground:
     async def running(self, epoch: str = "e", *, is_state_kept: bool = False) -> AsyncIterator[LiveServer]:
         board = Board()
         board.channel_changed(self.channel)
+        board.presence_changed(self.channel, "live")
         hub = Hub({self.channel.ch: self.channel}, board, epoch, "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
         server = LiveServer(hub, dict, is_open_on_loopback=True)
         async with server.listening("127.0.0.1", self.port, lambda: is_state_kept):
             yield server
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
 @pytest.fixture(name="ground")
 def _ground() -> Ground:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     channel = Channel(1, Wearer("SN-1"), 20_000)
     channel.rows_came(seconds(0, 60), 0.0)
-    return Ground(channel, port)
+    return Ground(channel, free_port())
 
 
 def follow(url: str, codec: Codec = Codec.MSGPACK, **wanted: Any) -> Following:
@@ -87,7 +92,7 @@ def said(op: str) -> Callable[[list[Message]], bool]:
 
 
 @asynccontextmanager
-async def saying(*payloads: str | bytes, is_closing: bool = False) -> AsyncIterator[tuple[str, list[Any]]]:
+async def saying(*payloads: str | bytes, closing: int | None = None) -> AsyncIterator[tuple[str, list[Any]]]:
     """A websocket server that says the same to everybody and then falls silent; what it hears is written down."""
     heard: list[Any] = []
 
@@ -96,7 +101,8 @@ async def saying(*payloads: str | bytes, is_closing: bool = False) -> AsyncItera
         await ws.prepare(request)
         for payload in payloads:
             await (ws.send_str(payload) if isinstance(payload, str) else ws.send_bytes(payload))
-        if is_closing:
+        if closing is not None:
+            await ws.close(code=closing)
             return ws
         async for frame in ws:
             if frame.type in {WSMsgType.TEXT, WSMsgType.BINARY}:

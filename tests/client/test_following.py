@@ -9,7 +9,7 @@ import pytest
 
 from gateway.live.limits import Limits
 from gateway.telemetry.channel import Channel, Wearer
-from insiders_gateway_client.errors import GatewayError, NobodyThereError
+from insiders_gateway_client.errors import GatewayError, NobodyThereError, NotAdmittedError, RefusalError
 from insiders_gateway_client.following import FIRST_RETRY_S, LONGEST_RETRY_S, SILENCE_S
 from insiders_gateway_client.gateway import Gateway
 from insiders_gateway_client.messages import Codec, Message
@@ -24,7 +24,8 @@ async def test_it_subscribes_to_everything_and_begins_with_the_last_seconds(grou
     client = follow(ground.url, codec, last_s=2.0)
     async with ground.running():
         heard = await hear(client, said("snap"))
-    assert [message["op"] for message in heard if message["op"] != "time"] == ["hello", "channels", "sub_ok", "snap"]
+    ops = [message["op"] for message in heard if message["op"] not in {"time", "state"}]
+    assert ops == ["hello", "channels", "sub_ok", "snap"]
     assert numbers(client, heard) == list(range(580, 601))
     assert (client.cursors.epoch, client.cursors.by_channel) == ("e", {1: 600})
 
@@ -243,9 +244,53 @@ async def test_a_name_that_nobody_knows_is_told_as_that() -> None:
 )
 async def test_a_goodbye_is_the_reason_of_the_cut(code: int, text: str, reason: str) -> None:
     bye = {"op": "bye", "code": code, "text": text, "retry_after_ms": 100, "resumable": False}
-    async with saying(json.dumps(bye), is_closing=True) as (url, _):
+    async with saying(json.dumps(bye), closing=code) as (url, _):
         heard = await hear(follow(url, Codec.JSON), said("disconnected"))
     assert heard[-1]["text"] == reason
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "says"),
+    [(4401, NotAdmittedError, "lets in only those whom it knows"), (4403, GatewayError, "does not let us follow")],
+)
+async def test_who_may_not_follow_is_told_and_does_not_come_again(
+    code: int, error: type[GatewayError], says: str
+) -> None:
+    bye = {"op": "bye", "code": code, "text": "No.", "retry_after_ms": 0, "resumable": False}
+    async with saying(json.dumps(bye), closing=code) as (url, _):
+        with pytest.raises(error, match=says):
+            await hear(follow(url, Codec.JSON), said("disconnected"))
+
+
+async def test_a_subscription_that_is_refused_is_an_error_and_no_endless_wait(ground: Ground) -> None:
+    async with ground.running():
+        with pytest.raises(RefusalError) as refused:
+            await hear(follow(ground.url, columns=["sped"]), said("d"))
+    assert refused.value.code == "unknown_column"
+
+
+async def test_what_was_read_is_acknowledged_twice_a_second_and_no_more() -> None:
+    told: list[str | bytes] = ['{"op":"hello","epoch":"e"}']
+    told += [json.dumps({"op": "d", "sub": 1, "seq": seq, "blocks": []}) for seq in range(1, 6)]
+    async with saying(*told) as (url, heard_there):
+        await hear(follow(url, Codec.JSON), said("disconnected"))
+    acks = [json.loads(heard)["subs"] for heard in heard_there if json.loads(heard)["op"] == "ack"]
+    assert acks[0] == [[1, 1]]
+    assert acks[-1] == [[1, 5]]
+    assert len(acks) == 2
+
+
+async def test_a_reader_that_is_busy_acknowledges_when_it_is_back() -> None:
+    frame = json.dumps({"op": "d", "sub": 1, "seq": 1, "blocks": []})
+    async with saying('{"op":"hello","epoch":"e"}', frame) as (url, heard_there):
+        async with aclosing(follow(url, Codec.JSON).messages()) as messages:
+            async for message in messages:
+                if message["op"] == "d":
+                    await asyncio.sleep(5)
+                    assert [json.loads(heard)["op"] for heard in heard_there] == ["sub"]
+                if message["op"] == "disconnected":
+                    break
+        assert [json.loads(heard)["op"] for heard in heard_there] == ["sub", "ack"]
 
 
 async def test_a_cut_after_a_new_hello_does_not_repeat_the_goodbye_of_another_time(ground: Ground) -> None:
