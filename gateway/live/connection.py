@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError
 
 from gateway.live.gate import Gate
@@ -21,6 +21,12 @@ IDLE_S = 30
 
 ANSWER_S = 10.0
 """An answer of which nothing was taken for so long is taken back."""
+
+MAX_HEAD_BYTES = 32 * 1024
+"""Of a head that is not complete: a browser's has two or three kB, and cookies of other servers of this machine."""
+
+MAX_PIPELINED = 8
+"""Requests that may wait while one is answered."""
 
 RETRY_S = 10
 """When to come back who found no seat."""
@@ -61,6 +67,8 @@ class Connection(web.RequestHandler):
         self._place = Place.SEAT if places is None else Place.NONE
         self._wire: asyncio.Transport | None = None  # aiohttp forgets its own when it begins to close it
         self._head_due: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._body: StreamReader | None = None  # of the last request that came
         self._answer_due: asyncio.TimerHandle | None = None
 
     @property
@@ -107,11 +115,18 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Read on."""
         self.heard_s = self._loop.time()
+        is_body = self._is_reading_body()
         super().data_received(data)
-        if self._messages or self._current_request is not None:
+        if len(self._messages) > MAX_PIPELINED:
+            self._cut("too_many_requests")
+        elif not is_body and self._is_reading_head():
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._cut("head_too_large")
+            elif self._head_due is None:
+                self._wait_for_head()
+        else:
             self._have_head()
-        elif self._head_due is None:
-            self._wait_for_head()
 
     def pause_writing(self) -> None:
         """Something of an answer has to wait: from now on some of it has to go."""
@@ -145,13 +160,29 @@ class Connection(web.RequestHandler):
         if not isinstance(kwargs.get("exc_info"), web.RequestPayloadError | HttpProcessingError):
             super().log_exception(*args, **kwargs)
 
+    def _is_reading_head(self) -> bool:
+        """Whether what comes belongs to a request of which nobody knows yet what it is."""
+        if self._messages:
+            self._body = self._messages[-1][1]
+        return not (self._messages or self._current_request or self._is_reading_body())
+
+    def _is_reading_body(self) -> bool:
+        return self._body is not None and not self._body.is_eof()
+
     def _wait_for_head(self) -> None:
-        self._head_due = self._loop.call_later(self._limits.header_s, self._cut, "head_too_slow")
+        self._head_due = self._loop.call_later(self._limits.header_s, self._head_is_due)
+
+    def _head_is_due(self) -> None:
+        if self._is_reading_head():
+            self._cut("head_too_slow")
+        else:
+            self._have_head()
 
     def _have_head(self) -> None:
         if self._head_due is not None:
             self._head_due.cancel()
             self._head_due = None
+        self._head_bytes = 0
 
     def _watch_answer(self, left: int | None = None) -> None:
         """Look every `ANSWER_S` whether something of the answer has gone.
@@ -176,6 +207,7 @@ class Connection(web.RequestHandler):
         if self._wire is not None:
             self._gate.count(why)
             self._wire.abort()
+            self._wire = None
 
 
 async def answer(gate: Gate, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:

@@ -169,26 +169,33 @@ def check_plain(request: web.BaseRequest) -> None:
         raise RequestError(ErrorCode.BAD_MESSAGE, "Send the body as it is, without Content-Encoding.")
 
 
-async def body_of(request: web.BaseRequest) -> bytes:
+async def body_of(request: web.BaseRequest, most: int = MAX_BODY_BYTES) -> bytes:
     """The body of a request.
+
+    Args:
+        request: It.
+        most: Bytes that it may have.
 
     Raises:
         RequestError: If it is too large, compressed, cut or too slow.
     """
     check_plain(request)
-    too_big = RequestError(ErrorCode.MESSAGE_TOO_BIG, f"The body may have {MAX_BODY_BYTES} bytes: send less at once.")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
+    too_big = RequestError(ErrorCode.MESSAGE_TOO_BIG, f"The body may have {most} bytes: send less at once.")
+    if (request.content_length or 0) > most:
         raise too_big
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
-            return await request.read()
+            async for block in request.content.iter_any():
+                body += block
+                if len(body) > most:
+                    raise too_big
     except TimeoutError:
         text = f"The body did not come within {BODY_S} s: send it at once."
         raise RequestError(ErrorCode.BODY_TOO_SLOW, text) from None
-    except web.HTTPRequestEntityTooLarge:
-        raise too_big from None
     except web.RequestPayloadError:
         raise RequestError(ErrorCode.BAD_MESSAGE, "The body cannot be read.") from None
+    return bytes(body)
 
 
 def _check_url(request: web.BaseRequest) -> None:

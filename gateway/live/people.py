@@ -34,6 +34,9 @@ _ROOT = "/api/v1/access"
 _ME = "/api/v1/me"
 _CREATED = 201
 
+_MAX_STRANGERS_BYTES = 4096
+"""Of a body that anybody may send."""
+
 
 class _AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
@@ -78,7 +81,7 @@ class AccessRoutes:
         guard.add("GET", "/api/v1/audit", Action.READ_AUDIT, self._read_audit)
 
     async def _pair(self, request: web.Request) -> web.Response:
-        form = parse_body(await body_of(request), PairForm)
+        form = parse_body(await body_of(request, _MAX_STRANGERS_BYTES), PairForm)
         if form.form == "cookie" and "Origin" not in request.headers:
             raise RequestError(
                 ErrorCode.BAD_ORIGIN, 'Only a page of the gateway takes a cookie: ask with "as": "token".'
