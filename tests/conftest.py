@@ -59,7 +59,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _INHERITED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent/config")  # nor do what lets them in, and their gateway
-    monkeypatch.setenv("XDG_STATE_HOME", "/nonexistent/state")
+    monkeypatch.setattr("insiders_gateway_client.local.SOCKETS", ())
     # Nor does any test listen with the developer's own radio: those that need a D-Bus bring one.
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/dbus")
 
