@@ -17,6 +17,7 @@ _FILES = (
     "athletes.js",
     "cards.js",
     "client.js",
+    "devices.js",
     "header.js",
     "http.js",
     "inviting.js",

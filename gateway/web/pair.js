@@ -1,40 +1,28 @@
 /* A device becomes one that is let in, by the code that a technician has made. */
 
 import { el, show, tell } from "/web/cards.js";
+import { codeIn, deviceName } from "/web/devices.js";
 import { ask, Refusal } from "/web/http.js";
 
-const SYSTEMS = [
-  [/iPhone/, "iPhone"], [/iPad/, "iPad"], [/Android/, "Android"], [/CrOS/, "Chromebook"], [/Windows/, "Windows"],
-  [/Macintosh/, "Mac"], [/Linux/, "Linux"],
-];
-const BROWSERS = [[/Edg\w*\//, "Edge"], [/Firefox|FxiOS/, "Firefox"], [/Chrome|CriOS/, "Chrome"], [/Safari/, "Safari"]];
-const CODE = /^[\w-]{16,64}$/;
-
-/* The code of a link, of its fragment, or as it stands; "" if there is none. */
-export function codeIn(text) {
-  const fragment = text.includes("#") ? text.slice(text.indexOf("#") + 1) : "";
-  const code = fragment ? new URLSearchParams(fragment).get("code") ?? "" : text.trim();
-  return CODE.test(code) ? code : "";
-}
-
-/* What people would call it: "Chrome on Windows". */
-export function deviceName(agent) {
-  const among = (names) => names.find(([mark]) => mark.test(agent))?.[1];
-  return [among(BROWSERS) ?? "Browser", among(SYSTEMS)].filter(Boolean).join(" on ");
-}
+const NO_CODE = "That is no code: paste the whole link that the technician's page shows.";
+let carried = "";
 
 /* The code of the address, which is then neither there nor in the history any more: whoever looks over a shoulder or
  * goes back later finds none. */
 function takeCode() {
-  const code = codeIn(location.hash);
-  if (location.hash) history.replaceState(null, "", location.pathname);
-  return code;
+  const brought = location.hash;
+  tell(el("wrong"), "");
+  if (!brought) return;
+  history.replaceState(null, "", location.pathname);
+  carried = codeIn(brought) || carried;
+  drawForm();
+  if (!carried) refuse(NO_CODE);
 }
 
 async function enter(event) {
   event.preventDefault();
   const code = carried || codeIn(el("code").value), device = el("device").value.trim();
-  if (!code) return refuse("That is no code: paste the whole link that the technician's page shows.");
+  if (!code) return refuse(NO_CODE);
   if (!device) return refuse("Give this device a name first.");
   el("enter").disabled = true;
   tell(el("wrong"), "");
@@ -78,13 +66,9 @@ async function greet() {
   }
 }
 
-let carried = takeCode();
 el("device").value = deviceName(navigator.userAgent);
 drawForm();
+takeCode();
 el("form").addEventListener("submit", enter);
-addEventListener("hashchange", () => {
-  carried = takeCode() || carried;
-  tell(el("wrong"), "");
-  drawForm();
-});
+addEventListener("hashchange", takeCode);
 greet().catch(() => {});  // the code can be tried all the same
