@@ -78,21 +78,17 @@ def make_leaf(authority: Authority, places: Iterable[str], moment: Moment) -> Le
         CertificateError: If the authority may sign none of them, or what it signs is not accepted.
     """
     from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    signer = x509.load_pem_x509_certificate(authority.certificate.encode())
-    signing_key = serialization.load_pem_private_key(authority.pem, None)
-    if not isinstance(signing_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise CertificateError("its key is neither RSA nor of an elliptic curve")
-    covered = sorted(filter(partial(_may_sign, _constraints(signer)), places), key=_rank)
+    signer, signing_key, constraints = _signer(authority)
+    covered = sorted(filter(partial(_may_sign, constraints), places), key=_rank)
     if not covered:
         raise CertificateError(f"it may not sign for {', '.join(sorted(places))}")
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         x509.CertificateBuilder(
-            subject_name=_name(covered[0][:_MAX_NAME]), issuer_name=signer.subject, public_key=key.public_key()
+            subject_name=_name(covered[0][:_MAX_NAME]), issuer_name=signer, public_key=key.public_key()
         )
         .serial_number(x509.random_serial_number())
         .not_valid_before(moment.utc - BACKDATED)
@@ -105,6 +101,26 @@ def make_leaf(authority: Authority, places: Iterable[str], moment: Moment) -> Le
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False)
     )
     return read_leaf(_signed(certificate, key, signing_key), authority)
+
+
+def _signer(
+    authority: Authority,
+) -> "tuple[x509.Name, EllipticCurvePrivateKey | RSAPrivateKey, x509.NameConstraints | None]":
+    """Name, key and bounds of an authority that anybody may have made."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(authority.pem, None)
+        certificate = x509.load_pem_x509_certificate(authority.certificate.encode())
+        bounds = [one.value for one in certificate.extensions if isinstance(one.value, x509.NameConstraints)]
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise CertificateError("its certificate or its key is of a kind that cannot sign here")
+    return certificate.subject, key, bounds[0] if bounds else None
 
 
 def _signed(
@@ -137,15 +153,6 @@ def _usage(*, is_authority: bool) -> "x509.KeyUsage":
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _constraints(signer: "x509.Certificate") -> "x509.NameConstraints | None":
-    from cryptography import x509
-
-    try:
-        return signer.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
-        return None
 
 
 def _may_sign(constraints: "x509.NameConstraints | None", place: str) -> bool:

@@ -95,6 +95,7 @@ class OwnCertificate:
                 f"The authority cannot be kept ({cause(error)}): make room on the disk, and try again.",
             ) from None
         self.authority, self._damage, self._is_put_aside = authority, None, False
+        self._unwritten.clear()
         self._serve(leaf, places)
         return self._found(leaf, places, moment)
 
@@ -116,6 +117,7 @@ class OwnCertificate:
                 if self._leaf is not None and moment.ms < self._leaf.not_after_ms:
                     return self._leaf
         self.authority = make_authority(self._site, places, moment)
+        self._is_put_aside, self._damage = self._is_put_aside or self._damage is not None, None
         self._unwritten[self._authority_file] = self.authority.pem
         return self._serve(make_leaf(self.authority, places, moment), places)
 
@@ -135,7 +137,6 @@ class OwnCertificate:
             for path, content in list(self._unwritten.items()):
                 if path == self._authority_file and path.exists():
                     path.rename(self._damaged_file)  # somebody may still repair it
-                    self._is_put_aside = True
                 files.replace(path, content)
                 del self._unwritten[path]
         except OSError as error:
@@ -156,11 +157,10 @@ class OwnCertificate:
                 name,
             )
         if self._damage is not None or self._is_put_aside:
-            is_replaced = self.authority is not None
             yield Trouble(
                 "authority_damaged",
                 "The club's authority was damaged, and there is a new one that no laptop knows"
-                if is_replaced
+                if self._damage is None
                 else f"The club's authority cannot be used ({self._damage}), only what it has signed, until "
                 f"{day(leaf.not_after_ms)}",
                 "Give it back with `insiders-gateway tls init --authority FILE`, from what was exported with its key, "

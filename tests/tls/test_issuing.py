@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -173,3 +173,18 @@ def test_what_an_authority_excludes_is_left_out() -> None:
         permitted_subtrees=None, excluded_subtrees=[x509.DNSName("example.org"), x509.DNSName(".local")]
     )
     assert make_leaf(company(bounds, key), NAMES, moment()).places == NAMES - {"gateway.example.org", "pitch.local"}
+
+
+def test_an_authority_whose_key_cannot_sign_here_says_so() -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.ORGANIZATION_NAME, "Company")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, None)
+    )
+    pem = certificate.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(CertificateError, match="of a kind that cannot sign here"):
+        make_leaf(read_authority(pem), NAMES, moment())

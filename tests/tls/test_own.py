@@ -84,10 +84,12 @@ def test_with_half_of_an_authority_the_gateway_goes_on_with_what_laptops_trust(f
         assert "authority_damaged" in [trouble.code for trouble in look.troubles]
 
 
-async def test_when_that_has_expired_there_is_a_new_authority_and_the_damaged_one_is_kept(folder: Path) -> None:
+def test_when_that_has_expired_there_is_a_new_authority_and_the_damaged_one_is_kept(folder: Path) -> None:
     (folder / "authority.pem").write_bytes(b"half")
-    look = started(folder).look(moment(days=366))
+    own = started(folder)
+    look = own.look(moment(days=366))
     assert look.authority is not None
+    assert own.look(moment(days=366 + 340)).leaf != look.leaf
     assert (folder / "authority.damaged.pem").read_bytes() == b"half"
     # Until somebody has decided: laptops know nothing of the new one.
     assert codes(started(folder)) == ["authority_damaged"]
@@ -132,6 +134,17 @@ def test_without_a_place_to_write_it_serves_from_memory_says_so_and_writes_later
     folder.unlink()
     assert own.look(moment()).troubles == ()
     assert started(folder).look(moment()).leaf == look.leaf
+
+
+def test_what_could_not_be_written_is_not_written_over_what_came_after_it(tmp_path: Path) -> None:
+    folder = tmp_path / "tls"
+    folder.write_text("a file where the folder should be")
+    own = started(folder)
+    own.look(moment())
+    folder.unlink()
+    look = own.replace_authority(None, moment())
+    assert own.look(moment()) == look
+    assert started(folder).look(moment()) == look
 
 
 def test_an_authority_that_cannot_be_kept_is_not_begun_with(folder: Path) -> None:
