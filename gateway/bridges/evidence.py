@@ -87,6 +87,9 @@ class PairingEvidence:
 
     def delivery(self, serial_number: str, slot: Slot) -> Delivery:
         """Whether what the sensor in a slot measures comes from the tracker."""
+        channel = self._channels.get(serial_number)
+        if channel is not None and not channel.is_released:
+            return Delivery.UNRELEASED
         return self._delivery.get(slot, {}).get(serial_number, Delivery.TRACKER_SILENT)
 
     def contact_s(self, serial_number: str) -> float | None:

@@ -118,6 +118,7 @@ class Reason(StrEnum):
     NO_DATA = "NoData"
     FLAT_ZERO = "FlatZero"
     TRACKER_OFFLINE = "TrackerOffline"
+    NOT_RELEASED = "NotReleased"
     IN_USE_ELSEWHERE = "InUseElsewhere"
     # SensorMatched
     NOT_BROADCASTING = "NotBroadcasting"

@@ -19,6 +19,7 @@ class Delivery(StrEnum):
     FLAT = "flat"  # the same value, or zero, for 30 s, while the athlete moves
     NOTHING = "nothing"
     TRACKER_SILENT = "tracker_silent"
+    UNRELEASED = "unreleased"  # nobody listens to the tracker, because its athlete may not be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,11 @@ class Observation:
     delivery: Mapping[Slot, Delivery] = field(default_factory=dict)
     air: Mapping[Slot, Air] = field(default_factory=dict)
     match: Match | None = None
+
+    @property
+    def is_released(self) -> bool:
+        """Whether its athlete may be shown; if not, nobody listens to it, and its silence says nothing."""
+        return Delivery.UNRELEASED not in self.delivery.values()
 
 
 class Mode(StrEnum):

@@ -247,9 +247,7 @@ async def test_the_heart_of_somebody_who_has_no_tracker_is_not_collected() -> No
         assert made.world.sensors.heart_rates() == {}
 
 
-async def test_the_heart_of_who_is_not_released_is_not_collected_any_more_and_what_was_is_overwritten() -> (
-    None
-):
+async def test_the_heart_of_who_is_not_released_is_not_collected_any_more_and_what_was_is_overwritten() -> None:
     async with team() as made:
         made.world.fleet.all = [wants(BEN)]
         await made.seconds(30, lambda second: broadcast(made, second))
@@ -268,6 +266,14 @@ async def test_a_strap_with_a_new_address_is_told_under_the_one_that_its_tracker
         await made.world.advertise(3, number=7)
         assert made.world.sensors.heart_rates() == {address(1): 71}
         assert made.evidence.matches() == {address(1): Match(None, 0.0, 0)}
+
+
+async def test_a_tracker_that_nobody_may_follow_is_not_called_silent() -> None:
+    async with team() as made:
+        made.channels[1].since_ms = None
+        await asyncio.sleep(2.0)
+        assert made.evidence.delivery(BEN, Slot.HEART_RATE) is Delivery.UNRELEASED
+        assert made.evidence.delivery(EVE, Slot.HEART_RATE) is Delivery.TRACKER_SILENT
 
 
 async def test_a_turn_that_fails_ends_nothing_and_is_told_once(

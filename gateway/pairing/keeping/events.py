@@ -41,7 +41,7 @@ CHATTER = frozenset(
         *(Reason.JUST_LISTENING, Reason.NEVER_SEEN, Reason.SEEN_STALE, Reason.NEW_ADDRESS),
         *(Reason.AMBIGUOUS_NEIGHBOURS, Reason.NO_DATA, Reason.FLAT_ZERO, Reason.TRACKER_OFFLINE),
         *(Reason.IN_USE_ELSEWHERE, Reason.NOT_BROADCASTING, Reason.TOO_LITTLE, Reason.ON_OTHER_TRACKER),
-        Reason.ON_NO_TRACKER,
+        *(Reason.ON_NO_TRACKER, Reason.NOT_RELEASED),
     }
 )
 

@@ -55,7 +55,7 @@ def seen(tracker: Observation, slot: Slot, sensor: Sensor, fleet: Fleet, zone: t
         return Finding(Status.UNKNOWN, _deafness(fleet.ears), facts)
     if air.has_new_address:
         return Finding(Status.FALSE, Reason.NEW_ADDRESS, {"new": air.new_address or "a new one"})
-    if has_it and delivery is Delivery.TRACKER_SILENT:
+    if has_it and delivery in {Delivery.TRACKER_SILENT, Delivery.UNRELEASED}:
         return Finding(Status.UNKNOWN, _silence(tracker))
     if air.presence == "gone" and air.was_heard:
         at_ms = fleet.now_ms - round(1000 * (air.silent_s or 0.0))
@@ -77,7 +77,7 @@ def delivering(tracker: Observation, slot: Slot, sensor: Sensor) -> Finding:
         case Delivery.NOTHING:
             is_elsewhere = tracker.air.get(slot, _UNHEARD).holder == "elsewhere"
             return Finding(Status.FALSE, Reason.IN_USE_ELSEWHERE if is_elsewhere else Reason.NO_DATA)
-        case Delivery.TRACKER_SILENT:
+        case Delivery.TRACKER_SILENT | Delivery.UNRELEASED:
             return Finding(Status.UNKNOWN, _silence(tracker))
 
 
@@ -104,6 +104,8 @@ def _is_taken_over(tracker: Observation, slot: Slot, sensor: Sensor) -> bool:
 
 
 def _silence(tracker: Observation) -> Reason:
+    if not tracker.is_released:
+        return Reason.NOT_RELEASED
     return Reason.JUST_LISTENING if is_hardly_known(tracker) else Reason.TRACKER_OFFLINE
 
 

@@ -239,6 +239,10 @@ SENTENCES: Mapping[Reason | tuple[ConditionType, Reason], Sentence] = MappingPro
         Reason.TRACKER_OFFLINE: Sentence(
             "{tracker} is silent, so nothing proves where {sensor} is", "switch {tracker} on"
         ),
+        Reason.NOT_RELEASED: Sentence(
+            "{tracker} is not followed: its athlete is not released",
+            "if the athlete agrees, an admin types `insiders-gateway release give`",
+        ),
         Reason.IN_USE_ELSEWHERE: Sentence(
             "{tracker} sends no {value}: perhaps another device has {sensor}",
             "switch off Bluetooth on phones, watches and bike computers nearby",

@@ -40,6 +40,8 @@ def is_hardly_known(seen: Observation) -> bool:
 
 def awaited(seen: Observation, slot: Slot) -> Reason:
     """Why a slot of a tracker is not as the cloud has it: the one thing that a person can do about it."""
+    if not seen.is_released:
+        return Reason.AWAITING_POWER_CYCLE  # nobody listens to it, so it may be switched on or not
     if is_hardly_known(seen):
         return Reason.AWAITING_DEVICE
     if seen.contact_ago_s is None or seen.contact_ago_s >= OFFLINE_AFTER_S:

@@ -52,6 +52,8 @@ T, F, U = Status.TRUE, Status.FALSE, Status.UNKNOWN
         # Its tracker may have it.
         (GONE, Delivery.TRACKER_SILENT, LISTENING, U, Reason.TRACKER_OFFLINE),
         (UNHEARD, Delivery.TRACKER_SILENT, LISTENING, U, Reason.TRACKER_OFFLINE),
+        (GONE, Delivery.UNRELEASED, LISTENING, U, Reason.NOT_RELEASED),
+        (SEEN, Delivery.UNRELEASED, LISTENING, T, Reason.OK),
         # Nobody has it.
         (GONE, Delivery.NOTHING, LISTENING, F, Reason.SEEN_STALE),
         (UNHEARD, Delivery.NOTHING, LISTENING, F, Reason.NEVER_SEEN),
@@ -137,6 +139,7 @@ def test_a_deaf_radio_never_says_that_a_sensor_is_not_there(
         (Delivery.FLAT, "tracker", True, F, Reason.FLAT_ZERO),
         (Delivery.TRACKER_SILENT, "tracker", True, U, Reason.TRACKER_OFFLINE),
         (None, "unknown", True, U, Reason.TRACKER_OFFLINE),
+        (Delivery.UNRELEASED, "unknown", True, U, Reason.NOT_RELEASED),
     ],
 )
 def test_whether_a_tracker_sends_what_a_sensor_measures(

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
 from gateway.pairing.conditions import ConditionType, Reason
+from gateway.pairing.documents import Slot
 from gateway.pairing.memory import Memory
-from gateway.pairing.observation import Observation, Trouble
+from gateway.pairing.observation import Delivery, Observation, Trouble
 from gateway.pairing.planning.plan import State, TrackerPlan, plan
 from gateway.pairing.reconciling.watching import Watch
 from tests.pairing.fleets import HR, fleet, tracker
@@ -42,6 +43,11 @@ def waited_for(
     )
 
 
+def unheeded(seen: Observation) -> Observation:
+    """Its athlete may not be shown, so nobody listens to it."""
+    return replace(seen, delivery=dict.fromkeys(Slot, Delivery.UNRELEASED))
+
+
 def planned(seen: Observation) -> TrackerPlan:
     return plan(fleet(seen), UTC).trackers["T1"]
 
@@ -63,6 +69,8 @@ def planned(seen: Observation) -> TrackerPlan:
         (waited_for(contacts=3, contact_ago_s=31.0), State.AWAITING_DEVICE, Reason.DEVICE_OFFLINE),
         (waited_for(is_immediate=True, waiting_s=119.0), State.AWAITING_DEVICE, Reason.AWAITING_DEVICE),
         (waited_for(is_immediate=True, waiting_s=120.0), State.AWAITING_DEVICE, Reason.AWAITING_POWER_CYCLE),
+        (unheeded(waited_for(contact_ago_s=None)), State.AWAITING_DEVICE, Reason.AWAITING_POWER_CYCLE),
+        (unheeded(waited_for(contacts=3)), State.AWAITING_DEVICE, Reason.AWAITING_POWER_CYCLE),
     ],
 )
 def test_why_a_tracker_has_not_taken_it_over(seen: Observation, state: State, reason: Reason) -> None:
