@@ -36,6 +36,7 @@ from gateway.terminal.talk import Talk
 DAY_MS = 86_400_000
 KIM = Caller("root", "this machine", Role.ADMIN)
 TOKEN = re.compile(r"igw_[\w-]{43}")
+from insiders_gateway_client.errors import NobodyThereError
 
 
 @dataclass
@@ -311,5 +312,5 @@ async def test_the_log_says_who_did_what_with_the_newest_last(
 async def test_nobody_there_is_said(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         pass
-    with pytest.raises(ConnectionError):
+    with pytest.raises(NobodyThereError):
         await served.typed("list")
