@@ -32,11 +32,11 @@ from gateway.secret import Secret
 from gateway.store import Store, open_store
 from gateway.terminal.errors import CommandError
 from gateway.terminal.talk import Talk
+from insiders_gateway_client.errors import NobodyThereError
 
 DAY_MS = 86_400_000
 KIM = Caller("root", "this machine", Role.ADMIN)
 TOKEN = re.compile(r"igw_[\w-]{43}")
-from insiders_gateway_client.errors import NobodyThereError
 
 
 @dataclass
