@@ -5,7 +5,6 @@ import os
 import pwd
 import socket
 import struct
-from http.cookies import CookieError, SimpleCookie
 
 from aiohttp import web
 
@@ -20,6 +19,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 """What they ask for changes nothing."""
 
 _OPEN = "this machine"
+_NOWHERE = ("unknown", 0)
+"""No address by which anybody can ask."""
+
 _ROOT = 0
 _PEER = struct.Struct("3i")  # struct ucred: process, user, group
 
@@ -62,11 +64,12 @@ class Admission:
 def entrance_of(request: web.BaseRequest) -> Entrance:
     """Where a request has come in."""
     transport = request.transport
-    if transport is None:  # gone already: no place of ours, so that nothing but a refusal comes of it
-        return Entrance("0.0.0.0", 0, is_tls=False)  # noqa: S104  # no address that anybody can be asked by
-    own = transport.get_extra_info("sockname")
-    is_tls = transport.get_extra_info("sslcontext") is not None
-    return Entrance(own[0], own[1], is_tls) if isinstance(own, tuple) else Entrance("", 0, is_tls)
+    if transport is None:  # gone already: nothing but a refusal comes of it
+        return Entrance(*_NOWHERE, is_tls=False)
+    if transport.get_extra_info("socket").family is socket.AF_UNIX:
+        return Entrance("", 0, is_tls=False)
+    address, port, *_ = transport.get_extra_info("sockname") or _NOWHERE
+    return Entrance(address, port, is_tls=transport.get_extra_info("sslcontext") is not None)
 
 
 def address_of(request: web.BaseRequest) -> str:
@@ -87,16 +90,12 @@ def _token_of(request: web.BaseRequest, entrance: Entrance) -> Secret | None:
         if scheme.lower() != "bearer" or not token.strip():
             raise RequestError(ErrorCode.UNAUTHORIZED, "Send your token as `Authorization: Bearer TOKEN`.")
         return Secret(token.strip())
-    try:
-        cookies = SimpleCookie(request.headers.get("Cookie", ""))
-    except CookieError:
-        return None
-    cookie = cookies.get(cookie_name(entrance))
+    cookie = request.cookies.get(cookie_name(entrance))
     if cookie is None:
         return None
     # A browser adds its cookies whoever has made it ask, and says who with what changes something or stays open.
     is_plain = request.method in SAFE_METHODS and "Upgrade" not in request.headers
-    return Secret(cookie.value) if is_plain or "Origin" in request.headers else None
+    return Secret(cookie) if is_plain or "Origin" in request.headers else None
 
 
 def _peer_of(request: web.BaseRequest) -> Caller:

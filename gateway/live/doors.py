@@ -20,7 +20,12 @@ SEND_BUFFER_BYTES = 64 * 1024
 UNSENT_BYTES = 16 * 1024
 """What the kernel may hold of it that is not on its way."""
 
-BACKLOG = 256
+QUEUE = 256
+"""Connections that the kernel keeps until they are let in."""
+
+AT_ONCE = 16
+"""Of them that are let in with one turn of the loop: agreeing on TLS takes a Pi milliseconds each."""
+
 GOODBYE_S = 2.0
 """How long a client may take to end its side of TLS."""
 
@@ -129,9 +134,10 @@ async def open_door(
         return handshake
 
     loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {"sock": sock, "backlog": BACKLOG}
+    options: dict[str, Any] = {"sock": sock, "backlog": AT_ONCE}
     create = loop.create_unix_server if sock.family is socket.AF_UNIX else loop.create_server
     server = await create(greet, **options)
+    sock.listen(QUEUE)  # the loop takes one number for both
     try:
         yield
     finally:

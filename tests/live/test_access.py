@@ -276,6 +276,16 @@ async def test_cookies_that_make_no_sense_let_nobody_in(house: House, http: aioh
     assert await status(http, "GET", f"{house.base}/api/v1/me", {"Cookie": cookie}) == 401
 
 
+async def test_what_other_servers_of_this_machine_have_set_does_not_hide_ours(
+    house: House, http: aiohttp.ClientSession
+) -> None:
+    """Browsers keep cookies by host, not by port."""
+    token = await house.token(Role.VIEWER)
+    for others in ('a={"b": [1, 2]}; {token}; c', "x y=1; {token}", "{token}; é=ü", "a[b]=c; ;; {token}"):
+        cookies = others.replace("{token}", f"insiders_gateway={token}")
+        assert await status(http, "GET", f"{house.base}/api/v1/me", {"Cookie": cookies}) == 200, others
+
+
 async def test_a_plain_cookie_is_worth_nothing_over_tls(tmp_path: Path) -> None:
     """Anybody in the network could have set it over plain HTTP."""
     async with opened(tmp_path, is_tls=True) as house:
@@ -438,7 +448,11 @@ async def test_on_an_open_loopback_one_needs_nothing_but_what_is_shown_counts(
 
 @pytest.mark.parametrize(("peer", "is_open"), [("192.168.1.9", False), ("::ffff:192.168.1.9", False), ("::1", True)])
 def test_an_open_loopback_is_not_open_to_the_network(peer: str, *, is_open: bool) -> None:
-    info = {"sockname": ("192.168.1.7", 8770), "peername": (peer, 50_000)}
+    info = {
+        "sockname": ("192.168.1.7", 8770),
+        "peername": (peer, 50_000),
+        "socket": mock.Mock(family=socket.AF_INET),
+    }
     transport = mock.Mock(get_extra_info=lambda name, default=None: info.get(name, default))
     request = make_mocked_request("GET", "/", transport=transport)
     assert Admission(None, is_open_on_loopback=True).is_open(request) is is_open
