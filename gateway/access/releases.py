@@ -83,6 +83,7 @@ class Releases:
         self._withdrawn: set[str] = set()  # before the store could be read
         self._saved: Kept | None = None  # None until the store was read
         self._opening = 0
+        self._has_failed = False  # what holds now could not be brought to the disk
         self._changed = asyncio.Event()
         self._released = MappingProxyType(dict(self._since()))
 
@@ -152,7 +153,7 @@ class Releases:
             )
         self._given |= given
         try:
-            await self._save(Kept({**self._releases, **given}, self._wearers), lambda: self._take(given))
+            await self._save(Kept({**self._releases, **given}, self._wearers), lambda: self._take(given, by))
         except StoreError as error:
             for athlete in given:
                 self._given.pop(athlete, None)
@@ -160,7 +161,6 @@ class Releases:
             raise AccessError(
                 AccessCode.STORE_FAILED, f"No release was given, because it could not be kept: {error}."
             ) from None
-        self._note_all(by, "release given", given)
         return self.report()
 
     async def withdraw(self, athletes: Iterable[str], by: Caller) -> ReleasesReport:
@@ -195,7 +195,8 @@ class Releases:
         trackers: dict[str, list[str]] = defaultdict(list)
         for serial, subject in self._subjects.items():
             trackers[subject].append(serial)
-        trouble = None if self._is_kept else "The disk does not keep the releases now: see what `watch` says."
+        has_trouble = self._saved is None or self._has_failed
+        trouble = "The disk does not keep the releases now: see what `watch` says." if has_trouble else None
         return ReleasesReport(
             self.is_required,
             tuple(reported(athlete, worn, self._releases.get(athlete)) for athlete, worn in trackers.items()),
@@ -261,11 +262,12 @@ class Releases:
         for athlete in athletes:
             self._audit.note(by, deed, athlete, outcome)
 
-    def _take(self, given: Mapping[str, Release]) -> None:
-        """Let releases count that are on the disk, but for those withdrawn meanwhile."""
+    def _take(self, given: Mapping[str, Release], by: Caller) -> None:
+        """Let releases count that are on the disk, but for those withdrawn meanwhile; who gave them may have left."""
         for athlete, release in given.items():
             if self._given.get(athlete) is release:
                 self._releases[athlete] = self._given.pop(athlete)
+                self._audit.note(by, "release given", athlete)
         self._announce()
 
     def _since(self) -> Iterator[tuple[str, int]]:
@@ -284,21 +286,23 @@ class Releases:
 
     async def _keep(self) -> None:
         """Bring what holds now to the disk; where that fails it is tried again."""
-        if self._saved is None or self._is_kept:
+        if self._saved is None:
             return
         action = "wait; if that stays so, replace the card"
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._save(Kept(dict(self._releases), dict(self._wearers)))
-        except TimeoutError:
-            pass
-        except StoreError as error:
-            action = error.action
+        if not self._is_kept:
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    await self._save(Kept(dict(self._releases), dict(self._wearers)))
+            except TimeoutError:
+                pass
+            except StoreError as error:
+                action = error.action
+        self._has_failed = not self._is_kept
+        if self._has_failed:
+            text = "Releases were changed and the disk has not kept that, so it is forgotten if the gateway ends now"
+            self._problems.report(_UNSAVED, text, action)
         else:
             self._problems.resolve(_UNSAVED)
-            return
-        text = "Releases were changed and the disk has not kept that, so it is forgotten if the gateway ends now"
-        self._problems.report(_UNSAVED, text, action)
 
     async def _save(self, kept: Kept, then: Callable[[], None] = lambda: None) -> None:
         """All of it anew, which is little: whatever the disk held before, it then holds this. Raises `StoreError`."""

@@ -267,7 +267,7 @@ async def test_a_tracker_that_another_wears_now_begins_anew(tmp_path: Path, worl
             running = tasks.create_task(releases.run())
             while releases.released.get("SN-1") != 8_000_000:
                 await asyncio.sleep(0)
-            while releases.report().trouble is not None:
+            while not releases._is_kept:
                 await asyncio.sleep(0.01)
             running.cancel()
     async with opened(tmp_path, world, swapped, is_required=is_required) as (releases, _):
@@ -301,6 +301,9 @@ async def test_a_withdrawal_counts_before_the_disk_has_answered(tmp_path: Path, 
             report = await withdrawing
             assert report.trouble is not None
             assert world.codes() == {"releases_unsaved"}
+        await store.read(lambda _: None)
+        await releases._keep()
+        assert (releases.report().trouble, world.codes()) == (None, set())
 
 
 async def test_a_release_counts_only_when_it_is_on_the_disk(tmp_path: Path, world: World) -> None:
@@ -310,8 +313,10 @@ async def test_a_release_counts_only_when_it_is_on_the_disk(tmp_path: Path, worl
             for _ in range(10):
                 await asyncio.sleep(0)
             assert releases.released == {}
-        await giving
-        assert set(releases.released) == {"SN-1", "SN-3"}
+            giving.cancel()
+        await store.read(lambda _: None)
+        assert set(releases.released) == {"SN-1", "SN-3"}, "although whoever gave it has left"
+        assert world.notes == [("release given", ADA, "done")]
 
 
 async def test_a_withdrawal_while_the_release_is_written_wins(tmp_path: Path, world: World) -> None:
@@ -321,7 +326,7 @@ async def test_a_withdrawal_while_the_release_is_written_wins(tmp_path: Path, wo
             await asyncio.sleep(0)
             tasks.create_task(releases.withdraw([ADA], ADMIN))
             await asyncio.sleep(0)
-        while releases.report().trouble is not None or not releases.released:
+        while not releases._is_kept or not releases.released:
             await releases._keep()
         assert set(releases.released) == {"SN-2"}
         assert on_disk(tmp_path) == {BO}
