@@ -92,7 +92,7 @@ async function drawAudit(before) {
 
 function sentenceOf({ last_ms, count, person, device, address, deed, subject, outcome }) {
   const who = [person || "Somebody", device && `(${device})`, address && `from ${address}`].filter(Boolean).join(" ");
-  const what = [deed.replaceAll("_", " "), subject && `– ${subject}`].filter(Boolean).join(" ");
+  const what = [deed.replaceAll("_", " "), subject].filter(Boolean).join(": ");
   const how = [outcome === "done" ? "" : outcome, count > 1 && `${count} times`].filter(Boolean).join(", ");
   return `${day(last_ms)} · ${who} · ${what}${how && ` · ${how}`}`;
 }

@@ -54,6 +54,7 @@ function drawCode({ person, role }, { url, qr }, lastsMs) {
   const untilMs = performance.now() + lastsMs;
   el("qr").src = qr;
   el("link").value = url;
+  say(el("copy"), "Copy the link");
   say(el("whose"), `For one device of ${person}, as ${role}.`);
   show(el("code"), true);
   clearInterval(timer);

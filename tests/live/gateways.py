@@ -1,6 +1,7 @@
 """A gateway as pages see it: the real server with people who are let in, athletes, and rows as a test brings them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,11 @@ HOSTILE = '<img src=x onerror="boom()"> Zoë'
 TEAM = (("SN-1", "Ada Lindqvist", 10), ("SN-2", "Bea Okafor", 4), ("SN-3", HOSTILE, 7), ("SN-4", None, None))
 
 
+def wall_ms() -> int:
+    """The clock of this machine, epoch ms: a browser, and the `Date` of an answer, have no other one."""
+    return time.time_ns() // 1_000_000
+
+
 def rows(from_ms: int, *, count: int = 10, **values: float) -> SampleBlock:
     """Rows each 100 ms that hold the same values."""
     block = np.full((len(QUANTITIES), count), np.nan)
@@ -44,8 +50,8 @@ class Gateway:
     """The real server, and what is behind it.
 
     Attributes:
-        port: Where it listens, and where it listens again after `restarted`.
-        now_ms: The clock of its pages and people, epoch ms.
+        is_open: Whether this machine needs no credential.
+        port: Where it listens, once it has.
     """
 
     doorkeeper: Doorkeeper
@@ -58,7 +64,6 @@ class Gateway:
     shelf: Shelf = field(default_factory=full_shelf)
     epoch: str = "e"
     port: int = 0
-    now_ms: int = NOW_MS
 
     @property
     def url(self) -> str:
@@ -67,7 +72,7 @@ class Gateway:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Its doors are open; the same port each time."""
-        hub = Hub(self.channels, self.board, self.epoch, "Test", "0.0", 60.0, lambda: self.now_ms, lambda: True)
+        hub = Hub(self.channels, self.board, self.epoch, "Test", "0.0", 60.0, wall_ms, lambda: True)
         server = LiveServer(
             hub,
             dict,
@@ -102,14 +107,14 @@ async def gateway(folder: Path, *, is_open: bool = False, is_release_required: b
     """A gateway with four trackers that has not opened its doors yet."""
     subjects = {serial: name or serial for serial, name, _ in TEAM}
     async with open_store(folder, (grants.SCHEMA, audit.SCHEMA, releases.SCHEMA)) as store:
-        noted = Audit(store, lambda: NOW_MS)
-        doorkeeper = Doorkeeper(store, lambda: NOW_MS)
+        noted = Audit(store, wall_ms)
+        doorkeeper = Doorkeeper(store, wall_ms)
         known = Releases(
             store,
             subjects,
-            lambda: NOW_MS,
-            lambda: NOW_MS,
-            Problems(lambda: NOW_MS),
+            wall_ms,
+            wall_ms,
+            Problems(wall_ms),
             noted,
             is_required=is_release_required,
         )

@@ -11,7 +11,7 @@ import pytest
 from gateway.access.caller import Scope
 from gateway.access.roles import Role
 from tests.live.browser import BROWSER, Page, opened
-from tests.live.gateways import HOSTILE, NOW_MS, Gateway, gateway, rows
+from tests.live.gateways import HOSTILE, NOW_MS, Gateway, gateway, rows, wall_ms
 from tests.live.reading import WIDTHS, assert_readable
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a browser: install the package chromium")
@@ -50,7 +50,7 @@ async def _seen(browser_port: int, tmp_path: Path) -> AsyncIterator[Seen]:
 
 
 async def test_each_athlete_has_a_line_with_the_values_of_now(seen: Seen) -> None:
-    seen.gateway.rows_came(1, rows(NOW_MS - 1900, speed=5.0, heart_rate=151.4, power=243.5, battery=83))
+    seen.gateway.rows_came(1, rows(wall_ms() - 1900, speed=5.0, heart_rate=151.4, power=243.5, battery=83))
     await seen.until("Ada Lindqvist", number="10", heart_rate="151", speed="18.0", power="244", battery="83", state="")
     await seen.page.until(f"/^[1-9]\\d* s$/.test({seen.cell('Ada Lindqvist', 'age')})")
     order = await seen.page.evaluate("[...document.querySelectorAll('tbody .name')].map((it) => it.textContent)")
