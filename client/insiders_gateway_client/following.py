@@ -192,6 +192,8 @@ class Following:
                 self._schema = {column["name"]: column for column in message["columns"]}
             case "sub_ok":
                 self._columns = message["columns"]
+            case "error" if message["code"] == "unauthorized":
+                raise self._transport.not_admitted()
             case "error" if message.get("sub") == _SUB:
                 raise RefusalError(message["code"], message["text"])
             case "bye":

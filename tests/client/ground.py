@@ -12,6 +12,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from gateway.live.board import Board
+from gateway.live.limits import LIMITS, Limits
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
@@ -40,12 +41,14 @@ class Ground:
         return f"127.0.0.1:{self.port}"
 
     @asynccontextmanager
-    async def running(self, epoch: str = "e", *, is_state_kept: bool = False) -> AsyncIterator[LiveServer]:
+    async def running(
+        self, epoch: str = "e", *, is_state_kept: bool = False, limits: Limits = LIMITS
+    ) -> AsyncIterator[LiveServer]:
         board = Board()
         board.channel_changed(self.channel)
         board.presence_changed(self.channel, "live")
         hub = Hub({self.channel.ch: self.channel}, board, epoch, "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
-        server = LiveServer(hub, dict, is_open_on_loopback=True)
+        server = LiveServer(hub, dict, limits=limits, is_open_on_loopback=True)
         async with server.listening("127.0.0.1", self.port, lambda: is_state_kept):
             yield server
 

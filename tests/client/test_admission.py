@@ -106,6 +106,20 @@ async def test_where_there_is_no_local_socket_or_another_users_it_is_said(tmp_pa
         await Gateway(f"unix:{tmp_path}/none.sock").ask("GET", "me")
 
 
+async def test_a_revoked_token_ends_the_stream_and_says_how_to_get_in_again(house: House) -> None:
+    grant, token = await house.doorkeeper.create(NewGrant("Kim", "laptop", Role.VIEWER, Scope()), OWNER)
+
+    async def follow() -> None:
+        events = Gateway(house.base, token.reveal()).stream()
+        async with asyncio.timeout(20), aclosing(events):
+            async for _ in events:
+                if house.doorkeeper.grants:
+                    await house.doorkeeper.revoke(grant.id, OWNER)
+
+    with pytest.raises(NotAdmittedError, match=NOTHING):
+        await follow()
+
+
 async def test_a_link_becomes_a_token_that_is_kept_for_next_time(house: House, keys: Keys) -> None:
     fill(house)
     membership = await join(link(house), "notebook", keys)

@@ -175,11 +175,10 @@ def cuts_and_hellos(heard: list[Message]) -> list[Message]:
 
 async def test_a_full_gateway_is_tried_again(ground: Ground) -> None:
     client = follow(ground.url)
-    async with ground.running() as server:
-        server._streaming._limits = Limits(max_clients=0)
+    async with ground.running(limits=Limits(max_clients=0)):
         heard = await hear(client, lambda heard: len(heard) == 3)
-        assert {message["text"] for message in heard} == {"the gateway has no room for another client"}
-        server._streaming._limits = Limits()
+    assert {message["text"] for message in heard} == {"the gateway has no room for another client"}
+    async with ground.running():
         assert said("hello")(await hear(client, said("hello")))
 
 
