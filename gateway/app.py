@@ -27,7 +27,7 @@ from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.pairing.desk.pairings import Pairings
 from gateway.pairing.keeping import records
-from gateway.parts import Parts, Workers, assembled, is_clock_synced, utc_ms
+from gateway.parts import Parts, Workers, assembled
 from gateway.problems import Problems
 from gateway.service import Notifier, Watchdog
 from gateway.store import open_store
@@ -35,6 +35,7 @@ from gateway.telemetry.feed import Feed
 from gateway.telemetry.snapshot import load, save
 from gateway.uploads.desk import Desk
 from gateway.uploads.keeping import ledger
+from gateway.wall_clock import is_clock_synced, utc_ms
 from gateway.worker import Worker
 
 SNAPSHOT = "telemetry.snapshot"
@@ -129,7 +130,7 @@ async def running(
             del saved  # it keeps the file's pages, as many as the rings have
             server = LiveServer(
                 _hub(settings, parts, epoch),
-                lambda: counted(parts.feed, parts.history, cloud, parts.sightings, parts.records),
+                lambda: counted(parts.feed, parts.history, cloud, parts.sightings, parts.records, parts.audit),
                 ServedSensors(parts.sensors),
                 ServedPairings(parts.pairings),
                 ServedRecordings(parts.desk),

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from gateway.access.audit import Audit
 from gateway.bluetooth.sightings import Sightings
 from gateway.cloud.client import CloudClient
 from gateway.pairing.keeping.records import Records
@@ -10,7 +11,7 @@ from gateway.telemetry.history import History
 
 
 def counted(
-    feed: Feed, history: History, cloud: CloudClient, sightings: Sightings, records: Records
+    feed: Feed, history: History, cloud: CloudClient, sightings: Sightings, records: Records, audit: Audit
 ) -> dict[str, object]:
     """All of it."""
     traffic = cloud.traffic
@@ -35,6 +36,7 @@ def counted(
         },
         "bluetooth": asdict(sightings.counters),
         "pairings": {"records_rejected": records.rejected, "events_lost": records.events_lost},
+        "access": {"audit_lines_lost": audit.lost},
         "channels": [
             {
                 "ch": channel.ch,

@@ -1,13 +1,9 @@
 """The parts of the daemon, put together: each with what it needs of the others, and not yet started."""
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
 from functools import partial
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from gateway.access.audit import Audit
 from gateway.access.doorkeeper import Doorkeeper
@@ -15,6 +11,7 @@ from gateway.access.releases import Releases
 from gateway.bluetooth.receiver import Receiver, local_receiver
 from gateway.bluetooth.sensors import Sensors
 from gateway.bluetooth.sightings import Sightings
+from gateway.bridges.access import NotedOwnerships, tell_access
 from gateway.bridges.evidence import PairingEvidence
 from gateway.bridges.recordings import OurTrackers
 from gateway.bridges.sensors import SensorUsers
@@ -50,6 +47,7 @@ from gateway.uploads.sending.uploader import Uploader
 from gateway.uploads.taking.inbox import Inbox
 from gateway.uploads.taking.intake import Intake
 from gateway.uploads.taking.naming import Known
+from gateway.wall_clock import is_clock_sure, is_clock_synced, local_zone, utc_ms
 from gateway.worker import Worker
 
 INBOX = "inbox"
@@ -101,27 +99,6 @@ def file_managed(settings: Settings) -> dict[str, Desired]:
     }
 
 
-def is_clock_synced(timesync: Path = Path("/run/systemd/timesync")) -> bool | None:
-    """Whether systemd's time service has set the wall clock since boot; None where it does not run.
-
-    The kernel would know as well, but asking it is forbidden to a service that may not touch the clock.
-    """
-    return (timesync / "synchronized").exists() if timesync.exists() else None
-
-
-def is_clock_sure(utc_ms: int, reference_ms: int | None, *, is_synced: bool | None) -> bool:
-    """Whether the wall clock can be trusted: if systemd says so, else if the cloud does, else if nobody denies it.
-
-    Args:
-        utc_ms: What it shows.
-        reference_ms: What the cloud's shows; None if that is not known.
-        is_synced: Of `is_clock_synced`.
-    """
-    if is_synced or reference_ms is None:
-        return is_synced is not False
-    return abs(utc_ms - reference_ms) < _MINUTE_MS
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """All that runs, put together and not yet started."""
@@ -171,6 +148,7 @@ class Parts:
         yield "uploader", self.uploader.run(watchdog.register("uploader"))
         yield "retention", self.retention.run(watchdog.register("retention"))
         yield "recordings", self.desk.run(watchdog.register("recordings"))
+        yield "access to problems", tell_access(self.doorkeeper, self.problems, watchdog.register("access"))
         yield "problems to board", _tell_problems(self.problems, self.board, watchdog.register("board"))
 
 
@@ -212,7 +190,7 @@ async def assembled(
         utc_ms=utc_ms,
         is_clock_sure=is_wall_clock_sure,
     )
-    claims = Claims(cloud, problems, roster(settings))
+    claims = Claims(NotedOwnerships(cloud, audit), problems, roster(settings))
     wearers = [Wearer(t.serial_number, t.athlete, t.number, t.squads) for t in settings.trackers]
     serial_numbers = [wearer.serial_number for wearer in wearers]
     ring_minutes = settings.telemetry.ring_minutes
@@ -253,7 +231,7 @@ async def assembled(
     pairings = Pairings(reconciler, records, evidence, wearers, problems, board)
 
     recordings = settings.recordings
-    zone = _local_zone()
+    zone = local_zone()
     known = [Known(tracker.serial_number, tracker.device_name) for tracker in settings.trackers]
     max_file_bytes = recordings.max_file_mb * _MB
     spool = spooling.Spool(settings.gateway.state_dir / spooling.FOLDER, recordings.spool_max_mb * _MB)
@@ -322,22 +300,8 @@ async def assembled(
     )
 
 
-def utc_ms() -> int:
-    """The wall clock, epoch ms."""
-    return time.time_ns() // 1_000_000
-
-
 def _is_wall_clock_sure(cloud: CloudClient) -> bool:
     return is_clock_sure(utc_ms(), cloud.utc_ms(), is_synced=is_clock_synced())
-
-
-def _local_zone() -> tzinfo:
-    """That of this machine, with its summer times; UTC where it has none."""
-    try:
-        with Path("/etc/localtime").open("rb") as rules:
-            return ZoneInfo.from_file(rules)
-    except (OSError, ValueError):
-        return UTC
 
 
 def _wanted(configured: SensorSettings | str | None) -> Wanted:

@@ -18,7 +18,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from gateway import app, parts
+from gateway import app, wall_clock
 from gateway.config import Settings
 from gateway.credentials import Credentials
 from gateway.secret import Secret
@@ -408,7 +408,7 @@ def test_the_clock_is_known_to_be_right_only_where_systemd_says_so(
     timesync = tmp_path / "timesync"
     for name in made:
         (timesync / name).touch() if name else timesync.mkdir()
-    assert parts.is_clock_synced(timesync) is synced
+    assert wall_clock.is_clock_synced(timesync) is synced
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ def test_the_clock_is_sure_unless_systemd_or_the_cloud_denies_it(
 ) -> None:
     cloud_ms = 1_700_000_000_000
     reference_ms = None if ahead_ms is None else cloud_ms
-    assert parts.is_clock_sure(cloud_ms + (ahead_ms or 0), reference_ms, is_synced=synced) is sure
+    assert wall_clock.is_clock_sure(cloud_ms + (ahead_ms or 0), reference_ms, is_synced=synced) is sure
 
 
 @asynccontextmanager
