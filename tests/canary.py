@@ -96,8 +96,10 @@ class Canary:
         """Search."""
         self._hooks.close()
         self._file.close()
-        found = {(hit.kind, hit.place, hit.line): hit for hit in self._searched()}
-        self.hits = list(found.values())
+        first: dict[tuple[str, str, str], Hit] = {}
+        for hit in self._searched():
+            first.setdefault((hit.kind, hit.place, hit.line), hit)
+        self.hits = list(first.values())
         if self.hits:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -171,9 +173,9 @@ class Canary:
         for test, place, text in self._kept():
             is_for_people = _FOR_PEOPLE.search(place) is not None
             for line in _SOURCE_LINE.sub(r"\1", text).splitlines():
-                found = {kind for kind, form in _KINDS.items() if form.search(line)} - (
-                    {"a name"} if is_for_people else set()
-                )
+                found = {kind for kind, form in _KINDS.items() if form.search(line)}
+                if is_for_people:
+                    found.discard("a name")
                 if secrets.within(line):
                     found.add("a secret")
                 for kind in sorted(found):

@@ -228,6 +228,8 @@ CALLS = [
     ('_LOG.log(level, "Hello %(count)s", fields)', "fields that are no mapping"),
     ('_LOG.log(level, "Hello %(count)s", {"port": 1})', "fields that do not fit the text"),
     ('_LOG.log(level, "Hello %(count)s", {"count": 1, **more})', "fields that are no mapping"),
+    ('_LOG.info("%(text)s", {"text": f"Hello {name}"})', "a value that is composed here"),
+    ('_LOG.info("%(text)s", {"text": "Hello " + name})', "a value that is composed here"),
     ('_LOG.info("Hello", extra={"count": 1})', "more than a text, fields and exc_info"),
     ('_LOG.info("Hello %(count)s", {"count": 1}, {"port": 1})', "more than a text, fields and exc_info"),
     ('logging.warning("Hello")', "without a logger of the module"),
@@ -266,8 +268,12 @@ def mistake(call: ast.Call, method: str) -> str:
     match call.args[1:] if method == "log" else call.args:
         case [ast.Constant(value=str(text))]:
             keys: list[str] = []
-        case [ast.Constant(value=str(text)), ast.Dict(keys=found)] if all(isinstance(it, ast.Constant) for it in found):
+        case [ast.Constant(value=str(text)), ast.Dict(keys=found, values=values)] if all(
+            isinstance(it, ast.Constant) for it in found
+        ):
             keys = [str(it.value) for it in found if isinstance(it, ast.Constant)]
+            if any(isinstance(value, ast.JoinedStr | ast.BinOp) for value in values):
+                return "a value that is composed here"
         case [ast.Constant(value=str(text)), _]:
             return "a place without a name" if "%s" in text else "fields that are no mapping"
         case [ast.Constant(), *_]:
