@@ -64,7 +64,7 @@ async def show_gaps(url: str, console: Console, *, is_all: bool = False) -> None
     """Print the table of a gateway's gaps.
 
     Args:
-        url: Of its live stream.
+        url: Of the gateway.
         console: Where to.
         is_all: However many there are.
 

@@ -11,6 +11,7 @@ from insiders_gateway_client.errors import GatewayError, NobodyThereError, NotAd
 CONNECT_TIMEOUT_S = 10.0
 
 UNAUTHORIZED, FORBIDDEN, MISDIRECTED = 401, 403, 421
+_JOIN = "ask for a code and join with `insiders-gateway access join URL`"
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -93,6 +94,3 @@ class Transport:
             return ssl.create_default_context(cadata=self.authority)
         except (ssl.SSLError, ValueError):
             raise GatewayError(f"What is kept as the authority of {self.address.where} is none: {_JOIN}") from None
-
-
-_JOIN = "ask for a code and join with `insiders-gateway access join URL`"

@@ -44,7 +44,7 @@ def grouped(report: PairingsReport, url: str) -> list[Group]:
 
     Args:
         report: What is told.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
     """
     headings = _Headings(report.trackers)
     found: dict[_Heading, list[PairingReport]] = {}

@@ -43,7 +43,7 @@ def table(report: PairingsReport, url: str, now: datetime, width: int, height: i
 
     Args:
         report: What is told.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
         height: Lines: trackers that have no room are counted, those that need nobody first.

@@ -79,7 +79,7 @@ def grouped(report: RecordingsReport, url: str) -> list[Group]:
 
     Args:
         report: What is told.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
     """
     groups = grouped_recordings(report.recordings, url)
     files: dict[tuple[str, str], list[InboxReport]] = {}
@@ -99,7 +99,7 @@ def grouped_recordings(recordings: Iterable[RecordingReport], url: str, most_nam
 
     Args:
         recordings: Which, newest first.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
         most_named: How many of them a command names; else one stands there that has to be completed.
     """
     found: dict[_Heading, list[RecordingReport]] = {}

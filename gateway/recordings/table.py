@@ -57,7 +57,7 @@ def table(report: RecordingsReport, url: str, now: datetime, width: int, height:
 
     Args:
         report: What is told.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
         height: Lines.
@@ -76,7 +76,7 @@ def window(
 
     Args:
         report: What is told.
-        url: Of the gateway's live stream, for what to type.
+        url: Of the gateway, for what to type.
         now: The present time in the zone in which times are to be told.
         width: Columns.
         height: Lines.

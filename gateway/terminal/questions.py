@@ -1,4 +1,8 @@
-"""What commands ask of a running gateway."""
+"""What commands ask of a running gateway.
+
+All of it raises `GatewayError` if there is no answer (whether anything was done is not known then), and `RefusalError`
+with the gateway's words if it refuses. `url` is the gateway's address, in any of its forms.
+"""
 
 from collections.abc import AsyncIterable, Mapping
 from typing import Any
@@ -8,11 +12,7 @@ from insiders_gateway_client.asking import ANSWER_TIMEOUT_S
 from insiders_gateway_client.gateway import Gateway
 
 INSPECTION_TIMEOUT_S = 90.0
-"""How long it may take to look closer at a sensor: connecting, reading and listening have limits of their own.
-
-All of them raise `GatewayError` if there is no answer (whether anything was done is not known then), and `RefusalError`
-with the gateway's words if it refuses. `url` is the gateway's address, in any of its forms.
-"""
+"""How long it may take to look closer at a sensor: connecting, reading and listening have limits of their own."""
 
 
 async def fetch_gaps(url: str) -> bytes:
