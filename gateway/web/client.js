@@ -7,7 +7,8 @@
  *   }, { columns: ["speed", "heart_rate"] });
  *   stream.close();
  *
- * Nothing else is needed, in a page of the gateway or in Node 22. What the messages say is in docs/live-protocol.md.
+ * Nothing else is needed, in a page of the gateway or, with `url` and `token`, in Node 22. What the messages say is in
+ * docs/live-protocol.md.
  */
 
 const FIRST_RETRY_MS = 500, LONGEST_RETRY_MS = 10_000, LONGEST_ASKED_MS = 60_000;
@@ -118,7 +119,8 @@ export class LiveStream {
   async #run() {
     for (let failures = 0; !this.#isClosed; failures++) {
       const end = await this.#connection();
-      const { text, askedMs, isUnauthorized } = end.wasHeard ? end : await this.#reason(end);
+      const isKnown = end.wasHeard || end.isUnauthorized || this.#isClosed;
+      const { text, askedMs, isUnauthorized } = isKnown ? end : await this.#reason(end);
       if (this.#isClosed) return;
       if (isUnauthorized) {
         this.#isClosed = true;
@@ -154,7 +156,7 @@ export class LiveStream {
       [this.#seq, this.#ackedSeq, this.#ackedMs] = [0, 0, -Infinity];
       look();
       socket.onclose = ({ code }) => {
-        if (code === AUTH || code === ROLE) end.isUnauthorized = true;
+        if (code === ROLE || (code === AUTH && !end.askedMs)) end.isUnauthorized = true;
         finish();
       };
       socket.onmessage = ({ data }) => {
@@ -175,21 +177,19 @@ export class LiveStream {
       const answer = await fetch(address, { headers, cache: "no-store", signal: AbortSignal.timeout(SILENCE_MS) });
       if (answer.ok) return { ...end, text: "The gateway has no room for another connection." };
       const askedMs = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
-      const isUnauthorized = end.isUnauthorized || answer.status === UNAUTHORIZED;
-      return { ...end, text: (await answer.json()).text, askedMs, isUnauthorized };
+      return { ...end, text: (await answer.json()).text, askedMs, isUnauthorized: answer.status === UNAUTHORIZED };
     } catch {
       return { ...end, text: "The gateway does not answer." };
     }
   }
 
   #take(message, end) {
-    const isNewEpoch = message.op === "hello" && message.epoch !== this.#position.epoch;
     switch (message.op) {
       case "hello":
-        if (message.auth === "required") this.#authenticate(end);
-        else this.#begin(message, isNewEpoch);
-        break;
-      case "auth_ok": break;
+        if (message.auth !== "required") this.#begin(message);
+        else if (this.#options.token) this.#send({ op: "auth", token: this.#options.token });
+        else Object.assign(end, { isUnauthorized: true, text: "The gateway wants to know who asks." });
+        return;
       case "auth_expiring": this.#tell("expiring", message); break;
       case "channels":
         for (const channel of message.channels) this.#channels.set(channel.ch, channel);
@@ -207,18 +207,14 @@ export class LiveStream {
     this.#position.take(message);
   }
 
-  #authenticate(end) {
-    if (this.#options.token) this.#send({ op: "auth", token: this.#options.token });
-    else Object.assign(end, { isUnauthorized: true, text: "The gateway wants to know who asks." });
-  }
-
-  #begin(hello, isNewEpoch) {
+  #begin(hello) {
+    const isNewEpoch = hello.epoch !== this.#position.epoch;
     if (isNewEpoch) this.#channels.clear();
     this.#position.take(hello);
-    this.#tell("connected", hello, isNewEpoch);
     const { devices, columns, mode, maxHz, batchMs, onSlow, lastS } = this.#options;
     const from = this.#position.from(lastS);
     this.#send({ op: "sub", sub: SUB, devices, columns, mode, max_hz: maxHz, batch_ms: batchMs, on_slow: onSlow, from });
+    this.#tell("connected", hello, isNewEpoch);
   }
 
   /* What has been handled is told soon, but not each time: now, or in a moment. */
@@ -233,13 +229,8 @@ export class LiveStream {
     else tell();
   }
 
-  #send(message) {
-    this.#socket.send(JSON.stringify(message));
-  }
-
-  #tell(name, ...details) {
-    this.#handlers[name]?.(...details);
-  }
+  #send = (message) => this.#socket.send(JSON.stringify(message));
+  #tell = (name, ...details) => this.#handlers[name]?.(...details);
 
   #pause(ms, isAsked) {
     return new Promise((resolve) => {

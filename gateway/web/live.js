@@ -12,6 +12,8 @@ const WORDS = {
   live: "", stale: "stale", lost: "lost", behind: "behind", clock_wrong: "clock wrong", waiting: "no data yet",
   unclaimed: "not ours", unreleased: "not released",
 };
+const SLOW = "This device or its network is too slow: it gets fewer values until it keeps up.";
+const EXPIRING = "This device is let in for a minute more: ask a technician for a new code.";
 const FORMS = {
   heart_rate: (value) => value.toFixed(0), speed: (value) => (value * KMH).toFixed(1),
   power: (value) => value.toFixed(0), battery: (value) => value.toFixed(0),
@@ -96,6 +98,7 @@ const handlers = {
     retryAt = null;
     tell(el("offline"), "");
     tell(el("expiring"), "");
+    tell(el("slow"), "");
     say(el("site"), hello.site);
     document.title = `${hello.site}, live`;
     team.connected(hello, isNewEpoch, clock.now());
@@ -110,11 +113,12 @@ const handlers = {
     changed();
   },
   state(message) {
+    if (message.key === "connection") tell(el("slow"), message.value === "normal" ? "" : SLOW);
     team.state(message);
     changed();
   },
   time: (message) => team.time(message, clock.now()),
-  expiring: () => tell(el("expiring"), "This device is let in for a minute more: ask a technician for a new code."),
+  expiring: () => tell(el("expiring"), EXPIRING),
   refused: ({ text }) => tell(el("offline"), text),
   disconnected({ text, retryMs }) {
     [cut, retryAt] = [text, clock.now() + retryMs];
