@@ -31,7 +31,7 @@ from gateway.terminal.addressing import gateway_url
 from gateway.terminal.errors import CommandError
 from gateway.terminal.questions import fetch_gaps, fetch_sensors
 from gateway.terminal.screen import Screen
-from insiders_gateway_client.errors import GatewayError, NobodyThereError
+from insiders_gateway_client.errors import GatewayError, NobodyThereError, RefusalError
 
 EXIT_STOPPED = 130
 """What shells give to a program that Ctrl-C has ended before it was done."""
@@ -64,7 +64,7 @@ def _explain(error: BaseException) -> int:
             return EXIT_CONFIG
         case GatewayError() | StoreLockedError():
             return _fail(f"{cause}.")
-        case SimulatorError() | CommandError():
+        case SimulatorError() | CommandError() | RefusalError():
             return _fail(str(cause))
         case BrokenPipeError():
             # Our reader is gone, `| head` for example. Python must not try to flush into the pipe once more.
@@ -107,8 +107,6 @@ async def _demo(options: argparse.Namespace) -> int:
                 source=options.source,
                 duration_s=None if options.minutes is None else options.minutes * 60.0,
             )
-        except GatewayError:
-            raise
         except OSError as error:
             return _fail(f"Port {options.port} cannot be opened, {_cause(error)}: give another with --port.")
     return 0
