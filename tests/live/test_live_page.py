@@ -102,6 +102,18 @@ async def test_a_tracker_that_was_anothers_shows_nothing_of_before(seen: Seen) -
     await seen.until("Ada Lindqvist", speed="—", age="")
 
 
+async def test_of_who_is_not_released_only_the_tracker_is_named(seen: Seen) -> None:
+    seen.gateway.rows_came(1, rows(NOW_MS, speed=5.0))
+    await seen.until("Ada Lindqvist", speed="18.0")
+    channel = seen.gateway.channels[1]
+    channel.since_ms = None
+    channel.lose()
+    seen.gateway.board.channel_changed(channel)
+    seen.gateway.board.presence_changed(channel, channel.presence(0.0))
+    await seen.until("SN-1", number="10", speed="—", state="not released", age="")
+    assert "Ada" not in await seen.page.evaluate("document.body.innerText")
+
+
 async def test_what_is_wrong_stands_above_and_goes(seen: Seen) -> None:
     board = seen.gateway.board
     assert await seen.page.evaluate("document.querySelector('#problems').hidden")
@@ -127,6 +139,14 @@ async def test_a_cut_is_told_with_when_it_is_tried_again(seen: Seen) -> None:
     await seen.page.until(f"{offline}.hidden")
     seen.gateway.rows_came(2, rows(NOW_MS, speed=5.0))
     await seen.until("Bea Okafor", speed="18.0")
+
+
+async def test_who_is_too_slow_is_told_so(seen: Seen) -> None:
+    slow = "document.querySelector('#slow')"
+    seen.gateway.board.state_changed("connection", "conflated")
+    assert "too slow" in await seen.page.until(f"!{slow}.hidden && {slow}.innerText")
+    seen.gateway.board.state_changed("connection", "normal")
+    await seen.page.until(f"{slow}.hidden")
 
 
 async def test_a_word_that_is_old_by_our_own_clock_counts_no_more(seen: Seen) -> None:

@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from gateway.access.roles import Role
 from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
 from gateway.uploads.recording import Clue, Span, State
 from gateway.uploads.report import LeftOutReport, TroubleReport
 from tests.live.browser import BROWSER, Page, opened
+from tests.live.gateways import gateway
 from tests.live.reading import WIDTHS, assert_readable
 from tests.live.shelf import HOSTILE, NOW_MS, Shelf, full_shelf
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a browser: install the package chromium")
+
 
 @dataclass
 class Seen:
@@ -288,3 +291,23 @@ async def test_a_gateway_that_does_not_answer_is_said_and_forgotten_when_it_does
     assert (
         await seen.page.evaluate("document.querySelector('#storage').innerText") == "The disk is full: free some space."
     )
+
+
+async def test_who_is_not_let_in_comes_to_the_page_that_lets_in(browser_port: int, tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path) as served,
+        served.listening(),
+        opened(browser_port, f"{served.url}/recordings", landing=f"{served.url}/pair"),
+    ):
+        pass
+
+
+async def test_a_coach_is_told_that_recordings_are_not_theirs(browser_port: int, tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path) as served,
+        served.listening(),
+        opened(browser_port, f"{served.url}/web/recordings.css") as page,
+    ):
+        await served.let_in(page, Role.VIEWER)
+        await page.do("Page.navigate", url=f"{served.url}/recordings")
+        assert "A viewer may not do this" in await page.until("document.querySelector('#offline')?.innerText")
