@@ -13,7 +13,13 @@ from gateway.live.source import CertificatesView
 _ROOT = "/api/v1/tls"
 
 
-class _AuthorityQuery(Struct, frozen=True, forbid_unknown_fields=True):
+class AuthorityQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to export the authority.
+
+    Attributes:
+        with_key: With its key, for another gateway of the club.
+    """
+
     with_key: bool = False
 
 
@@ -36,7 +42,7 @@ class CertificateRoutes:
         return json_answer(await self._certificates.change(await body_of(request)))
 
     async def _export(self, request: web.Request) -> web.Response:
-        is_with_key = parse_query(request.query, _AuthorityQuery).with_key
+        is_with_key = parse_query(request.query, AuthorityQuery).with_key
         if is_with_key and not entrance_of(request).is_local:
             text = (
                 "The authority's key is given out on the gateway itself only: use `insiders-gateway tls export` there."

@@ -38,7 +38,14 @@ _MAX_STRANGERS_BYTES = 4096
 """Of a body that anybody may send."""
 
 
-class _AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):
+class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which lines of the audit log.
+
+    Attributes:
+        limit: How many at most.
+        before: Only those older than the line with this id; None for the newest.
+    """
+
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     before: Annotated[int, Meta(ge=1)] | None = None
 
@@ -149,7 +156,7 @@ class AccessRoutes:
         return answer
 
     async def _read_audit(self, request: web.Request) -> web.Response:
-        wanted = parse_query(request.query, _AuditQuery)
+        wanted = parse_query(request.query, AuditQuery)
         try:
             lines = await self._audit.read(wanted.limit, wanted.before)
         except StoreError as error:

@@ -26,7 +26,13 @@ _ROOT = "/api/v1/recordings"
 _CREATED, _NOT_MODIFIED = 201, 304
 
 
-class _Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which recordings.
+
+    Attributes:
+        is_all: More of those that are done, and those that were deleted.
+    """
+
     is_all: bool = msgspec.field(name="all", default=False)
 
 
@@ -46,7 +52,7 @@ class RecordingRoutes:
             guard.add("POST", f"{_ROOT}/{{id}}/{action}", Action.DECIDE_RECORDINGS, partial(self._act, action))
 
     async def _report(self, request: web.Request) -> web.Response:
-        is_all = parse_query(request.query, _Listing).is_all
+        is_all = parse_query(request.query, ListQuery).is_all
         # Before the report: what changes while that is made is told the next time.
         tag = self._recordings.tag(is_all=is_all)
         if tag in {known.value for known in request.if_none_match or ()}:

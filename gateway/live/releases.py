@@ -16,15 +16,24 @@ _ROOT = "/api/v1/releases"
 _Athletes = Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=1000)]
 
 
-class _GiveForm(Struct, frozen=True):
-    """Athletes to be released, by name or all of them, and on what basis."""
+class GiveForm(Struct, frozen=True):
+    """Athletes to be released.
+
+    Attributes:
+        athletes: Their names, or all of them.
+        basis: On what ground.
+    """
 
     athletes: Literal["*"] | _Athletes
     basis: str
 
 
-class _WithdrawForm(Struct, frozen=True):
-    """Athletes who are not to be shown any more."""
+class WithdrawForm(Struct, frozen=True):
+    """Athletes who are not to be shown any more.
+
+    Attributes:
+        athletes: Their names, or all of them.
+    """
 
     athletes: Literal["*"] | _Athletes
 
@@ -46,9 +55,9 @@ class ReleaseRoutes:
         return json_answer(self._releases.report())
 
     async def _give(self, request: web.Request) -> web.Response:
-        form = parse_body(await body_of(request), _GiveForm)
+        form = parse_body(await body_of(request), GiveForm)
         return json_answer(await self._releases.give(form.athletes, form.basis, request[CALLER]))
 
     async def _withdraw(self, request: web.Request) -> web.Response:
-        form = parse_body(await body_of(request), _WithdrawForm)
+        form = parse_body(await body_of(request), WithdrawForm)
         return json_answer(await self._releases.withdraw(form.athletes, request[CALLER]))
