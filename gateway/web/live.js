@@ -21,7 +21,7 @@ const FORMS = {
 
 const clock = new SteadyClock(), team = new Team(), drawn = new Map(), everMeasured = new Set(["speed", "battery"]);
 const table = document.querySelector("table");
-let retryAt = null, cut = "", drawing = 0;
+let drawing = 0, isAllTold = false;
 
 /* What has changed is drawn with the next picture of the screen, however much it is. */
 const changed = () => { drawing ||= requestAnimationFrame(draw); };
@@ -29,7 +29,7 @@ const changed = () => { drawing ||= requestAnimationFrame(draw); };
 function draw() {
   drawing = 0;
   const nowMs = clock.now(), lines = team.lines(nowMs);
-  drawSummary(lines, nowMs);
+  drawSummary(lines);
   drawProblems([...team.problems.values()]);
   show(table, lines.length > 0);
   const wanted = new Set(lines.map(({ ch }) => ch));
@@ -56,7 +56,6 @@ function drawLine(row, line) {
   for (const column of COLUMNS) {
     if (line[column] !== null) everMeasured.add(column);
     say(cell(column), line[column] === null ? "—" : FORMS[column](line[column]));
-    cell(column).classList.toggle("none", line[column] === null);
   }
   cell("battery").classList.toggle("low", line.battery !== null && line.battery <= BATTERY_LOW);
   say(cell("age"), line.ageMs === null ? "" : age(line.ageMs / 1000));
@@ -68,13 +67,10 @@ function age(seconds) {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
-function drawSummary(lines, nowMs) {
+function drawSummary(lines) {
   const counts = Object.keys(WORDS).map((state) => [state, lines.filter((line) => line.state === state).length]);
   const told = counts.filter(([, count]) => count).map(([state, count]) => `${count} ${WORDS[state] || state}`);
-  if (lines.length) say(el("summary"), told.join(" · "));
-  if (retryAt === null) return;
-  const leftS = Math.ceil((retryAt - nowMs) / 1000);
-  tell(el("offline"), `${cut} ${leftS > 0 ? `Trying again in ${leftS} s.` : "Trying again …"}`);
+  if (lines.length || isAllTold) say(el("summary"), told.join(" · ") || "There is no athlete here whom you may see.");
 }
 
 function drawProblems(sentences) {
@@ -95,7 +91,6 @@ function list(node, sentences) {
 
 const handlers = {
   connected(hello, isNewEpoch) {
-    retryAt = null;
     tell(el("offline"), "");
     tell(el("expiring"), "");
     tell(el("slow"), "");
@@ -117,13 +112,13 @@ const handlers = {
     team.state(message);
     changed();
   },
-  time: (message) => team.time(message, clock.now()),
+  time(message) {
+    isAllTold = true;  // whatever there is comes before it
+    team.time(message, clock.now());
+  },
   expiring: () => tell(el("expiring"), EXPIRING),
   refused: ({ text }) => tell(el("offline"), text),
-  disconnected({ text, retryMs }) {
-    [cut, retryAt] = [text, clock.now() + retryMs];
-    changed();
-  },
+  disconnected: ({ text }) => tell(el("offline"), `${text} Trying again …`),
   unauthorized: goToPairing,
 };
 

@@ -130,11 +130,11 @@ async def test_what_is_wrong_stands_above_and_goes(seen: Seen) -> None:
     await seen.page.until("document.querySelector('#problems').hidden")
 
 
-async def test_a_cut_is_told_with_when_it_is_tried_again(seen: Seen) -> None:
+async def test_a_cut_is_told_until_it_is_over(seen: Seen) -> None:
     await seen.doors.aclose()
     offline = "document.querySelector('#offline')"
     told = await seen.page.until(f"!{offline}.hidden && {offline}.innerText")
-    assert told.startswith(("The gateway stops. Trying again", "The gateway does not answer. Trying again"))
+    assert told in ("The gateway stops. Trying again …", "The gateway does not answer. Trying again …")
     await seen.doors.enter_async_context(seen.gateway.listening())
     await seen.page.until(f"{offline}.hidden")
     seen.gateway.rows_came(2, rows(NOW_MS, speed=5.0))
@@ -214,6 +214,19 @@ async def test_who_may_not_see_heart_rates_asks_for_none(browser_port: int, tmp_
         links = await page.evaluate("[...document.querySelectorAll('nav a')].map((it) => it.textContent)")
         assert links == ["Live"], "a coach has one page"
         assert await page.evaluate("document.querySelector('.who').textContent") == "Kim, laptop"
+
+
+async def test_who_may_see_nobody_is_told_so(browser_port: int, tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path) as served,
+        served.listening(),
+        opened(browser_port, f"{served.url}/web/live.css") as page,
+    ):
+        await served.let_in(page, Role.VIEWER, scope=Scope(frozenset({"a squad of nobody"})))
+        await page.do("Page.navigate", url=f"{served.url}/")
+        summary = "document.querySelector('#summary')?.textContent"
+        await page.until(f"{summary} === 'There is no athlete here whom you may see.'")
+        assert not await page.evaluate("document.querySelector('table').checkVisibility()")
 
 
 async def test_who_is_not_let_in_comes_to_the_page_that_lets_in(browser_port: int, tmp_path: Path) -> None:
