@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway.access.grants import NewGrant
 from gateway.access.roles import Role
 from insiders_codecs.samples import SampleBlock
 from tests.live.browser import BROWSER, Page, opened
@@ -233,8 +234,34 @@ async def test_whoever_is_not_let_in_is_told_so_and_asks_no_more(browser_port: i
         opened(browser_port, f"{served.url}/web/recordings.css") as page,
     ):
         await Reader(page, served, AsyncExitStack()).follow()
-        assert "token" in (await page.until("told.find(([name]) => name === 'unauthorized')"))[1]["text"]
+        (_, told) = await page.until("told.find(([name]) => name === 'unauthorized')")
+        assert told["text"].endswith(".")
         assert await page.evaluate("told.map(([name]) => name)") == ["unauthorized"]
+
+
+async def test_a_token_is_shown_in_the_first_message(browser_port: int, tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path) as served,
+        served.listening(),
+        opened(browser_port, f"{served.url}/web/recordings.css") as page,
+    ):
+        _, token = await served.doorkeeper.create(NewGrant("Kim", "program"), ROOT)
+        served.rows_came(1, rows(NOW_MS, speed=1.0))
+        reader = Reader(page, served, AsyncExitStack())
+        await reader.follow(columns=["speed"], token=token.reveal())
+        assert numbers(await reader.until_row(10)) == list(range(1, 11))
+        assert await page.evaluate("sent.map((it) => it.op).slice(0, 2)") == ["auth", "sub"]
+        assert await page.evaluate("told.filter(([name]) => name === 'connected').map((it) => it[2])") == [True]
+
+
+async def test_a_token_that_is_none_is_told_so(browser_port: int, tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path) as served,
+        served.listening(),
+        opened(browser_port, f"{served.url}/web/recordings.css") as page,
+    ):
+        await Reader(page, served, AsyncExitStack()).follow(token="igw_" + "x" * 43)
+        await page.until("told.some(([name]) => name === 'unauthorized')")
 
 
 async def test_who_is_thrown_out_is_told_so(browser_port: int, tmp_path: Path) -> None:
