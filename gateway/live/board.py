@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.live.gaps import GapState, record
 from gateway.live.source import ChannelView, GapView
-from insiders_codecs.live import Message
+from insiders_codecs.live import Codec, Message, encode
 from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
 _KEPT_GAPS, _KEPT_GAPS_PER_CHANNEL = 500, 4
@@ -22,12 +22,35 @@ _FIRST_TO_GO = (GapState.REPAIRED, GapState.CLOSED)
 """States of gaps that give way, in this order. An open one never does: a channel has one at most."""
 
 
+class Item:
+    """Something that is said of one thing, until something else is said of it.
+
+    Attributes:
+        revision: Number of the change that it is.
+        message: What is said.
+    """
+
+    __slots__ = ("_encoded", "message", "revision")
+
+    def __init__(self, revision: int, message: Message) -> None:
+        self.revision = revision
+        self.message = message
+        self._encoded: dict[Codec, bytes] = {}
+
+    def encoded(self, codec: Codec) -> bytes:
+        """The message, encoded once for all who are told."""
+        payload = self._encoded.get(codec)
+        if payload is None:
+            payload = self._encoded[codec] = encode(self.message, codec)
+        return payload
+
+
 class Board:
     """Keyed messages with the number of their last change."""
 
     def __init__(self) -> None:
         self.revision = 0
-        self._items: dict[str, tuple[int, Message]] = {}
+        self._items: dict[str, Item] = {}
         self._withdrawn: dict[int, int] = {}  # up to which arrival number rows of each channel were taken back
         # Keys by state, in the order of their last change: one change costs the same however many gaps there are.
         self._gaps = {state: OrderedDict[str, None]() for state in GapState}
@@ -35,20 +58,24 @@ class Board:
     def put(self, key: str, message: Message) -> None:
         """Say something; saying the same again changes nothing."""
         known = self._items.get(key)
-        if known is not None and known[1] == message:
+        if known is not None and known.message == message:
             return
         self.revision += 1
         # Taken out first, so that the items stay in the order of their last change.
         self._items.pop(key, None)
-        self._items[key] = (self.revision, message)
+        self._items[key] = Item(self.revision, message)
 
     def since(self, revision: int) -> list[Message]:
+        """All that is said since a revision, oldest change first."""
+        return [item.message for item in self.news(revision)]
+
+    def news(self, revision: int) -> list[Item]:
         """All that changed after a revision, oldest change first."""
-        changed: list[Message] = []
-        for changed_at, message in reversed(self._items.values()):
-            if changed_at <= revision:
+        changed: list[Item] = []
+        for item in reversed(self._items.values()):
+            if item.revision <= revision:
                 break
-            changed.append(message)
+            changed.append(item)
         return changed[::-1]
 
     def channel_changed(self, channel: ChannelView) -> None:

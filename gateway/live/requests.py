@@ -114,6 +114,8 @@ class Sub(msgspec.Struct, frozen=True, rename={"start": "from"}):
         batch_ms: How long rows are gathered into one message, in mode all.
         max_hz: How often at most, in mode latest.
         start: Where to begin.
+        on_slow: What becomes of the rows while the client is slow: the newest of each channel and a count of the
+            others, all of them later, or an end.
         id: Repeated in the answer.
     """
 
@@ -124,6 +126,7 @@ class Sub(msgspec.Struct, frozen=True, rename={"start": "from"}):
     batch_ms: Annotated[int, Meta(ge=50, le=2000)] = 200
     max_hz: Annotated[float, Meta(gt=0, le=10)] = 2.0
     start: Start = Start()
+    on_slow: Literal["conflate", "drop_oldest", "close"] = "conflate"
     id: RequestId = None
 
 
@@ -131,6 +134,28 @@ class Unsub(msgspec.Struct, frozen=True):
     """The end of a subscription."""
 
     sub: SubId
+    id: RequestId = None
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """What a client has dealt with.
+
+    Attributes:
+        subs: Pairs of subscription and the `seq` of its last message that was drawn, stored, or whatever it is for.
+    """
+
+    subs: Annotated[tuple[tuple[SubId, Annotated[int, Meta(ge=0)]], ...], Meta(max_length=64)]
+
+
+class Auth(msgspec.Struct, frozen=True):
+    """A credential, shown after the connection has been made.
+
+    Attributes:
+        token: The token.
+        id: Repeated in the answer.
+    """
+
+    token: Annotated[str, Meta(min_length=1, max_length=200)]
     id: RequestId = None
 
 
@@ -157,6 +182,16 @@ def parse_sub(message: Message) -> Sub:
 def parse_unsub(message: Message) -> Unsub:
     """Check an `unsub` message; raises `RequestError`."""
     return _convert(message, Unsub)
+
+
+def parse_ack(message: Message) -> Ack:
+    """Check an `ack` message; raises `RequestError`."""
+    return _convert(message, Ack)
+
+
+def parse_auth(message: Message) -> Auth:
+    """Check an `auth` message; raises `RequestError`."""
+    return _convert(message, Auth)
 
 
 def parse_body(body: bytes, form: type[_T]) -> _T:

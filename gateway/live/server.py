@@ -22,7 +22,8 @@ from gateway.live.connection import Connection, answer
 from gateway.live.data import DataRoutes
 from gateway.live.doors import GOODBYE_S, local_socket, open_door, tcp_sockets
 from gateway.live.gate import Gate
-from gateway.live.guard import CALLER, Guard
+from gateway.live.guard import Guard
+from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS, Limits
 from gateway.live.names import front_url, own_names
 from gateway.live.page import add_page
@@ -32,9 +33,8 @@ from gateway.live.places import Places
 from gateway.live.recordings import RecordingRoutes
 from gateway.live.redirect import redirection
 from gateway.live.releases import ReleaseRoutes
-from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
+from gateway.live.requests import MAX_BODY_BYTES
 from gateway.live.sensors import SensorRoutes
-from gateway.live.session import Hub
 from gateway.live.source import CertificatesView, PairingsView, RecordingsView, SensorsView
 from gateway.live.streaming import Streaming
 
@@ -98,7 +98,7 @@ class LiveServer:
         self._places = Places(limits.max_clients, limits.max_clients_per_address)
         views = {"sensors": sensors, "pairings": pairings, "recordings": recordings}
         served = [name for name, view in views.items() if view is not None]
-        self._streaming = Streaming(hub, self._gate, limits, served)
+        self._streaming = Streaming(hub, self._gate, limits, served, doorkeeper, audit)
         self._front = ""
 
     @property
@@ -171,7 +171,7 @@ class LiveServer:
         """Every address that is served, behind a guard."""
         admission = Admission(self._doorkeeper, is_open_on_loopback=self._is_open_on_loopback)
         guard = Guard(router, admission, self._audit)
-        guard.add_in_band("/api/v1/stream", Action.FOLLOW, self._stream)
+        guard.add_in_band("/api/v1/stream", Action.FOLLOW, self._streaming.serve)
         DataRoutes(self._hub, self._gateway_id, self._counted, admission).add_to(guard)
         if self._sensors is not None:
             SensorRoutes(self._sensors).add_to(guard)
@@ -189,12 +189,6 @@ class LiveServer:
             CertificateRoutes(self._certificates).add_to(guard)
         add_page(guard)
         return guard
-
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
-        caller = request.get(CALLER)
-        if caller is None:
-            raise RequestError(ErrorCode.UNAUTHORIZED, "Show a token: `insiders-gateway access create` makes one.")
-        return await self._streaming.serve(request, caller)
 
     def _counted(self) -> dict[str, object]:
         return {**self._counters(), "clients": self.clients}

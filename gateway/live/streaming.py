@@ -1,32 +1,44 @@
-"""Carries the live protocol over websockets. Moves bytes and time; what is said is decided in the session."""
+"""Carries the live protocol over websockets: hands what clients send to their sessions, and turns the pump."""
 
 import asyncio
-import contextlib
-import socket
+import logging
 from collections.abc import Sequence
+from math import inf
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from gateway.access.caller import Caller
+from gateway.live.admission import address_of
+from gateway.live.connection import Connection
 from gateway.live.gate import Gate
+from gateway.live.guard import CALLER
+from gateway.live.hub import Hub
 from gateway.live.limits import Limits
-from gateway.live.session import THIS_MACHINE, CloseCode, Hub, Session
+from gateway.live.pump import Pump
+from gateway.live.session import AuditView, DoorkeeperView, Shared
+from gateway.live.wire import Wire
 from insiders_codecs.live import Codec
 
-SEND_BUFFER_BYTES = 64 * 1024
-"""Kernel buffer per client. The default hides megabytes, minutes of samples, before anybody notices a slow laptop."""
-
-GOODBYE_S = 2.0
-"""How long clients have to take the last message when the gateway stops."""
+_LOG = logging.getLogger(__name__)
 
 SHORTEST_PAUSE_S = 0.001
 """A timer may fire a tick of the clock early; without this the loop would spin until the tick has passed."""
+
+AFTER_FAULT_S = 1.0
 
 
 class Streaming:
     """Everybody who listens to the live stream."""
 
-    def __init__(self, hub: Hub, gate: Gate, limits: Limits, served: Sequence[str]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        gate: Gate,
+        limits: Limits,
+        served: Sequence[str],
+        doorkeeper: DoorkeeperView | None = None,
+        audit: AuditView | None = None,
+    ) -> None:
         """Make one that nobody listens to.
 
         Args:
@@ -34,90 +46,103 @@ class Streaming:
             gate: Refuses.
             limits: What one client may take.
             served: What `hello` says can be asked for over HTTP besides the samples.
+            doorkeeper: Knows the tokens; None if there are none.
+            audit: Takes note of who looks; None if nobody does.
         """
-        self._hub = hub
         self._gate = gate
         self._limits = limits
-        self._served = served
-        self._clients: dict[Session, asyncio.Event] = {}
+        self._pump = Pump(Shared(hub, served, limits, doorkeeper, audit))
+        self._next: asyncio.TimerHandle | None = None
 
     @property
     def clients(self) -> int:
         """Clients connected now."""
-        return len(self._clients)
+        return len(self._pump)
 
     def say_goodbye(self, *, is_resumable: bool) -> None:
         """Tell everybody that the gateway stops."""
-        for session, is_due in self._clients.items():
-            session.say_goodbye(CloseCode.RESTART, "The gateway stops.", 2000, is_resumable=is_resumable)
-            is_due.set()
+        self._pump.say_goodbye(is_resumable=is_resumable)
+        self._turn_now()
 
-    async def serve(self, request: web.Request, caller: Caller = THIS_MACHINE) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Speak with one client until either side ends it."""
-        offered = [
-            name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()
-        ]
         spoken = [str(codec) for codec in Codec]
-        if offered and not set(offered) & set(spoken):
+        offered = {name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")} - {""}
+        if offered and not offered & set(spoken):
             text = f"This gateway speaks {' and '.join(spoken)}; offer one of them, or none for JSON."
             raise web.HTTPBadRequest(**self._gate.refusal("bad_subprotocol", text))
-        if len(self._clients) >= self._limits.max_clients:
-            text = "This gateway serves as many clients as it can; close one and try again."
-            raise web.HTTPServiceUnavailable(
-                headers={"Retry-After": "10"}, **self._gate.refusal("too_many_clients", text)
-            )
-        ws = web.WebSocketResponse(
-            protocols=spoken,
-            max_msg_size=self._limits.max_inbound_bytes
-            + 1,  # aiohttp refuses what reaches its limit, we what exceeds ours
-            heartbeat=self._limits.silence_s * 2 / 3,
-            timeout=GOODBYE_S,
-            compress=False,
-        )
+        # aiohttp refuses what reaches its limit, we what exceeds ours.
+        ws = _Websocket(protocols=spoken, max_msg_size=self._limits.max_inbound_bytes + 1)
         await ws.prepare(request)
-        if request.transport is not None:
-            request.transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
-            )
-        now = asyncio.get_running_loop().time
+        connection = request.protocol
+        if connection.transport is None or not isinstance(connection, Connection) or connection.below is None:
+            return ws  # gone meanwhile
         codec = Codec(ws.ws_protocol or Codec.JSON)
-        session = Session(self._hub, codec, now(), self._served, caller, self._limits)
-        self._clients[session] = is_due = asyncio.Event()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                # It ends by itself when the socket is closed, and must not be cancelled while it says why it closes.
-                tasks.create_task(self._read(ws, session, is_due), name="live client, reading")
-                await self._write(ws, session, is_due)
-        except* ConnectionError:
-            pass  # the client went away in the middle of a message; it will resume from its cursor
-        finally:
-            del self._clients[session]
+        ws.wire = wire = Wire(connection.transport, connection.below, connection, codec)
+        await self._speak(ws, wire, codec, request.get(CALLER), address_of(request))
         return ws
 
-    async def _read(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
+    async def _speak(self, ws: "_Websocket", wire: Wire, codec: Codec, caller: Caller | None, address: str) -> None:
         now = asyncio.get_running_loop().time
-        async for message in ws:
-            if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
-                session.receive(message.data, now())
-                is_due.set()
-            elif isinstance(message.data, WebSocketError):  # aiohttp has closed with this code
-                is_large = message.data.code == WSCloseCode.MESSAGE_TOO_BIG
-                self._hub.refusals["message_too_big" if is_large else "bad_frame"] += 1
-        is_due.set()
+        session = self._pump.join(wire, codec, now(), caller, address)
+        self._turn_now()
+        try:
+            async for message in ws:
+                if message.type is WSMsgType.ERROR:
+                    self._count(message.data)
+                    break  # nothing more can be read
+                if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                    is_due = session.receive(message.data, now())
+                else:
+                    is_due = not session.heard(now())
+                    if message.type is WSMsgType.PING:
+                        wire.pong(message.data, now())
+                if is_due:
+                    self._pump.wake(session)
+                    self._turn_now()
+        finally:
+            self._pump.leave(session)
+            if not wire.is_idle:
+                wire.abort()  # what waits is of no use any more, and would keep the connection
 
-    async def _write(self, ws: web.WebSocketResponse, session: Session, is_due: asyncio.Event) -> None:
-        """Send what is due until either side closes: the only place that writes to this socket."""
-        now = asyncio.get_running_loop().time
-        kind = WSMsgType.TEXT if session.codec is Codec.JSON else WSMsgType.BINARY
-        while not ws.closed:
-            is_due.clear()
-            # Asked before the round: if the session ends in the middle of it, its goodbye is for the next one.
-            closing = session.closing
-            for payload in session.messages(now()):
-                await ws.send_frame(payload, kind)
-            if closing is not None:
-                await ws.close(code=closing)
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(SHORTEST_PAUSE_S, session.due_s() - now())):
-                    await is_due.wait()
+    def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._next = None
+        try:
+            due_s = self._pump.turn(loop.time())
+        except Exception:  # noqa: BLE001
+            # Nobody who follows the stream may stop the daemon: they come again, and go on from their cursors.
+            _LOG.exception("The live stream has failed and cuts all its clients")
+            self._pump.abort()
+            due_s = loop.time() + AFTER_FAULT_S
+        if due_s < inf:
+            self._turn_at(max(due_s, loop.time() + SHORTEST_PAUSE_S))
+
+    def _turn_at(self, due_s: float) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._next = asyncio.get_running_loop().call_at(due_s, self._turn)
+
+    def _turn_now(self) -> None:
+        self._turn_at(asyncio.get_running_loop().time())
+
+    def _count(self, fault: object) -> None:
+        if isinstance(fault, WebSocketError):
+            is_large = fault.code == WSCloseCode.MESSAGE_TOO_BIG
+            self._gate.count("message_too_big" if is_large else "bad_frame")
+
+
+class _Websocket(web.WebSocketResponse):
+    """A websocket that is only read: all that is written to it goes through the wire."""
+
+    def __init__(self, *, protocols: Sequence[str], max_msg_size: int) -> None:
+        super().__init__(
+            protocols=protocols, max_msg_size=max_msg_size, autoclose=False, autoping=False, compress=False
+        )
+        self.wire: Wire | None = None
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:  # noqa: ARG002
+        """Say that this is the end, in answer to the client's or because of what it has sent."""
+        if self.wire is not None:
+            self.wire.close(code, asyncio.get_running_loop().time())
+        return True

@@ -1,57 +1,115 @@
-"""One subscription: a cursor into each ring, and what is to be sent next.
+"""One subscription: what a client has asked for, how far it has got, and what it is sent next.
 
-There is no queue of samples per client anywhere. What a client has not been sent yet waits in the rings; if it waits
-too long there, the next read says how many rows are gone.
+While it keeps up it shares its cursors, and the bytes of every message, with all that have asked for the same: see
+`gateway.live.groups`. It has cursors of its own while it is sent the past, and while its client is slow.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 
-import numpy as np
-
+from gateway.live.groups import CATCH_UP_S, Group, Groups, Key
+from gateway.live.ladder import Level
+from gateway.live.pacing import Pace
+from gateway.live.reading import Cursors, LeftOut, Position
 from gateway.live.requests import ErrorCode, RequestError, Sub
 from gateway.live.source import Channels, ChannelView
-from gateway.live.visibility import EVERYTHING, Sight
-from insiders_codecs.live import MAX_ROWS, Arrivals, Codec, Message, encode_rows
-from insiders_codecs.packing import PackedBlock
-from insiders_codecs.samples import COLUMN_NAMES, SampleBlock, newer
+from gateway.live.visibility import Sight
+from gateway.live.wire import Outlet
+from insiders_codecs.live import MAX_ROWS, Arrivals, Codec, Message, encode, encode_head, encode_samples
+from insiders_codecs.samples import COLUMN_NAMES, SAMPLE_PERIOD_MS
 
-Rows = SampleBlock | PackedBlock
+CONFLATED_S = 0.5
+"""How often a client that is slow gets the newest values."""
 
-SNAPSHOT_BYTES_PER_S = 256 * 1024
-"""How fast the past is sent to one client, so that a laptop that connects does not take the Wi-Fi from the others."""
+CATCH_UP_SPEED = 3
+"""How much faster than rows are measured those that wait are sent to somebody who was cut short and has recovered."""
+
+_ROWS_PER_S = 1000 / SAMPLE_PERIOD_MS
 
 
 @dataclass(slots=True)
-class _Position:
-    """Where the subscription stands in one channel."""
+class _Gap:
+    """Rows of a channel that are being left out, and were told to be."""
 
-    cursor: int
-    snapshot_end: int
-    last_ms: int | None = None
-    sent_ms: dict[int, int] = field(default_factory=dict)  # in mode latest: time last sent of each column
+    from_ms: int | None
+    withdrawn: int
+    rows: int = 0
 
 
 class Subscription:
-    """Decides what one subscription sends; told the time, touches no socket."""
+    """Decides what one subscription sends; told the time.
 
-    def __init__(self, request: Sub, codec: Codec, now_s: float, sight: Sight = EVERYTHING) -> None:
-        """Make one that no channel is in yet; raises `RequestError` if it names a column that it may not see."""
-        self.request = request
-        names = request.columns or sight.column_names
-        for name in names:
+    Attributes:
+        request: What was asked for.
+        followed: Numbers of the channels that were taken in.
+        due_s: When its own turn comes, while it is alone.
+    """
+
+    def __init__(
+        self,
+        request: Sub,
+        codec: Codec,
+        now_s: float,
+        groups: Groups,
+        outlet: Outlet,
+        paces: Sequence[Pace],
+        sight: Sight,
+    ) -> None:
+        """Make one that no channel is in yet.
+
+        Args:
+            request: What was asked for.
+            codec: Form of the messages.
+            now_s: Now.
+            groups: Where those are who may have asked for the same.
+            outlet: Where its messages go.
+            paces: That the past keeps: the client's, and that of all.
+            sight: Which columns there are for the client.
+
+        Raises:
+            RequestError: If it names a column that there is not.
+        """
+        for name in request.columns or ():
             if name not in sight.column_names:
                 known = ", ".join(sight.column_names)
                 raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"There is no column {name!r}; columns are {known}.")
-        self._columns = tuple(COLUMN_NAMES.index(name) for name in names)
-        self._codec = codec
-        self._positions: dict[int, _Position] = {}
-        self._seq = 0
-        self._turn = 0
-        self._is_admitted = False
-        self._in_snapshot = True
+        self.request = request
         self.due_s = now_s
-        self._interval_s = request.batch_ms / 1000 if request.mode == "all" else 1 / request.max_hz
+        self.followed: frozenset[int] = frozenset()
+        self._codec = codec
+        self._groups = groups
+        self._outlet = outlet
+        self._paces = paces
+        self._columns = tuple(COLUMN_NAMES.index(name) for name in request.columns or sight.column_names)
+        self._is_latest = request.mode == "latest"
+        self._interval_s = 1 / request.max_hz if self._is_latest else request.batch_ms / 1000
+        self._may_leave_out = not self._is_latest and request.on_slow == "conflate"
+        self._is_admitted = False
+        self._cursors: Cursors | None = Cursors({})  # None while they are the group's
+        self._group: Group | None = None
+        self._ends: dict[int, int] | None = {}  # of the past, None once it was sent
+        self._level = Level.NORMAL
+        self._is_recovering = False
+        self._gaps: dict[int, _Gap] = {}
+        self._seq = 0
+        self._unacknowledged: deque[tuple[int, float]] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its client has taken all that went before."""
+        return self._outlet.is_ready
+
+    @property
+    def served_s(self) -> float:
+        """Until when its client has had its share of the past."""
+        return self._paces[0].due_s
+
+    @property
+    def is_in_past(self) -> bool:
+        """Whether it is still being sent the past."""
+        return self._ends is not None
 
     def admit(self, channels: Channels, epoch: str) -> Message | None:
         """Take in the channels that are wanted and not followed yet.
@@ -63,12 +121,13 @@ class Subscription:
             RequestError: If a device is named that no channel has.
         """
         is_first = not self._is_admitted
-        # Asked before every message: with a thousand channels it must not look at each of them.
-        if not is_first and (self.request.devices != "*" or len(self._positions) == len(channels)):
+        if not is_first and (self.request.devices != "*" or len(self.followed) == len(channels)):
             return None
+        added = [channel for channel in self._wanted(channels) if channel.ch not in self.followed]
         self._is_admitted = True
-        added = [channel for channel in self._wanted(channels) if channel.ch not in self._positions]
-        verdicts = [self._place(channel, epoch, is_first=is_first) for channel in added]
+        cursors = self._step_out()
+        verdicts = [self._place(cursors, channel, epoch, is_first=is_first) for channel in added]
+        self.followed = frozenset(cursors.positions)
         message: Message = {
             "op": "sub_ok",
             "sub": self.request.sub,
@@ -79,39 +138,172 @@ class Subscription:
             message["id"] = self.request.id
         return message
 
-    @property
-    def followed(self) -> Collection[int]:
-        """Numbers of the channels that were taken in."""
-        return self._positions.keys()
+    def begin(self, level: Level, now_s: float) -> None:
+        """Take its turns from now on."""
+        self._groups.add(self)
+        self.judge(level, now_s)
 
-    def messages(self, channels: Channels, now_s: float) -> list[Message | bytes]:
-        """What is due now, one message of samples at most; while more is waiting, `due_s` stays in the past.
+    def end(self) -> None:
+        """Send nothing any more."""
+        self._step_out()
+        self._groups.remove(self)
 
-        Returns:
-            Records of rows that were overwritten before they could be sent, then encoded samples.
-        """
-        if now_s < self.due_s:
-            return []
-        lost: list[Message] = []
-        if self.request.mode == "latest":
-            runs, is_whole = self._newest_runs(channels)
+    def judge(self, level: Level, now_s: float) -> None:
+        """Take note of how slow the client is."""
+        if level is self._level:
+            return
+        self._is_recovering = self._level is Level.SHED
+        self._level = level
+        cursors = self._step_out()
+        if not self._is_latest and not self._gaps:
+            cursors.forget_newest()
+        if not self.is_in_past:
+            self.due_s = now_s
+
+    def acknowledge(self, seq: int) -> None:
+        """The client has dealt with all messages up to this one; from the first such word on it is held to it."""
+        if self._unacknowledged is None:
+            self._unacknowledged = deque()
+        while self._unacknowledged and self._unacknowledged[0][0] <= seq:
+            self._unacknowledged.popleft()
+
+    def unacknowledged_s(self, now_s: float) -> float:
+        """How long ago the oldest message went that is not acknowledged."""
+        return now_s - self._unacknowledged[0][1] if self._unacknowledged else 0.0
+
+    def deliver(self, now_s: float, samples: bytes, lost: Iterable[LeftOut]) -> None:
+        """Send a message with these samples, after the word of what was lost before them."""
+        self._tell(now_s, (self._record(left_out, "ring_overrun") for left_out in lost))
+        self._send(now_s, samples)
+
+    def fall_out(self, cursors: Cursors, due_s: float) -> None:
+        """Go on alone from here."""
+        self._cursors, self.due_s = cursors, due_s
+        self._groups.add(self)
+
+    def follow(self, channels: Channels, now_s: float) -> None:
+        """Send what is next, alone."""
+        if self._cursors is None:
+            return
+        if self._ends is not None:
+            self._send_past(self._cursors, self._ends, channels, now_s)
+        elif self._level is Level.NORMAL and not self._gaps:
+            self._catch_up(self._cursors, channels, now_s)
+        elif self._level is Level.SHED:
+            self.due_s = inf
+            if self._may_leave_out:
+                positions = self._cursors.positions.items()
+                self._open_gaps([LeftOut(ch, at.last_ms, None, 0) for ch, at in positions], channels, now_s)
+        elif self._may_leave_out:
+            self._send_newest(self._cursors, channels, now_s)
         else:
-            runs, lost = self._next_runs(channels)
-            is_whole = sum(len(run.block) for run in runs) < MAX_ROWS[self._codec]
-        op = "snap" if self._in_snapshot else "d"
-        if self._in_snapshot or runs:
-            self._seq += 1
-        head: Message = {"op": op, "sub": self.request.sub, "seq": self._seq}
-        if self._in_snapshot:
-            if is_whole:
-                head["end"] = True
-                self._in_snapshot = False
-            payload = encode_rows(head, runs, self._columns, self._codec)
-            self.due_s = now_s + len(payload) / SNAPSHOT_BYTES_PER_S
-            return [*lost, payload]
+            self._catch_up(self._cursors, channels, now_s)
+
+    def _send_past(self, cursors: Cursors, ends: Mapping[int, int], channels: Channels, now_s: float) -> None:
+        self.due_s = max(pace.due_s for pace in self._paces)
+        if self.due_s > now_s:
+            return
+        runs, lost, is_whole = self._next(cursors, channels, ends)
         if is_whole:
-            self.due_s = now_s + self._interval_s
-        return [*lost, encode_rows(head, runs, self._columns, self._codec)] if runs else list(lost)
+            self._ends = None
+        samples = encode_samples(runs, self._columns, self._codec)
+        self._tell(now_s, (self._record(left_out, "ring_overrun") for left_out in lost))
+        self._send(now_s, samples, "snap", is_end=is_whole)
+        for pace in self._paces:
+            pace.spend(len(samples), now_s)
+        self.due_s = now_s if is_whole else self._paces[0].due_s
+
+    def _catch_up(self, cursors: Cursors, channels: Channels, now_s: float) -> None:
+        """Send what waits, not too fast, and get into step if that was all."""
+        runs, lost, is_whole = self._next(cursors, channels)
+        if runs:
+            self.deliver(now_s, encode_samples(runs, self._columns, self._codec), lost)
+        self.due_s = now_s + CATCH_UP_S
+        if self._is_recovering:
+            rows = sum(len(run.block) for run in runs)
+            self.due_s = now_s + max(CATCH_UP_S, rows / (CATCH_UP_SPEED * _ROWS_PER_S * max(1, len(self.followed))))
+        if not is_whole:
+            return
+        if self._level is not Level.NORMAL:
+            self.due_s = max(self.due_s, now_s + max(self._interval_s, CONFLATED_S))
+            return
+        key = Key(self._codec, self._columns, self._is_latest, self._interval_s, self.followed)
+        group = self._groups.of(key)
+        if group.join(self, cursors, now_s):
+            self._cursors, self._group, self._is_recovering = None, group, False
+            self._groups.remove(self)
+        else:
+            self.due_s = max(self.due_s, group.due_s)
+
+    def _send_newest(self, cursors: Cursors, channels: Channels, now_s: float) -> None:
+        """Send the newest values in place of all rows; once the client keeps up again, also how many were left out."""
+        runs, passed, is_whole = cursors.newest_runs(channels, self._columns, MAX_ROWS[self._codec])
+        self._gaps = {ch: gap for ch, gap in self._gaps.items() if channels[ch].ring.withdrawn == gap.withdrawn}
+        self._open_gaps(passed, channels, now_s)
+        for left_out in passed:
+            self._gaps[left_out.ch].rows += left_out.rows
+        if runs:
+            self._send(now_s, encode_samples(runs, self._columns, self._codec))
+        if not is_whole:
+            self.due_s = now_s
+        elif self._level is not Level.NORMAL:
+            self.due_s = now_s + CONFLATED_S
+        else:
+            gaps, self._gaps, self.due_s = self._gaps, {}, now_s
+            ends = (LeftOut(ch, gap.from_ms, cursors.positions[ch].last_ms, gap.rows) for ch, gap in gaps.items())
+            self._tell(now_s, (self._record(end, "slow_consumer") for end in ends))
+
+    def _open_gaps(self, beginnings: Iterable[LeftOut], channels: Channels, now_s: float) -> None:
+        """Say of channels that rows are left out from here on, once."""
+        for beginning in beginnings:
+            if beginning.ch not in self._gaps:
+                self._gaps[beginning.ch] = _Gap(beginning.from_ms, channels[beginning.ch].ring.withdrawn)
+                record = self._record(beginning, "slow_consumer")
+                self._tell(now_s, [record | {"to_ms": None, "rows": None, "state": "open"}])
+
+    def _next(
+        self, cursors: Cursors, channels: Channels, ends: Mapping[int, int] | None = None
+    ) -> tuple[list[Arrivals], list[LeftOut], bool]:
+        """The next rows, what was lost before them, and whether that is all for now."""
+        room = MAX_ROWS[self._codec]
+        if self._is_latest:
+            runs, _, is_whole = cursors.newest_runs(channels, self._columns, room)
+            return runs, [], is_whole
+        runs, lost = cursors.next_runs(channels, room, ends)
+        return runs, lost, sum(len(run.block) for run in runs) < room
+
+    def _send(self, now_s: float, samples: bytes, op: str = "d", *, is_end: bool = False) -> None:
+        self._seq += 1
+        if self._unacknowledged is not None:
+            self._unacknowledged.append((self._seq, now_s))
+        head: Message = {"op": op, "sub": self.request.sub, "seq": self._seq}
+        if is_end:
+            head["end"] = True
+        self._outlet.send(now_s, encode_head(head, self._codec), samples)
+
+    def _tell(self, now_s: float, records: Iterable[Message]) -> None:
+        for record in records:
+            self._outlet.send(now_s, encode(record, self._codec))
+
+    def _record(self, left_out: LeftOut, reason: str) -> Message:
+        return {
+            "op": "gap",
+            "ch": left_out.ch,
+            "sub": self.request.sub,
+            "from_ms": left_out.from_ms,
+            "to_ms": left_out.to_ms,
+            "rows": left_out.rows,
+            "reason": reason,
+            "state": "closed",
+        }
+
+    def _step_out(self) -> Cursors:
+        """Have cursors of its own."""
+        if self._cursors is None:
+            assert self._group is not None  # noqa: S101 - for the type checker: in step there is one
+            self._cursors, self._group = self._group.leave(self), None
+            self._groups.add(self)
+        return self._cursors
 
     def _wanted(self, channels: Channels) -> list[ChannelView]:
         if self.request.devices == "*":
@@ -124,7 +316,7 @@ class Subscription:
             )
         return [by_serial[serial] for serial in dict.fromkeys(self.request.devices)]
 
-    def _place(self, channel: ChannelView, epoch: str, *, is_first: bool) -> Message:
+    def _place(self, cursors: Cursors, channel: ChannelView, epoch: str, *, is_first: bool) -> Message:
         """Put the cursor where the client asked for it, and say what of that could be met."""
         start, ring = self.request.start, channel.ring
         verdict: Message = {"ch": channel.ch, "serial_number": channel.wearer.serial_number, "recovered": "fresh"}
@@ -139,86 +331,7 @@ class Subscription:
             cursor = ring.oldest - 1  # a channel that came later is wanted whole
         elif start.last_s and ring.newest_ms is not None:
             cursor = ring.since(round(ring.newest_ms - start.last_s * 1000))
-        self._positions[channel.ch] = _Position(cursor, ring.newest)
+        cursors.positions[channel.ch] = Position(cursor)
+        if self._ends is not None:
+            self._ends[channel.ch] = ring.newest
         return verdict | {"cursor": cursor}
-
-    def _next_runs(self, channels: Channels) -> tuple[list[Arrivals], list[Message]]:
-        """The next rows after the cursors, up to a message's worth, going on where the last message ended."""
-        runs: list[Arrivals] = []
-        lost: list[Message] = []
-        room = MAX_ROWS[self._codec]
-        order = [ch for ch in self._positions if ch in channels]
-        for place in range(self._turn, self._turn + len(order)):
-            ch = order[place % len(order)]
-            position = self._positions[ch]
-            while room:
-                limit = min(room, position.snapshot_end - position.cursor) if self._in_snapshot else room
-                run = channels[ch].ring.read(position.cursor, limit) if limit > 0 else None
-                if run is None:
-                    break
-                lost += self._advance(position, run, channels[ch].ring.withdrawn)
-                runs.append(run)
-                room -= len(run.block)
-            if not room:
-                self._turn = (place + 1) % len(order)  # a channel with much to send does not keep the others waiting
-                break
-        return runs, lost
-
-    def _newest_runs(self, channels: Channels) -> tuple[list[Arrivals], bool]:
-        """Of the rows after the cursors only those that hold the newest value of some column, one run for each.
-
-        Returns:
-            The runs, and whether every channel had its turn.
-        """
-        runs: list[Arrivals] = []
-        room = MAX_ROWS[self._codec]
-        for ch, position in self._positions.items():
-            if ch not in channels:
-                continue
-            if room <= len(self._columns):
-                return runs, False
-            ring = channels[ch].ring
-            newest: dict[int, tuple[int, int, Rows]] = {}  # by column (-1: the row itself): time, number, row
-            while (run := ring.read(position.cursor, MAX_ROWS[Codec.MSGPACK])) is not None:
-                position.cursor = run.last
-                if run.is_misdated:
-                    continue  # whatever its time says, it cannot be known to be newer than another
-                is_measured = ~np.isnan(run.block.values)
-                for column in (-1, *self._columns):
-                    rows = np.flatnonzero(is_measured[column]) if column >= 0 else np.arange(len(run.block))
-                    if len(rows):
-                        row = int(rows[np.argmax(run.block.t_ms[rows])])
-                        t_ms = int(run.block.t_ms[row])
-                        if column not in newest or t_ms > newest[column][0]:
-                            newest[column] = (t_ms, run.n0 + row, run.block.take(slice(row, row + 1)))
-            chosen: dict[int, Rows] = {}
-            for column, (t_ms, number, block) in newest.items():
-                sent_ms = position.sent_ms.get(column, -1)
-                if newer(sent_ms, t_ms) == t_ms:
-                    position.sent_ms[column] = t_ms
-                    chosen[number] = block
-            runs += [Arrivals(ch, number, chosen[number]) for number in sorted(chosen)]
-            room -= len(chosen)
-        return runs, True
-
-    def _advance(self, position: _Position, run: Arrivals, withdrawn: int) -> list[Message]:
-        """Move the cursor behind a run; if rows before it were overwritten unread, the record that says so."""
-        lost = run.n0 - max(position.cursor, withdrawn) - 1
-        records: list[Message] = []
-        if lost > 0:
-            records.append(
-                {
-                    "op": "gap",
-                    "ch": run.ch,
-                    "sub": self.request.sub,
-                    "from_ms": position.last_ms,
-                    "to_ms": None if run.is_misdated else int(run.block.t_ms[0]),
-                    "rows": lost,
-                    "reason": "ring_overrun",
-                    "state": "closed",
-                }
-            )
-        position.cursor = run.last
-        if not run.is_misdated:
-            position.last_ms = int(run.block.t_ms[-1])
-        return records

@@ -19,7 +19,7 @@ from gateway.live.board import Board
 from gateway.live.history import MAX_ROWS
 from gateway.live.limits import Limits
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub, Session
+from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec
 from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, Column, SampleBlock
@@ -246,9 +246,9 @@ async def test_hello_names_what_is_served_beside_the_samples(served: Served) -> 
     everything = LiveServer(served.server._hub, dict, unasked, unasked, unasked, is_open_on_loopback=True)
     async with everything.listening("127.0.0.1", 0) as port, connect(f"ws://127.0.0.1:{port}/api/v1/stream") as ws:
         served_besides = ["sensors", "pairings", "recordings"]
-        assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history", *served_besides]
+        assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history", "ack", *served_besides]
     async with connect(served.url) as ws:
-        assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history"]
+        assert (await until(ws, "hello"))["capabilities"] == ["resume", "latest", "history", "ack"]
 
 
 async def test_counters_are_numbers(served: Served) -> None:
@@ -388,13 +388,11 @@ async def test_a_frame_against_the_rules_of_websockets_is_counted_and_closed(ser
     assert refusals["bad_frame"] + refusals["message_too_big"] == 4
 
 
-async def stalled(session: Session) -> None:
-    """Until the writer is stuck: nothing more has been taken from the rings for forty looks."""
-    seen, looks = -1, 0
-    while looks < 40:
+async def stalled(server: LiveServer) -> None:
+    """Until nothing more goes into the only connection."""
+    (wire,) = server._streaming._pump._wires.values()
+    while wire.is_ready:
         await asyncio.sleep(0.002)
-        seq = session._subscriptions[1]._seq
-        seen, looks = seq, looks + 1 if seq == seen else 0
 
 
 async def test_a_client_that_is_behind_hears_goodbye_too() -> None:
@@ -413,7 +411,7 @@ async def test_a_client_that_is_behind_hears_goodbye_too() -> None:
         rows.values[:] = 1.2345  # every column of every row: a megabyte and more
         channel.rows_came(rows, 0.0)
         await until(ws, "d")
-        await stalled(next(iter(server._streaming._clients)))
+        await stalled(server)
         reading = asyncio.gather(until(ws, "bye"))
     (bye,) = await reading
     assert bye["code"] == 1012

@@ -1,6 +1,6 @@
 """One client's side of the protocol, driven without socket or clock."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,20 +10,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from gateway.live.board import Board
-from gateway.live.requests import MAX_SUBSCRIPTIONS
-from gateway.live.session import MAX_ANSWERS, CloseCode, Hub, Session
+from gateway.live.hub import Hub
+from gateway.live.limits import LIMITS
+from gateway.live.session import MAX_ANSWERS, CloseCode
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import (
     MAX_FRAME_BYTES,
     MAX_ROWS,
     Codec,
     Message,
-    decode,
     encode,
     schema,
 )
 from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, Column, SampleBlock
 from insiders_gateway_client.messages import Run, decode_rows
+from tests.live.listening import CLOSE, Client
 
 EPOCH = "0123456789abcdef"
 
@@ -39,43 +40,6 @@ def block(*times: int, heart_rate: float | None = None) -> SampleBlock:
 def seconds(start: int, stop: int) -> SampleBlock:
     """Whole seconds of rows at 10 Hz."""
     return block(*range(start * 1000, stop * 1000, 100), heart_rate=120)
-
-
-@dataclass
-class Client:
-    """A client that shares the session's thread: says things, and collects what it is told."""
-
-    hub: Hub
-    codec: Codec = Codec.JSON
-    now_s: float = 1000.0
-    heard: list[Message] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.session = Session(self.hub, self.codec, self.now_s)
-        self.listen()
-
-    def say(self, **message: Any) -> list[Message]:
-        self.session.receive(encode(message, self.codec), self.now_s)
-        return self.listen()
-
-    def listen(self) -> list[Message]:
-        new = []
-        for payload in self.session.messages(self.now_s):
-            assert len(payload) <= MAX_FRAME_BYTES
-            new.append(decode(payload, self.codec))
-        self.heard += new
-        return new
-
-    def wait(self, duration_s: float) -> list[Message]:
-        """Let time pass as the server would: waking whenever something is due."""
-        end_s = self.now_s + duration_s
-        new: list[Message] = []
-        while (due_s := self.session.due_s()) <= end_s:
-            assert due_s > self.now_s or new or self.now_s == 1000.0, "the session would spin"
-            self.now_s = max(self.now_s, due_s)
-            new += self.listen()
-        self.now_s = end_s
-        return new
 
 
 def ops(messages: list[Message]) -> list[str]:
@@ -270,9 +234,7 @@ def test_latest_mode_serves_every_channel_of_a_large_fleet(hub: Hub) -> None:
 
 
 def test_a_client_in_a_hurry_still_hears_of_the_channels_before_its_subscription(hub: Hub) -> None:
-    session = Session(hub, Codec.JSON, 0.0)
-    session.receive(b'{"op": "sub", "sub": 1}', 0.0)
-    heard = [decode(payload, Codec.JSON)["op"] for payload in session.messages(0.0)]
+    heard = ops(Client(hub, is_hasty=True).say(op="sub", sub=1))
     assert heard == ["hello", "channels", "sub_ok", "time", "snap"]
 
 
@@ -465,8 +427,7 @@ def test_a_request_that_cannot_be_met_gets_an_error_with_its_code(hub: Hub, mess
 @pytest.mark.parametrize("payload", [b"\xff", b"[]", b'{"op": 5}', b"[" * 5000])
 def test_what_is_no_message_gets_an_error_and_the_session_goes_on(hub: Hub, payload: bytes) -> None:
     client = Client(hub)
-    client.session.receive(payload, client.now_s)
-    assert [message["code"] for message in client.listen()] == ["bad_message"]
+    assert [message["code"] for message in client.tell(payload)] == ["bad_message"]
     assert ops(client.say(op="sub", sub=1)) == ["sub_ok", "snap"]
 
 
@@ -478,30 +439,48 @@ def test_unknown_operations_and_fields_are_ignored(hub: Hub) -> None:
 
 def test_a_subscription_number_is_taken_once_and_there_are_not_too_many(hub: Hub) -> None:
     client = Client(hub)
-    for sub in range(MAX_SUBSCRIPTIONS):
+    for sub in range(LIMITS.max_subscriptions):
         client.say(op="sub", sub=sub)
     assert client.say(op="sub", sub=0)[0]["code"] == "subscription_exists"
     assert client.say(op="sub", sub=99)[0]["code"] == "too_many_subscriptions"
 
 
 def test_a_client_that_asks_and_never_reads_is_cut_off(hub: Hub) -> None:
-    session = Session(hub, Codec.JSON, 0.0)
-    for _ in range(10 * MAX_ANSWERS):
-        session.receive(b"{}", 0.0)
-    messages = [decode(payload, Codec.JSON) for payload in session.messages(0.0)]
-    assert ops(messages) == ["hello", "bye"]
-    assert messages[1]["code"] == CloseCode.TOO_SLOW
-    assert messages[1]["resumable"] is True
-    assert session.closing is CloseCode.TOO_SLOW
+    client = Client(hub)
+    client.kernel.bytes_per_s = 0
+    for _ in range(2 * MAX_ANSWERS):
+        client.wait(1 / LIMITS.max_inbound_per_s)
+        client.tell(b"{}")
+    assert client.session.closing is CloseCode.TOO_SLOW
+    assert len(client.kernel.waiting) < 1000
+
+
+def test_a_client_that_speaks_faster_than_it_may_is_cut_off(hub: Hub) -> None:
+    client = Client(hub)
+    for _ in range(LIMITS.max_inbound_burst):
+        assert [message["op"] for message in client.tell(b"{}")] == ["error"]
+    (bye,) = client.tell(b"{}")
+    assert (bye["op"], bye["code"], bye["resumable"]) == ("bye", CloseCode.TOO_MUCH, True)
+    assert client.frames[-1] == (CLOSE, CloseCode.TOO_MUCH.to_bytes(2, "big"))
+    assert client.tell(b"{}") == []
+
+
+def test_a_client_may_speak_as_fast_as_it_may_for_ever(hub: Hub) -> None:
+    client = Client(hub)
+    for _ in range(1000):
+        client.wait(1 / LIMITS.max_inbound_per_s)
+        assert client.say(op="dance") == []
 
 
 def test_goodbye_is_the_last_word(hub: Hub, one: Channel) -> None:
     client = Client(hub)
     client.say(op="sub", sub=1)
     one.rows_came(seconds(0, 1), 0.0)
-    client.session.say_goodbye(CloseCode.RESTART, "Bye.", 2000, is_resumable=False)
-    (bye,) = client.wait(1.0) or client.listen()
-    assert bye == {"op": "bye", "code": 1012, "text": "Bye.", "retry_after_ms": 2000, "resumable": False}
+    client.room.say_goodbye(is_resumable=False)
+    (bye,) = client.listen()
+    text = "The gateway stops."
+    assert bye == {"op": "bye", "code": 1012, "text": text, "retry_after_ms": 2000, "resumable": False}
+    assert client.frames[-1] == (CLOSE, (1012).to_bytes(2, "big"))
     assert client.say(op="sub", sub=2) == []
 
 
@@ -518,11 +497,11 @@ client_message = st.dictionaries(
 def test_whatever_a_client_says_it_gets_messages_and_never_an_exception(said: list[Any], codec: Codec) -> None:
     channels = {1: Channel(1, Wearer("SN-1"), 60)}
     channels[1].rows_came(seconds(0, 3), 0.0)
-    session = Session(Hub(channels, Board(), EPOCH, "", "", 6.0, lambda: 0, lambda: None), codec, 0.0)
-    for now, item in enumerate(said):
-        session.receive(item if isinstance(item, bytes) else encode(item, codec), float(now))
-        for payload in session.messages(float(now)):
-            decode(payload, codec)
+    client = Client(Hub(channels, Board(), EPOCH, "", "", 6.0, lambda: 0, lambda: None), codec)
+    for item in said:
+        client.tell(item if isinstance(item, bytes) else encode(item, codec))
+        client.wait(1.0)
+    assert client.session.closing is None
 
 
 class ResumingClient(RuleBasedStateMachine):

@@ -3,76 +3,67 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 from contextlib import aclosing, suppress
-from itertools import islice
 
 import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 
 from gateway.live.board import _KEPT_GAPS, Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import CloseCode, Hub, Session
+from gateway.live.session import CloseCode
 from gateway.telemetry.channel import Channel, Wearer
-from insiders_codecs.live import MAX_FRAME_BYTES, Codec, Message, decode, encode
+from insiders_codecs.live import MAX_FRAME_BYTES, Codec
 from insiders_gateway_client.errors import GatewayError
 from insiders_gateway_client.gateway import Gateway
 from insiders_gateway_client.messages import Codec as ClientCodec
 from tests.client.ground import Ground, _ground, hear, saying
+from tests.live.listening import Client
 from tests.live.test_board import Gap
 from tests.live.test_server import Served, _served, until
-from tests.live.test_session import EPOCH, Client, _hub, _one, block, ops, rows, seconds
+from tests.live.test_session import EPOCH, _hub, _one, block, ops, rows, seconds
 
 __all__ = ["_ground", "_hub", "_one", "_served"]  # the fixtures of the other files
 
 
-def decoded(payloads: Iterator[bytes], most: int) -> list[Message]:
-    return [decode(payload, Codec.JSON) for payload in islice(payloads, most)]
-
-
-def test_a_request_that_comes_while_the_news_are_sent_is_answered_before_its_samples(hub: Hub, one: Channel) -> None:
-    """A socket that is full makes the writer wait between two messages; the reader goes on meanwhile."""
+def test_a_request_that_comes_while_the_news_wait_is_answered_before_its_samples(hub: Hub, one: Channel) -> None:
+    """A connection takes the greeting and no more; what is said meanwhile is dealt with all the same."""
     one.rows_came(seconds(0, 1), 0.0)
-    session = Session(hub, Codec.JSON, 0.0)
-    payloads = session.messages(0.0)
-    assert ops(decoded(payloads, 3)) == ["hello", "channels", "time"]
-    session.receive(encode({"op": "sub", "sub": 1}, Codec.JSON), 0.0)
-    heard = ops([*decoded(payloads, 100), *decoded(session.messages(0.0), 100)])
+    client = Client(hub, is_hasty=True)
+    client.kernel.bytes_per_s = 0
+    client.listen()
+    client.say(op="sub", sub=1)
+    client.kernel.bytes_per_s = None
+    heard = ops(client.listen())
+    assert heard[:2] == ["hello", "channels"]
     assert heard.index("sub_ok") < heard.index("snap")
 
 
-def backlog(hub: Hub, one: Channel) -> tuple[Session, Iterator[bytes]]:
-    """A session that writes to a client slower than the samples come."""
-    session = Session(hub, Codec.JSON, 0.0)
-    session.receive(encode({"op": "sub", "sub": 1}, Codec.JSON), 0.0)
-    list(session.messages(0.0))
-    one.rows_came(seconds(0, 60), 0.0)
-
-    def slowly() -> Iterator[bytes]:
-        second = 60
-        for _ in range(40):
-            for payload in session.messages(10.0):
-                yield payload
-                one.rows_came(seconds(second, second + 30), 0.0)
-                second += 30
-
-    return session, slowly()
+def slow(hub: Hub, one: Channel) -> Client:
+    """A client that has an hour's rows before it, and takes one message in half a second."""
+    client = Client(hub)
+    client.kernel.bytes_per_s = 50_000
+    for second in range(0, 60, 10):
+        one.rows_came(seconds(second, second + 10), 0.0)
+    client.say(**{"op": "sub", "sub": 1, "from": {"last_s": 3600}})
+    return client
 
 
 def test_a_slow_client_hears_of_states_before_it_has_caught_up(hub: Hub, one: Channel) -> None:
-    _, payloads = backlog(hub, one)
-    decoded(payloads, 3)
+    client = slow(hub, one)
     hub.board.presence_changed(one, "lost")
-    assert "state" in ops(decoded(payloads, 30))
+    heard = client.wait(10.0)
+    told = [message["op"] for message in heard]
+    assert told.index("state") < next(place for place, message in enumerate(heard) if message.get("end"))
 
 
 def test_a_slow_client_hears_goodbye_before_it_has_caught_up(hub: Hub, one: Channel) -> None:
-    session, payloads = backlog(hub, one)
-    decoded(payloads, 3)
-    session.say_goodbye(CloseCode.RESTART, "Bye.", 2000, is_resumable=False)
-    rest = [*decoded(payloads, 30), *decoded(session.messages(10.0), 30)]
-    assert ops(rest)[:2].count("bye") == 1
+    client = slow(hub, one)
+    client.room.say_goodbye(is_resumable=False)
+    heard = client.wait(10.0)
+    assert heard[-1]["op"] == "bye"
+    assert not any(message.get("end") for message in heard)
 
 
 def test_latest_mode_sends_the_newest_heart_rate_although_its_row_came_late(hub: Hub, one: Channel) -> None:
@@ -109,8 +100,9 @@ def test_no_message_is_larger_than_our_own_client_takes() -> None:
     channels = {ch: Channel(ch, Wearer(f"{ch:0200}", "Ä" * 200, ch), 10) for ch in range(1, 200)}
     for channel in channels.values():
         board.channel_changed(channel)
-    session = Session(Hub(channels, board, EPOCH, "", "", 10.0, lambda: 0, lambda: None), Codec.MSGPACK, 0.0)
-    assert max(len(payload) for payload in session.messages(0.0)) <= 2 * MAX_FRAME_BYTES
+    client = Client(Hub(channels, board, EPOCH, "", "", 10.0, lambda: 0, lambda: None), Codec.MSGPACK)
+    assert {"hello", "channels"} <= set(ops(client.heard))
+    assert max(len(payload) for _, payload in client.frames) <= 2 * MAX_FRAME_BYTES
 
 
 @pytest.mark.parametrize("payload", ["welcome", "[]", '{"op":"sub_ok"}', '{"op":"d"}', '{"op":"channels"}'])

@@ -1,0 +1,42 @@
+"""How fast: the past to those who ask for it, and messages from them. Pure: they are told the time."""
+
+SNAPSHOT_BYTES_PER_S = 256 * 1024
+"""To one client, so that a laptop that connects does not take the Wi-Fi from the others."""
+
+SNAPSHOTS_BYTES_PER_S = 1024 * 1024
+"""To all, who may come at once after a cut."""
+
+
+class Pace:
+    """A speed that is kept by waiting after each portion.
+
+    Attributes:
+        due_s: When the next portion may go.
+    """
+
+    def __init__(self, per_s: float) -> None:
+        self.due_s = float("-inf")
+        self._per_s = per_s
+
+    def spend(self, amount: float, now_s: float) -> None:
+        """A portion goes now."""
+        self.due_s = max(self.due_s, now_s) + amount / self._per_s
+
+
+class Bucket:
+    """A speed with something in hand: so many at once, refilled at so many per second."""
+
+    def __init__(self, per_s: float, burst: float, now_s: float) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._level = burst
+        self._at_s = now_s
+
+    def take(self, now_s: float) -> bool:
+        """Take one; False if there is none."""
+        self._level = min(self._burst, self._level + (now_s - self._at_s) * self._per_s)
+        self._at_s = now_s
+        if self._level < 1:
+            return False
+        self._level -= 1
+        return True
