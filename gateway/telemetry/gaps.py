@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from gateway.telemetry.gap import Gap, GapState, GapTotals, Hole
 from gateway.telemetry.holes import LARGEST_STEP_MS, REASONS, GapReason, Holes, Times
-from insiders_codecs.samples import SAMPLE_PERIOD_MS
 
 GRACE_MS = 5_000
 """How far the data must have moved past a hole before it is a gap: ordinary lateness is shorter."""
@@ -184,15 +183,11 @@ class GapTracker:
             hole: As `holes` gave it; if it has changed since, nothing is concluded.
             known: First and last instants of stretches with rows, ascending, inside the hole.
         """
-        if not self._holes.cut(hole.after_ms, hole.before_ms, known):
+        # What kept us from reading them stays the reason; if nothing did, they were older than what is kept here.
+        lost = GapReason.RING_OVERRUN if hole.reason is GapReason.DEVICE_SILENT else hole.reason
+        rest = hole.reason if hole.reason is GapReason.CLOCK_STEP else GapReason.DEVICE_SILENT
+        if not self._holes.cut(hole.after_ms, hole.before_ms, known, lost, rest):
             return
-        self.proved_silent(hole.after_ms, hole.before_ms)
-        for first_ms, last_ms in known:
-            within = self._holes.between(max(first_ms - SAMPLE_PERIOD_MS, hole.after_ms), last_ms)
-            # What kept us from reading them stays the reason; if nothing did, they were older than what is kept here.
-            is_silence = hole.reason is GapReason.DEVICE_SILENT
-            reason = GapReason.RING_OVERRUN if is_silence else hole.reason
-            self._holes.reason[within] = REASONS.index(reason)
         if hole.gap in self._gaps:
             self._measure(self._gaps[hole.gap])
 

@@ -33,11 +33,14 @@ Times = NDArray[np.int64]
 
 
 class Holes:
-    """Disjoint stretches of time without rows, ascending.
+    """Stretches of time without rows, ascending; no instant lies in two.
+
+    The ends of a hole are no part of it. A piece of one that was cut ends with the instants of the next pieces that
+    are nearest to it, as if they had rows.
 
     Attributes:
         after_ms: Time of the row before each hole, epoch ms, int64, shape (n,).
-        before_ms: Time of the row after it, shape (n,).
+        before_ms: Time of the row after it, ascending too, shape (n,).
         gap: Number of the gap it belongs to, 0 while it belongs to none, shape (n,).
         reason: Why it is there, an index into `REASONS`, shape (n,).
     """
@@ -101,31 +104,25 @@ class Holes:
         inside, owner = t_ms[is_inside], owner[is_inside]
         if not len(inside):
             return {}
-        touched = np.unique(owner)
+        # Where two pieces meet, a row whose phase is not that of their instants ends a step of both.
+        is_shared = (owner > 0) & (inside < self.before_ms[owner - 1])
+        touched = np.unique(np.concatenate((owner, owner[is_shared] - 1)))
         # Rows cut their hole: what remains are the steps between neighbouring edges of the same hole that are too wide.
-        edges = np.concatenate((self.after_ms[touched], inside, self.before_ms[touched]))
-        edges.sort()
-        parent = np.searchsorted(self.after_ms, edges[:-1], "right") - 1
-        is_touched = np.zeros(len(self), np.bool_)
-        is_touched[touched] = True
-        is_left = (
-            (edges[1:] - edges[:-1] > LARGEST_STEP_MS) & (edges[1:] <= self.before_ms[parent]) & is_touched[parent]
-        )
-        pieces, parent = np.flatnonzero(is_left), parent[is_left]
+        edges = np.concatenate((self.after_ms[touched], inside, inside[is_shared], self.before_ms[touched]))
+        parent = np.concatenate((touched, owner, owner[is_shared] - 1, touched))
+        order = np.lexsort((edges, parent))
+        edges, parent = edges[order], parent[order]
+        pieces = np.flatnonzero((np.diff(edges) > LARGEST_STEP_MS) & (np.diff(parent) == 0))
         gaps, counts = np.unique(self.gap[owner], return_counts=True)
-        gap, reason = self.gap[parent], self.reason[parent]
+        gap, reason = self.gap[parent[pieces]], self.reason[parent[pieces]]
         self._remove(touched)
-        at = np.searchsorted(self.after_ms, edges[pieces])
-        self.after_ms = np.insert(self.after_ms, at, edges[pieces])
-        self.before_ms = np.insert(self.before_ms, at, edges[pieces + 1])
-        self.gap = np.insert(self.gap, at, gap)
-        self.reason = np.insert(self.reason, at, reason)
+        self._insert(np.searchsorted(self.after_ms, edges[pieces]), edges[pieces], edges[pieces + 1], gap, reason)
         return dict(zip(gaps.tolist(), counts.tolist(), strict=True))
 
     def between(self, from_ms: int, to_ms: int) -> slice:
-        """Where the holes stand that lie within two instants."""
-        start, stop = np.searchsorted(self.after_ms, (from_ms, to_ms))
-        return slice(int(start), int(stop))
+        """Where the holes stand that lie within two instants, all of each."""
+        start = int(np.searchsorted(self.after_ms, from_ms))
+        return slice(start, max(start, int(np.searchsorted(self.before_ms, to_ms, "right"))))
 
     def carve(self, from_ms: int, to_ms: int) -> list[int]:
         """Take the instants of ``[from_ms, to_ms]`` out of the holes; returns the gaps that lost some."""
@@ -143,28 +140,51 @@ class Holes:
         self.gap, self.reason = self.gap[order], self.reason[order]
         return sorted(set(gap.tolist()))
 
-    def cut(self, after_ms: int, before_ms: int, spans: Sequence[tuple[int, int]]) -> bool:
-        """Cut one hole into the given stretches of instants and what lies between them; False if it is not there."""
+    def cut(
+        self, after_ms: int, before_ms: int, spans: Sequence[tuple[int, int]], inside: GapReason, outside: GapReason
+    ) -> bool:
+        """Cut one hole into the given spans and what lies between them.
+
+        Args:
+            after_ms: Its bounds, as they are now.
+            before_ms: Likewise.
+            spans: First and last instants, ascending. They need not lie on the hole's own instants: each of those
+                goes to one piece.
+            inside: The reason of the pieces in a span.
+            outside: The reason of the others.
+
+        Returns:
+            Whether there is such a hole.
+        """
         place = int(np.searchsorted(self.after_ms, after_ms))
         if place == len(self) or (int(self.after_ms[place]), int(self.before_ms[place])) != (after_ms, before_ms):
             return False
-        after, before = [after_ms], []
-        for first_ms, last_ms in spans:
-            before += [first_ms, min(last_ms + SAMPLE_PERIOD_MS, before_ms)]
-            after += [max(first_ms - SAMPLE_PERIOD_MS, after_ms), last_ms]
-        before.append(before_ms)
-        pieces = [(a, b) for a, b in zip(after, before, strict=True) if b - a > LARGEST_STEP_MS]
-        gap, reason = self.gap[place], self.reason[place]
+        count = int(self.rows[place])
+        steps = np.rint((np.array(spans, np.int64).reshape(-1, 2) - after_ms) / SAMPLE_PERIOD_MS).astype(np.int64)
+        # Instants are numbered from 1; pieces, by turns outside and inside, end with these. Those without any are none.
+        ends = np.concatenate(([0], (np.clip(steps, 1, count) - (1, 0)).ravel(), [count]))
+        ends = np.maximum.accumulate(ends)
+        pieces = np.flatnonzero(np.diff(ends))
+        after = after_ms + SAMPLE_PERIOD_MS * ends[pieces]
+        before = after_ms + SAMPLE_PERIOD_MS * (ends[pieces + 1] + 1)
+        before[-1] = before_ms
+        reason = np.array([REASONS.index(outside), REASONS.index(inside)], np.int8)[pieces % 2]
+        gap = np.full(len(pieces), self.gap[place])
         self._remove(np.array([place]))
-        self.after_ms = np.insert(self.after_ms, place, [a for a, _ in pieces])
-        self.before_ms = np.insert(self.before_ms, place, [b for _, b in pieces])
-        self.gap = np.insert(self.gap, place, [gap] * len(pieces))
-        self.reason = np.insert(self.reason, place, [reason] * len(pieces))
+        self._insert(np.full(len(pieces), place), after, before, gap, reason)
         return True
 
     def drop(self, gaps: list[int]) -> None:
         """Forget the holes of some gaps."""
         self._remove(np.flatnonzero(np.isin(self.gap, gaps)))
+
+    def _insert(
+        self, at: NDArray[np.intp], after_ms: Times, before_ms: Times, gap: Times, reason: NDArray[np.int8]
+    ) -> None:
+        self.after_ms = np.insert(self.after_ms, at, after_ms)
+        self.before_ms = np.insert(self.before_ms, at, before_ms)
+        self.gap = np.insert(self.gap, at, gap)
+        self.reason = np.insert(self.reason, at, reason)
 
     def _remove(self, places: NDArray[np.intp]) -> None:
         self.after_ms = np.delete(self.after_ms, places)

@@ -1,5 +1,7 @@
 """Holes in the samples, and the gap records that tell of them."""
 
+from collections import Counter
+
 import msgpack
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from gateway.telemetry.gap import Gap, GapState, Hole
 from gateway.telemetry.gaps import GRACE_MS, KEPT, OUTAGE_AFTER_S, GapTracker
-from gateway.telemetry.holes import GapReason
+from gateway.telemetry.holes import REASONS, GapReason
 
 SILENT, OUTAGE = GapReason.DEVICE_SILENT, GapReason.UPSTREAM_OUTAGE
 
@@ -375,6 +377,9 @@ def test_a_page_of_history_lands_in_thousands_of_holes_without_a_step_per_row() 
 GRID = 100
 EARLIEST = -600
 
+runs = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=3)
+"""Instants without rows and then with rows, by turns, from the beginning of a hole."""
+
 
 class Bookkeeping(RuleBasedStateMachine):
     """Compares a tracker with the plain set of instants that have a row."""
@@ -386,6 +391,7 @@ class Bookkeeping(RuleBasedStateMachine):
         self.first: int | None = None
         self.told: dict[int, Gap] = {}
         self.disowned: set[int] = set()
+        self.reasons: dict[int, GapReason] = {}
 
     @initialize(begins=st.booleans())
     def begin(self, begins: bool) -> None:
@@ -426,17 +432,33 @@ class Bookkeeping(RuleBasedStateMachine):
 
     @rule(start=st.integers(-10, 250), length=st.integers(0, 100))
     def prove(self, start: int, length: int) -> None:
-        self.gaps.proved_silent(GRID * start, GRID * (start + length))
+        from_ms, to_ms = GRID * start, GRID * (start + length)
+        for after_ms, before_ms, reason in self.stretches():
+            if from_ms <= after_ms and before_ms <= to_ms and reason is not GapReason.CLOCK_STEP:
+                self.reasons.update(dict.fromkeys(range(after_ms + GRID, before_ms, GRID), SILENT))
+        self.gaps.proved_silent(from_ms, to_ms)
 
     @precondition(lambda self: self.received)
-    @rule(place=st.integers(0, 20), first=st.integers(0, 50), length=st.integers(0, 50))
-    def trace(self, place: int, first: int, length: int) -> None:
+    @rule(place=st.integers(0, 20), runs=runs, off_ms=st.integers(1 - GRID // 2, GRID // 2 - 1))
+    def trace(self, place: int, runs: list[tuple[int, int]], off_ms: int) -> None:
+        """The cloud's times need not lie on our instants; each is that of the nearest."""
         holes = self.gaps.holes(-(10**9))
-        if place < len(holes):
-            hole = holes[place]
-            first_ms = hole.after_ms + GRID * (1 + first)
-            last_ms = min(first_ms + GRID * length, hole.before_ms - GRID)
-            self.gaps.traced(hole, [(first_ms, last_ms)] if first_ms <= last_ms else [])
+        if place >= len(holes):
+            return
+        hole = holes[place]
+        instants = list(range(hole.after_ms + GRID, hole.before_ms, GRID))
+        known: list[tuple[int, int]] = []
+        stop = 0
+        for left_out, length in runs:
+            start, stop = stop + left_out, stop + left_out + length
+            if instants[start:stop]:
+                known.append((instants[start:stop][0] + off_ms, instants[start:stop][-1] + off_ms))
+        self.gaps.traced(hole, known)
+        lost = GapReason.RING_OVERRUN if hole.reason is SILENT else hole.reason
+        rest = hole.reason if hole.reason is GapReason.CLOCK_STEP else SILENT
+        for t_ms in instants:
+            is_lost = any(first_ms <= t_ms + off_ms <= last_ms for first_ms, last_ms in known)
+            self.reasons[t_ms] = lost if is_lost else rest
 
     @precondition(lambda self: self.received)
     @rule(start=st.integers(-10, 250), length=st.integers(0, 100))
@@ -453,6 +475,11 @@ class Bookkeeping(RuleBasedStateMachine):
         self.gaps.restore(msgpack.unpackb(packed))
         assert msgpack.packb(self.gaps.dump()) == packed
 
+    def stretches(self) -> list[tuple[int, int, GapReason]]:
+        holes = self.gaps._holes
+        reasons = [REASONS[reason] for reason in holes.reason.tolist()]
+        return list(zip(holes.after_ms.tolist(), holes.before_ms.tolist(), reasons, strict=True))
+
     @invariant()
     def every_instant_is_received_or_in_one_hole(self) -> None:
         if not self.received:
@@ -461,12 +488,15 @@ class Bookkeeping(RuleBasedStateMachine):
         assert self.gaps.newest_ms == max(self.received)
         assert self.first is not None
         wanted = set(range(self.first + GRID, max(self.received) + 1, GRID))
-        holes = self.gaps._holes
-        stretches = list(zip(holes.after_ms.tolist(), holes.before_ms.tolist(), strict=True))
-        instants = [t_ms for after, before in stretches for t_ms in range(after + GRID, before, GRID)]
+        reasons = [(t, why) for after, before, why in self.stretches() for t in range(after + GRID, before, GRID)]
+        instants = [t_ms for t_ms, _ in reasons]
         assert sorted(instants) == sorted(wanted - self.received - self.disowned)
         assert instants == sorted(instants), "holes are in order and do not overlap"
-        assert sum(self.gaps.totals.rows_missing.values()) == len(instants)
+        assert self.gaps.totals.rows_missing == Counter(reason for _, reason in reasons)
+        assert all(self.reasons.get(t_ms, reason) is reason for t_ms, reason in reasons), (
+            "what is left keeps its reason"
+        )
+        self.reasons = dict(reasons)
 
     @invariant()
     def gaps_are_their_holes(self) -> None:
