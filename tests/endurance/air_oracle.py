@@ -185,7 +185,7 @@ class Oracle:
             self._hold("nobody's: out of the book within a minute", is_due, about)
         keys = {key.removeprefix("state/sensor/") for key in air.board._items if key.startswith("state/sensor/")}
         for own_id in keys - known:
-            _, message = air.board._items[f"state/sensor/{own_id}"]
+            message = air.board._items[f"state/sensor/{own_id}"].message
             left_s = now_s - self._known_s.get(own_id, now_s)
             self.longest["off the board after"] = max(self.longest.get("off the board after", 0), left_s)
             limit_s = LEFT_S if message["value"] == "forgotten" else BOOK_S
