@@ -73,6 +73,12 @@ def test_a_row_of_the_cloud_beside_one_of_ours_is_that_of_the_nearest_instant_th
     assert stretches(gaps) == [(0, 160, OVERRUN)]
 
 
+def test_two_rows_of_the_cloud_beside_the_same_instant_are_one() -> None:
+    gaps = with_hole(1000)
+    traced(gaps, (1, 1), (120, 120))
+    assert stretches(gaps) == [(0, 200, OVERRUN), (100, 1000, SILENT)]
+
+
 def test_what_is_proved_of_one_part_says_nothing_about_the_next() -> None:
     gaps = with_hole(1000, OUTAGE)
     traced(gaps, (300, 500))
