@@ -83,7 +83,7 @@ class Client:
     is_silent: bool = False
 
     def __post_init__(self) -> None:
-        self.room = self.pump or Pump(Shared(self.hub))
+        self.room = Pump(Shared(self.hub)) if self.pump is None else self.pump
         self.kernel = Kernel()
         self.ear = Ear(self.now_s)
         self.wire = Wire(self.kernel, self.kernel, self.ear, self.codec)
