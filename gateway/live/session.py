@@ -174,7 +174,7 @@ class Session:
             self._obey(message, now_s)
         except RequestError as error:
             self._refuse(error.code, str(error), message)
-        return bool(self._answers)
+        return bool(self._answers or self._greetings)
 
     def heard(self, now_s: float) -> bool:
         """Count a frame of the client; False if it was one too many."""
