@@ -58,6 +58,7 @@ class History(Struct, frozen=True, kw_only=True, tag_field="op", tag="history"):
         epoch: Under which `ch` holds.
         ch: Number of its channel.
         serial_number: On its label.
+        released: Whether the athlete may be shown; else there is no row.
         schema: The columns, in their order.
         next_from_ms: The `from` of the next question; null if this was all.
         blocks: One with `n0` 0, or none if there is no row.
@@ -67,6 +68,7 @@ class History(Struct, frozen=True, kw_only=True, tag_field="op", tag="history"):
     epoch: str
     ch: int
     serial_number: str
+    released: bool
     schema: tuple[Column, ...]
     next_from_ms: int | None
     blocks: tuple[Block, ...]
@@ -80,6 +82,7 @@ class PackedHistory(Struct, frozen=True, kw_only=True, tag_field="op", tag="hist
         epoch: Under which `ch` holds.
         ch: Number of its channel.
         serial_number: On its label.
+        released: Whether the athlete may be shown; else there is no row.
         schema: The columns, in their order.
         next_from_ms: The `from` of the next question; null if this was all.
         blocks: One with `n0` 0, or none if there is no row.
@@ -89,6 +92,7 @@ class PackedHistory(Struct, frozen=True, kw_only=True, tag_field="op", tag="hist
     epoch: str
     ch: int
     serial_number: str
+    released: bool
     schema: tuple[Column, ...]
     next_from_ms: int | None
     blocks: tuple[Block, ...]

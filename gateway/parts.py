@@ -168,7 +168,8 @@ async def assembled(
     board = Board()
     is_wall_clock_sure = partial(_is_wall_clock_sure, cloud)
     audit = Audit(store, utc_ms, is_wall_clock_sure)
-    doorkeeper = Doorkeeper(store, utc_ms, is_wall_clock_sure)
+    squads = [squad for tracker in settings.trackers for squad in tracker.squads]
+    doorkeeper = Doorkeeper(store, utc_ms, is_wall_clock_sure, squads)
     await doorkeeper.load()
     releases = Releases(
         store,

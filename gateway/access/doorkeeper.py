@@ -1,7 +1,7 @@
 """Who is let in: tokens and codes against what was granted, and who may grant what."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from gateway.access.caller import Caller
@@ -16,13 +16,18 @@ from gateway.store import Store, StoreError
 
 
 class Doorkeeper:
-    """Lets devices in, remembers who they are, and throws them out."""
+    """Lets devices in, remembers who they are, and throws them out.
+
+    Attributes:
+        squads: Those to which viewers can be limited, in alphabetical order.
+    """
 
     def __init__(
         self,
         store: Store,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         is_clock_sure: Callable[[], bool] = lambda: True,
+        squads: Iterable[str] = (),
     ) -> None:
         """Make it know nobody; `load` reads the store.
 
@@ -30,7 +35,9 @@ class Doorkeeper:
             store: With the tables of `gateway.access.grants`.
             now_ms: The wall clock, epoch ms.
             is_clock_sure: Whether that can be trusted; while it cannot, nothing that has expired is dropped.
+            squads: Those of the configuration.
         """
+        self.squads = tuple(sorted(set(squads)))
         self._now_ms = now_ms
         self._register = Register(store, now_ms, is_clock_sure)
         self._guesses = Guesses()
@@ -61,19 +68,20 @@ class Doorkeeper:
         await self._register.load()
 
     def admit(self, token: Secret, address: str, now_s: float) -> Caller:
-        """Who has a token.
+        """Who has a token: the right one at any time, because behind one address there may be a whole club.
 
         Args:
             token: What was shown.
-            address: From where; who guesses there waits.
+            address: From where; after wrong ones from there, wrong ones are not told from others for a while.
             now_s: Monotonic, in seconds.
 
         Raises:
             NotAdmittedError: If nobody comes in with it.
         """
-        digest = self._looked_at(token, address, now_s)
+        digest = digest_of(token)
         grant = self._register.of(digest)
         if grant is None:
+            self._check_patience(address, now_s)
             self._check_loaded()
             self._guesses.wrong(address, digest, now_s)
             raise NotAdmittedError(Reason.UNKNOWN)
@@ -103,7 +111,7 @@ class Doorkeeper:
             AccessError: If that cannot be given, or not by them, or not be written down.
         """
         self._check_may(by, Action.MANAGE_ACCESS)
-        new = checked(new)
+        new = checked(new, self.squads)
         return await self._granted(replace(new, device=named(new.device, "device")), by)
 
     async def revoke(self, grant_id: str, by: Caller) -> Grant:
@@ -135,7 +143,7 @@ class Doorkeeper:
             AccessError: If that cannot be given, or not by them, or too many codes are open.
         """
         self._check_may(by, Action.INVITE_VIEWERS if new.role is Role.VIEWER else Action.MANAGE_ACCESS)
-        invitation = self._codes.make(checked(new), by, now_s)
+        invitation = self._codes.make(checked(new, self.squads), by, now_s)
         if invitation is None:
             raise AccessError(
                 AccessCode.TOO_MANY_ATTEMPTS, "Too many codes wait to be used: try again in five minutes."
@@ -148,7 +156,7 @@ class Doorkeeper:
         Args:
             code: What it shows.
             device: What it calls itself.
-            address: From where; who guesses there waits.
+            address: From where; while it has to wait, not even the right code is taken.
             now_s: Monotonic, in seconds.
 
         Returns:
@@ -159,7 +167,8 @@ class Doorkeeper:
             AccessError: If the device has no name, or it cannot be written down; then the code is as good as before.
         """
         device = named(device, "device")
-        digest = self._looked_at(code, address, now_s)
+        self._check_patience(address, now_s)
+        digest = digest_of(code)
         offer = self._codes.take(digest, now_s)
         if offer is None or not self.holds(offer.by):
             self._guesses.wrong(address, digest, now_s)
@@ -182,11 +191,10 @@ class Doorkeeper:
         """
         await self._register.run(beat)
 
-    def _looked_at(self, secret: Secret, address: str, now_s: float) -> bytes:
+    def _check_patience(self, address: str, now_s: float) -> None:
         wait_s = self._guesses.wait_s(address, now_s)
         if wait_s > 0:
             raise NotAdmittedError(Reason.TOO_MANY_ATTEMPTS, wait_s)
-        return digest_of(secret)
 
     def _check_loaded(self) -> None:
         if not self._register.is_loaded:

@@ -44,7 +44,7 @@ class NotAdmittedError(AccessError):
 
     Attributes:
         reason: Why.
-        wait_s: How long nothing more is looked at from where they ask, in seconds; 0.0 if they may try again at once.
+        wait_s: How long no further try is taken from where they ask, in seconds; 0.0 if they may try again at once.
     """
 
     def __init__(self, reason: Reason, wait_s: float = 0.0) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -102,8 +102,12 @@ def granted(new: NewGrant, by: str, now_ms: int) -> Grant:
     return Grant(secrets.token_hex(4), new.person, new.device, new.role, new.scope, now_ms, by, expires_ms)
 
 
-def checked(new: NewGrant) -> NewGrant:
+def checked(new: NewGrant, squads: Collection[str]) -> NewGrant:
     """The same with names as they are kept.
+
+    Args:
+        new: As somebody has typed it.
+        squads: Those that there are: of another, nobody would ever be seen.
 
     Raises:
         AccessError: If it cannot be given to anybody.
@@ -114,7 +118,7 @@ def checked(new: NewGrant) -> NewGrant:
     if scope.squads is not None:
         if not scope.squads:
             raise _bad("Name at least one squad, or none for all.")
-        scope = Scope(frozenset(named(squad, "squad") for squad in scope.squads), scope.is_gnss_only)
+        scope = Scope(frozenset(_known(squad, squads) for squad in scope.squads), scope.is_gnss_only)
     if new.lasts_days is not None and not 1 <= new.lasts_days <= MAX_DAYS:
         raise _bad(f"A device is let in for 1 to {MAX_DAYS} days, not for {new.lasts_days}.")
     device = named(new.device, "device") if new.device else ""
@@ -210,6 +214,15 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def _checksum(digest: bytes, document: bytes) -> int:
     return zlib.crc32(digest + document)
+
+
+def _known(squad: str, squads: Collection[str]) -> str:
+    squad = named(squad, "squad")
+    if not squads:
+        raise _bad("There are no squads: give `squads` to [[trackers]] of the configuration, or name none for all.")
+    if squad not in squads:
+        raise _bad(f"There is no squad {squad!r}; the configuration has {', '.join(map(repr, squads))}.")
+    return squad
 
 
 def _bad(text: str) -> AccessError:

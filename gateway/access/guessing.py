@@ -1,6 +1,7 @@
-"""Guessing made slow: whoever tries wrong tokens and codes waits longer each time, and is not looked at meanwhile.
+"""Guessing made slow: whoever tries wrong tokens and codes waits longer each time until another one is tried.
 
 What can be guessed has 128 bits and more, so this is no defence of a secret: it keeps a guesser from costing anything.
+Whoever shows a right token meanwhile does not wait: a neighbour behind the same address has guessed nothing.
 """
 
 from collections import OrderedDict, deque
@@ -41,7 +42,7 @@ class Guesses:
         return len(self._guessers)
 
     def wait_s(self, address: str, now_s: float) -> float:
-        """How long nothing is looked at from an address, in seconds; 0.0 if it is looked at."""
+        """How long no further try is taken from an address, in seconds; 0.0 if one is."""
         guesser = self._guessers.get(address)
         return 0.0 if guesser is None else max(0.0, guesser.closed_until_s - now_s)
 

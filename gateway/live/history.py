@@ -27,8 +27,8 @@ def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], cod
         sight: What of it all there is for who asks.
 
     Returns:
-        A message `history` with the rows ascending by time in one block, their schema, and ``next_from_ms`` where the
-        answer was cut, None where it was not.
+        A message `history` with the rows ascending by time in one block, their schema, whether the athlete is
+        ``released`` (else there is no row), and ``next_from_ms`` where the answer was cut, None where it was not.
 
     Raises:
         RequestError: If the query is incomplete or names what is not there.
@@ -38,6 +38,8 @@ def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], cod
     if channel is None:
         raise RequestError(ErrorCode.UNKNOWN_DEVICE, "Give device=SERIAL_NUMBER of a tracker of this gateway.")
     from_ms, to_ms = _time(query, "from"), _time(query, "to")
+    if from_ms > to_ms:
+        raise RequestError(ErrorCode.BAD_MESSAGE, "Give a `from` that is not after `to`.")
     names = query["columns"].split(",") if query.get("columns") else list(sight.column_names)
     if not set(names) <= set(sight.column_names) or len(set(names)) != len(names):
         raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"Columns are {', '.join(sight.column_names)}, each once.")
@@ -49,6 +51,7 @@ def answer_history(channels: Channels, epoch: str, query: Mapping[str, str], cod
         "epoch": epoch,
         "ch": channel.ch,
         "serial_number": channel.wearer.serial_number,
+        "released": channel.is_released,
         "schema": schema(columns),
         "next_from_ms": int(rows.t_ms[MAX_ROWS]) if len(rows) > MAX_ROWS else None,
     }

@@ -122,7 +122,9 @@ class AccessRoutes:
     async def _list(self, _request: web.Request) -> web.Response:
         trouble = self._doorkeeper.trouble
         problem = "" if trouble is None else f"{trouble.text}: {trouble.action}."
-        return json_answer(AccessReport(tuple(map(reported, self._doorkeeper.grants)), problem))
+        return json_answer(
+            AccessReport(tuple(map(reported, self._doorkeeper.grants)), self._doorkeeper.squads, problem)
+        )
 
     async def _create(self, request: web.Request) -> web.Response:
         form = parse_body(await body_of(request), GrantForm)

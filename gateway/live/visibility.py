@@ -35,6 +35,27 @@ _ACTIONS = {
 _OTHERWISE = Action.SEE_COUNTERS
 """For all others: technicians."""
 
+VIEWERS_PROBLEMS = frozenset(
+    {
+        "cloud_bad_answer",
+        "cloud_credentials",
+        "cloud_failed",
+        "cloud_failing",
+        "cloud_forbidden",
+        "cloud_not_found",
+        "cloud_rejected",
+        "cloud_throttled",
+        "cloud_tls",
+        "cloud_unauthorized",
+        "cloud_unreachable",
+        "insecure_lan",
+        "network_login",
+        "tracker_clock",
+        "tracker_foreign",
+    }
+)
+"""Problems that tell viewers why rows are missing or wrong, or who reads along; of a tracker if they see it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -85,12 +106,15 @@ class Sight:
             return channel is not None and self.sees(channel)
         kind, _, rest = message.get("key", "").partition("/")
         if kind == "problem":
-            return self._hears_problem(rest.partition("/")[2], channels)
+            code, _, subject = rest.partition("/")
+            return self._hears_problem(code, subject, channels)
         return may(self.role, _ACTIONS.get(kind, _OTHERWISE))
 
-    def _hears_problem(self, subject: str, channels: Channels) -> bool:
+    def _hears_problem(self, code: str, subject: str, channels: Channels) -> bool:
         if may(self.role, _OTHERWISE):
             return True
+        if code not in VIEWERS_PROBLEMS:
+            return False
         serials = (channel.wearer.serial_number for channel in channels.values() if self.sees(channel))
         return not subject or subject in serials
 

@@ -17,6 +17,7 @@ from gateway.access.roles import Role
 from gateway.secret import Secret
 
 DAY_MS = 86_400_000
+SQUADS = ("First", "U19")
 NAMES = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=MAX_NAME)
 SCOPES = st.builds(Scope, st.none() | st.frozensets(NAMES, min_size=1, max_size=4), st.booleans())
 TIMES = st.integers(0, 1 << 45)
@@ -78,6 +79,7 @@ def test_who_comes_in_with_it_may_do_what_it_says() -> None:
         NewGrant("Ada", role=Role.ADMIN, scope=Scope(is_gnss_only=True)),
         NewGrant("Ada", scope=Scope(frozenset())),
         NewGrant("Ada", scope=Scope(frozenset({"U19", " "}))),
+        NewGrant("Ada", scope=Scope(frozenset({"U19", "u19"}))),
         NewGrant("Ada", lasts_days=0),
         NewGrant("Ada", lasts_days=-1),
         NewGrant("Ada", lasts_days=MAX_DAYS + 1),
@@ -85,15 +87,25 @@ def test_who_comes_in_with_it_may_do_what_it_says() -> None:
 )
 def test_what_cannot_be_given_is_said_in_one_sentence(wrong: NewGrant) -> None:
     with pytest.raises(AccessError) as caught:
-        checked(wrong)
+        checked(wrong, SQUADS)
     assert caught.value.code is AccessCode.BAD_REQUEST
     assert str(caught.value).endswith(".")
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("squads", "sentence"),
+    [(SQUADS, "There is no squad 'U91'; the configuration has 'First', 'U19'."), ((), "There are no squads: give ")],
+)
+def test_a_squad_that_nobody_is_of_is_no_squad(squads: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(AccessError) as caught:
+        checked(NewGrant("Ada", scope=Scope(frozenset({"U91"}))), squads)
+    assert str(caught.value).startswith(sentence)
+
+
 def test_spaces_around_names_are_no_part_of_them() -> None:
     squads = frozenset({" U19 "})
-    assert checked(NewGrant(" Ada ", " laptop ", scope=Scope(squads))) == NewGrant(
+    assert checked(NewGrant(" Ada ", " laptop ", scope=Scope(squads)), SQUADS) == NewGrant(
         "Ada", "laptop", scope=Scope(frozenset({"U19"}))
     )
 

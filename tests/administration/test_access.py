@@ -65,7 +65,7 @@ class Served:
 async def serving(folder: Path) -> AsyncIterator[Served]:
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
     async with open_store(folder, [keeping.SCHEMA, auditing.SCHEMA]) as store:
-        doorkeeper, audit = Doorkeeper(store), Audit(store)
+        doorkeeper, audit = Doorkeeper(store, squads=("First", "U19")), Audit(store)
         await doorkeeper.load()
         server = LiveServer(hub, dict, doorkeeper=doorkeeper, audit=audit)
         control = folder / "control.sock"
@@ -130,6 +130,8 @@ async def test_a_program_takes_the_token_from_json(served: Served, capsys: pytes
         (("create", "Ada", "--device", " "), "The name of a device has"),
         (("create", "Ada", "--device", "x", "--role", "admin", "--gnss-only"), "Only viewers can be limited"),
         (("code", "Ada\x1b[2J"), "The name of a person has"),
+        (("code", "Ada", "--squad", "U91"), "There is no squad 'U91'; the configuration has 'First', 'U19'."),
+        (("create", "Ada", "--device", "x", "--squad", "u19"), "There is no squad 'u19'"),
         (("revoke", "Nobody"), "No device and no person is called 'Nobody'"),
         (("revoke", " "), "Say which device"),
     ],

@@ -28,6 +28,7 @@ from tests.live.shelf import Shelf, full_shelf
 
 NOW_MS = 1_795_300_000_000
 ROOT = Caller("pi", "this machine", Role.ADMIN)
+SQUADS = ("First team", "U19", "a squad of nobody")
 HOSTILE = '<img src=x onerror="boom()"> Zoë'
 TEAM = (("SN-1", "Ada Lindqvist", 10), ("SN-2", "Bea Okafor", 4), ("SN-3", HOSTILE, 7), ("SN-4", None, None))
 
@@ -108,7 +109,7 @@ async def gateway(folder: Path, *, is_open: bool = False, is_release_required: b
     subjects = {serial: name or serial for serial, name, _ in TEAM}
     async with open_store(folder, (grants.SCHEMA, audit.SCHEMA, releases.SCHEMA)) as store:
         noted = Audit(store, wall_ms)
-        doorkeeper = Doorkeeper(store, wall_ms)
+        doorkeeper = Doorkeeper(store, wall_ms, squads=SQUADS)
         known = Releases(
             store,
             subjects,

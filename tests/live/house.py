@@ -30,6 +30,7 @@ from gateway.worker import Worker
 
 OWNER = Caller("root", "this machine", Role.ADMIN)
 WORLD_MS = 1_795_300_000_000
+SQUADS = ("First", "U19")
 
 
 class Clock:
@@ -189,7 +190,7 @@ async def opened(
         board.channel_changed(channel)
     hub = Hub(channels, board, "e", "Test", "0.0", 60.0, clock, lambda: True)
     async with open_store(folder, [grants.SCHEMA, releases.SCHEMA, audit.SCHEMA]) as store:
-        doorkeeper, log = Doorkeeper(store, clock), Audit(store, clock)
+        doorkeeper, log = Doorkeeper(store, clock, squads=SQUADS), Audit(store, clock)
         await doorkeeper.load()
         subjects = {channel.wearer.serial_number: str(channel.wearer.athlete) for channel in channels.values()}
         released = Releases(store, subjects, clock, clock, Problems(clock), log, is_required=True)

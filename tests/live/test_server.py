@@ -268,6 +268,16 @@ async def test_history_gives_the_rows_of_a_span_in_both_codecs(served: Served) -
     assert in_json["columns"] == [[1.5] * 5]
     assert in_json["schema"] == in_msgpack["schema"]
     assert in_json["next_from_ms"] is None
+    assert in_json["released"] is in_msgpack["released"] is True
+
+
+async def test_a_history_of_who_is_not_released_says_so_and_has_no_row(served: Served) -> None:
+    served.channel.since_ms = None
+    served.channel.lose()
+    query = {"device": "SN-1", "from": "0", "to": "60000"}
+    async with aiohttp.ClientSession() as http, http.get(served.http("history"), params=query) as answer:
+        history = await answer.json()
+    assert (history["released"], history["blocks"]) == (False, [])
 
 
 async def test_a_long_history_is_cut_and_says_where_to_go_on(served: Served) -> None:
@@ -322,6 +332,7 @@ async def test_a_client_that_gives_no_sign_of_life_is_let_go(served: Served) -> 
         ({"device": "SN-1", "from": "-1", "to": "1"}, "bad_message"),
         ({"device": "SN-1", "from": "0", "to": "9" * 30}, "bad_message"),
         ({"device": "SN-1", "from": "0", "to": "\u0663"}, "bad_message"),
+        ({"device": "SN-1", "from": "2", "to": "1"}, "bad_message"),
         ({"device": "SN-1", "from": "0", "to": "1", "columns": "vo2"}, "unknown_column"),
         ({"device": "SN-1", "from": "0", "to": "1", "columns": "speed,speed"}, "unknown_column"),
     ],

@@ -4,9 +4,12 @@ import pytest
 
 from gateway.access.caller import Caller, Scope
 from gateway.access.roles import Role
+from gateway.cloud import errors
+from gateway.fleet.claim import ClaimStatus
+from gateway.fleet.ownership import CODES
 from gateway.live.board import Board
 from gateway.live.hub import Hub
-from gateway.live.visibility import GNSS_COLUMNS, Sight
+from gateway.live.visibility import GNSS_COLUMNS, VIEWERS_PROBLEMS, Sight
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Message
 from insiders_codecs.samples import COLUMN_NAMES
@@ -54,7 +57,13 @@ HEARD = [
     (state("pairings"), False, False, True),
     (state("pairing/SN-1"), False, False, True),
     (state("recording/8006390a"), False, False, True),
-    (state("problem/cloud_away/"), True, True, True),
+    (state("problem/cloud_unreachable/"), True, True, True),
+    (state("problem/insecure_lan/"), True, True, True),
+    (state("problem/bluetooth_off/"), False, False, True),
+    (state("problem/pairing_stalled/SN-1"), False, False, True),
+    (state("problem/certificate_expiring/"), False, False, True),
+    (state("problem/something_new/"), False, False, True),
+    (state("problem/something_new/SN-1"), False, False, True),
     (state("problem/tracker_foreign/SN-1"), True, True, True),
     (state("problem/tracker_foreign/SN-2"), True, False, True),
     (state("problem/tracker_foreign/SN-9"), False, False, True),
@@ -75,6 +84,11 @@ def test_who_hears_what(message: Message, *, viewer: bool, of_squad: bool, techn
     assert Sight(Role.VIEWER, FIRST).hears(message, CHANNELS) is of_squad
     assert Sight(Role.TECHNICIAN, EVERYBODY).hears(message, CHANNELS) is technician
     assert Sight(Role.ADMIN, EVERYBODY).hears(message, CHANNELS) is technician
+
+
+def test_a_viewer_is_told_of_every_trouble_with_the_cloud() -> None:
+    codes = {it.code for it in vars(errors).values() if isinstance(it, type) and issubclass(it, errors.CloudError)}
+    assert codes | {CODES[ClaimStatus.FOREIGN], "tracker_clock", "insecure_lan"} == VIEWERS_PROBLEMS
 
 
 def test_a_viewer_of_one_squad_without_heart_rate_is_sent_nothing_else_whatever_they_ask() -> None:
