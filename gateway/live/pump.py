@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from math import inf
 
 from gateway.access.caller import Caller
@@ -19,6 +20,10 @@ POLL_S = 0.2
 WATCH_S = 0.5
 """How often each client is judged: slow or not, silent or not, still let in or not."""
 
+GREETED_AT_ONCE = 8
+"""Who has come is told all that there is, which takes a while: of two hundred who come at once, so many with each turn,
+and between the turns everybody else has theirs."""
+
 GOODBYE_S = 1.0
 """How long a client may take to hear why it ends, and to end its side. With `WATCH_S`, who is thrown out is out within
 2 s."""
@@ -30,6 +35,7 @@ class Pump:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._wires: dict[Session, Wire] = {}
+        self._arriving: dict[Session, None] = {}  # whom nothing was said to yet
         self._speaking: dict[Session, None] = {}  # to whom there may be something to say
         self._ending: dict[Session, float] = {}  # until when they have time
         self._revision = 0
@@ -44,13 +50,14 @@ class Pump:
         """Somebody has connected."""
         session = Session(self._shared, wire, codec, now_s, caller, address)
         self._wires[session] = wire
-        self._speaking[session] = None
+        self._arriving[session] = None
+        wire.is_held = True
         return session
 
     def leave(self, session: Session) -> None:
         """Their connection is gone."""
         session.end()
-        for sessions in (self._wires, self._speaking, self._ending):
+        for sessions in (self._wires, self._arriving, self._speaking, self._ending):
             sessions.pop(session, None)
 
     def wake(self, session: Session) -> None:
@@ -78,6 +85,7 @@ class Pump:
             if now_s >= due_s:
                 self._wires[session].abort()
                 self._ending[session] = inf
+        self._greet()
         hub = self._shared.hub
         has_news = hub.board.revision != self._revision or len(hub.channels) != self._channels
         if has_news or now_s >= self._time_due_s:
@@ -87,6 +95,8 @@ class Pump:
         else:
             self._speak(tuple(self._speaking), now_s)
         self._shared.groups.turn(hub.channels, now_s)
+        if self._arriving:
+            return now_s
         return min(
             now_s + (BLOCKED_POLL_S if self._speaking else POLL_S),
             self._watch_due_s,
@@ -99,6 +109,12 @@ class Pump:
         """Cut all connections."""
         for wire in self._wires.values():
             wire.abort()
+
+    def _greet(self) -> None:
+        for session in tuple(islice(self._arriving, GREETED_AT_ONCE)):
+            del self._arriving[session]
+            self._wires[session].is_held = False
+            self._speaking[session] = None
 
     def _speak(self, sessions: Iterable[Session], now_s: float) -> None:
         for session in sessions:

@@ -34,7 +34,11 @@ class Ear(Protocol):
 
 
 class Wire:
-    """Writes frames to one connection."""
+    """Writes frames to one connection.
+
+    Attributes:
+        is_held: Whether nothing may be written yet.
+    """
 
     def __init__(
         self, transport: asyncio.WriteTransport, below: asyncio.WriteTransport, ear: Ear, codec: Codec
@@ -55,11 +59,14 @@ class Wire:
         self._pong: bytes | None = None
         self._code: int | None = None
         self._is_over = False
+        self.is_held = False
 
     @property
     def is_ready(self) -> bool:
         """Whether the kernel has all that was written, so that more would not pile up here."""
-        return not self._is_over and not self._below.get_write_buffer_size() and not self._transport.is_closing()
+        if self.is_held or self._is_over:
+            return False
+        return not self._below.get_write_buffer_size() and not self._transport.is_closing()
 
     @property
     def is_over(self) -> bool:
