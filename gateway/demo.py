@@ -117,7 +117,7 @@ def _opening(trackers: int, duration_s: float | None, authority: str, control_ur
         f"  {command} watch {authority}\n"
         f"  {command} scan {authority}\n"
         f"  {command} pair list {authority}\n"
-        f"  {command} recordings list {authority}\n"
+        f"  or a browser: http://{authority}/\n"
         "The simulated cloud, its trackers and sensors, and what can go wrong:\n"
         f"  CONTROL={control_url.rstrip('/')}; curl $CONTROL/state"
     )

@@ -155,7 +155,7 @@ def test_what_to_type_next_fits_80_columns_and_can_be_copied_line_by_line(
         ".venv/bin/insiders-gateway watch 127.0.0.1:65535",
         ".venv/bin/insiders-gateway scan 127.0.0.1:65535",
         ".venv/bin/insiders-gateway pair list 127.0.0.1:65535",
-        ".venv/bin/insiders-gateway recordings list 127.0.0.1:65535",
+        "or a browser: http://127.0.0.1:65535/",
         "CONTROL=http://127.0.0.1:65534/simulator; curl $CONTROL/state",
     ]
     assert len(lines) <= 7, "twelve athletes have their place below in a window of 24 lines"
