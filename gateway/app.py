@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 import os
 import platform
 import secrets
@@ -12,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from gateway.access import audit, grants, releases
+from gateway.access.doorkeeper import Doorkeeper
 from gateway.bluetooth.sensors import Sensors
 from gateway.bridges.certificates import ServedCertificates
 from gateway.bridges.pairings import ServedPairings
@@ -37,6 +39,8 @@ from gateway.uploads.desk import Desk
 from gateway.uploads.keeping import ledger
 from gateway.wall_clock import is_clock_synced, utc_ms
 from gateway.worker import Worker
+
+_LOG = logging.getLogger(__name__)
 
 SNAPSHOT = "telemetry.snapshot"
 """What a planned restart takes over, in the state folder."""
@@ -147,6 +151,7 @@ async def running(
             parts.certificates.prepare(is_served=is_tls)
             if is_insecure_lan and not is_local:
                 parts.problems.report(*_INSECURE)
+            control = control_socket(settings, environ)
             is_orderly = False
             async with (
                 server.listening(
@@ -155,12 +160,13 @@ async def running(
                     lambda: is_orderly,
                     tls=parts.certificates.context if is_tls else None,
                     is_insecure=is_insecure_lan,
-                    control=control_socket(settings, environ),
+                    control=control,
                 ) as port,
                 asyncio.TaskGroup() as tasks,
             ):
                 works = [tasks.create_task(work, name=name) for name, work in parts.works(watchdog)]
                 works.append(tasks.create_task(watchdog.run(), name="watchdog"))
+                _tell_beginner(control, parts.doorkeeper, is_local=is_local)
                 notifier.ready(f"Live stream on port {port}, {len(settings.trackers)} trackers configured")
                 try:
                     yield _seen(parts, port)
@@ -185,6 +191,17 @@ def installation_id(machine_id: Path = Path("/etc/machine-id")) -> str:
     except OSError:
         machine = platform.node().encode()
     return hmac.digest(machine, b"insiders-gateway", "sha256").hex()[:16]
+
+
+def _tell_beginner(control: Path, doorkeeper: Doorkeeper, *, is_local: bool) -> None:
+    """Say what somebody who has just started a gateway needs to know to go on."""
+    _LOG.info("Commands of this machine ask at unix:%(state_path)s", {"state_path": control})
+    if not is_local and not doorkeeper.grants and doorkeeper.trouble is None:
+        _LOG.info(
+            "No device is let in yet; what lets the first one in is "
+            "`insiders-gateway access code NAME --role admin --url unix:%(state_path)s`",
+            {"state_path": control},
+        )
 
 
 def _hub(settings: Settings, parts: Parts, epoch: str) -> Hub:

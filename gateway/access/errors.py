@@ -55,7 +55,7 @@ class NotAdmittedError(AccessError):
 
 _NEW_CODE = "ask for a new code and open it"
 _TEXTS = {
-    Reason.UNKNOWN: f"This device is not let in, or no longer: {_NEW_CODE}.",
+    Reason.UNKNOWN: f"This device was thrown out, or was never let in: {_NEW_CODE}.",
     Reason.EXPIRED: f"The time for which this device was let in is over: {_NEW_CODE}.",
     Reason.TOO_MANY_ATTEMPTS: "Too many wrong attempts came from this address: wait, then try once more.",
     Reason.UNKNOWN_CODE: "This code is wrong, was used already or is older than five minutes: ask for a new one.",

@@ -31,6 +31,7 @@ _PATIENCE_S = 2.0
 """How long a withdrawal waits for the disk until it is answered: it holds already."""
 
 _UNSAVED, _UNREAD, _LOST = "releases_unsaved", "releases_unread", "releases_lost"
+_NOBODY = "nobody_released"
 
 
 class Notes(Protocol):
@@ -215,7 +216,7 @@ class Releases:
             if self._saved is None and self._store.trouble is None:
                 await self.load()
             await self._keep()
-            self._tell_loss()
+            self._tell_emptiness()
             await asyncio.sleep(_TURN_S)
 
     def date(self) -> None:
@@ -229,13 +230,23 @@ class Releases:
             self._releases, self._wearers = releases, wearers
             self._announce()
 
-    def _tell_loss(self) -> None:
-        if self.is_required and self._store.damage and not self._releases:
+    def _tell_emptiness(self) -> None:
+        """Say so while nobody can be shown: as it is after a first start, and without the store of the last one."""
+        athletes = set(self._subjects.values())
+        is_nobody = self.is_required and bool(athletes) and athletes.isdisjoint(self._releases)
+        is_lost = is_nobody and bool(self._store.damage)
+        if is_lost:
             text = f"The athletes' releases were lost with a damaged store, of which {self._store.damage} is left"
             action = "give them again with `insiders-gateway release give`; until then nobody is shown"
             self._problems.report(_LOST, text, action)
         else:
             self._problems.resolve(_LOST)
+        if is_nobody and not is_lost and self._saved is not None:
+            text = "No athlete is released, so nobody is shown"
+            action = "release those who agree with `insiders-gateway release give NAME --basis TEXT`"
+            self._problems.report(_NOBODY, text, action)
+        else:
+            self._problems.resolve(_NOBODY)
 
     @property
     def _is_kept(self) -> bool:

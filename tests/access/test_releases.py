@@ -377,6 +377,26 @@ async def test_releases_that_are_lost_are_told_and_nobody_is_shown(tmp_path: Pat
         running.cancel()
 
 
+async def test_that_nobody_is_released_is_a_problem_until_somebody_is(tmp_path: Path, world: World) -> None:
+    async with opened(tmp_path, world) as (releases, _), asyncio.TaskGroup() as tasks, asyncio.timeout(10):
+        running = tasks.create_task(releases.run())
+        while world.codes() != {"nobody_released"}:
+            await asyncio.sleep(0.01)
+        await releases.give([BO], BASIS, ADMIN)
+        while world.codes():
+            await asyncio.sleep(0.01)
+        running.cancel()
+
+
+@pytest.mark.parametrize(("team", "is_required"), [({}, True), (TEAM, False)])
+async def test_where_nobody_needs_a_release_it_is_none(
+    tmp_path: Path, world: World, team: dict[str, str], *, is_required: bool
+) -> None:
+    async with opened(tmp_path, world, team, is_required=is_required) as (releases, _):
+        releases._tell_emptiness()
+        assert world.codes() == set()
+
+
 async def test_where_the_disk_cannot_be_read_nobody_is_shown_until_it_can(tmp_path: Path, world: World) -> None:
     async with opened(tmp_path, world) as (releases, _):
         await releases.give([ADA, BO], BASIS, ADMIN)
