@@ -21,6 +21,7 @@ from rich.text import Text
 
 from gateway import log
 from insiders_codecs.samples import newer
+from insiders_gateway_client.errors import GatewayError, RefusalError
 from insiders_gateway_client.gateway import Gateway
 from insiders_gateway_client.messages import Codec, Message, Run
 
@@ -38,6 +39,7 @@ _WIDTH = 80
 _KMH_PER_MPS = 3.6
 _CLOCK_WRONG = "clock wrong"
 _NOT_RELEASED = "not released"
+_NOBODY = "There is no athlete here whom you may see."
 _STYLES = {
     "live": "",
     "behind": "yellow",
@@ -83,6 +85,7 @@ class Scoreboard:
         self.problems: dict[str, Message] = {}
         self.connection = "connecting"
         self.site = "Gateway"
+        self.is_past_told = False
         self._clock_offset_ms = 0.0
         self._heard_ms = 0.0
         self._epoch = ""
@@ -96,6 +99,7 @@ class Scoreboard:
             self._epoch = message["epoch"]
             self.problems.clear()
             self.rows.clear()
+            self.is_past_told = False
         if message["op"] == "hello":
             for row in self.rows.values():
                 row.losses.clear()  # those that hold follow
@@ -125,6 +129,8 @@ class Scoreboard:
                 losses = self.rows[message["ch"]].losses
                 is_loss = message["state"] != "repaired" and message["reason"] != "device_silent"
                 (losses.add if is_loss else losses.discard)(message["id"])
+            case "snap" if message.get("end"):
+                self.is_past_told = True
             case "disconnected":
                 self.connection = f"{message['text']}, trying again"
         for run in arrivals:
@@ -178,6 +184,8 @@ class Scoreboard:
             table.add_row(*self._cells(row, state, now_ms), style=_STYLES.get(state, ""))
         # The last line is a short one: a terminal writes its ^C there, and what it breaks into two is drawn twice.
         left_out = f"and {len(rows) - room} more: make the window taller" if len(rows) > room else ""
+        if not rows and self.is_past_told:
+            left_out = _NOBODY
         lines += [table, Text(left_out, style="dim")]
         return Group(*lines)
 
@@ -244,6 +252,9 @@ async def watch(url: str, console: Console) -> None:
                         board.take(message, arrivals, _now_ms())
                 finally:
                     drawing.cancel()
+        except* (GatewayError, RefusalError):
+            screen.update(Text(), refresh=True)  # no heart rate stays where nobody follows it, or may not any more
+            raise
         finally:
             screen.stop()
             log.restream()

@@ -4,15 +4,18 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 from rich.table import Table
 
+from gateway.access.roles import Role
 from gateway.live.board import Board
 from gateway.live.server import LiveServer
 from gateway.live.session import Hub
@@ -27,7 +30,9 @@ from gateway.watch import (
     watch_json,
 )
 from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, Column, SampleBlock
+from insiders_gateway_client.errors import NotAdmittedError
 from insiders_gateway_client.messages import Message, Run
+from tests.live.house import OWNER, House, opened
 
 NOW_MS = 1_000_000.0
 ADA = {"ch": 1, "device_id": 7, "name": "Ada", "serial_number": "SN-1", "number": 10}
@@ -300,6 +305,17 @@ def quiet_log() -> Iterator[None]:
         root.handlers[:] = handlers
 
 
+async def test_who_may_see_no_athlete_is_told_so() -> None:
+    board = Scoreboard()
+    board.take({"op": "hello", "epoch": "a", "site": "Test", "utc_ms": NOW_MS}, [], NOW_MS)
+    assert drawn(board) == []
+    board.take({"op": "snap", "end": True}, [], NOW_MS)
+    assert drawn(board) == ["There is no athlete here whom you may see."]
+    board.take({"op": "channels", "channels": [ADA]}, [], NOW_MS)
+    assert len(drawn(board)) == 1
+    assert "Ada" in drawn(board)[0]
+
+
 async def served(channel: Channel, seen: str, out: io.StringIO, *, is_json: bool) -> None:
     """Watch a real gateway until something is on the screen."""
     board = Board()
@@ -331,6 +347,47 @@ async def test_the_table_follows_a_gateway_until_it_is_ended(channel: Channel) -
     with quiet_log():
         await served(channel, "18.0", out, is_json=False)
     assert "Ada" in out.getvalue()
+
+
+def left_on_screen(written: str) -> list[str]:
+    """The lines of a terminal after what a program has written there, as far as it only erases and goes up."""
+    lines, at = [""], 0
+    for part in re.split(r"(\x1b\[[?\d;]*[a-zA-Z]|[\r\n])", written):
+        if part == "\x1b[1A":
+            at = max(0, at - 1)
+        elif part == "\x1b[2K":
+            lines[at] = ""
+        elif part == "\n":
+            at += 1
+            lines += [""] * (at == len(lines))
+        elif not part.startswith(("\x1b", "\r")):
+            lines[at] += part
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+async def test_no_value_stays_on_the_screen_of_who_may_not_see_it_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True)
+
+    async def revoke_when_shown(house: House) -> None:
+        async with asyncio.timeout(10):
+            while "151" not in out.getvalue():
+                await asyncio.sleep(0.01)
+        assert any("151" in line for line in left_on_screen(out.getvalue()))
+        for grant in list(house.doorkeeper.grants):
+            await house.doorkeeper.revoke(grant.id, OWNER)
+
+    async with opened(tmp_path) as house:
+        monkeypatch.setenv("INSIDERS_GATEWAY_TOKEN", await house.token(Role.VIEWER))
+        now_ms = house.clock()
+        house.hub.board.presence_changed(house.hub.channels[1], "live")
+        house.hub.channels[1].rows_came(block((now_ms - 500, 5.0, 151)), 0.0)  # type: ignore[attr-defined]
+        with quiet_log(), pytest.raises(ExceptionGroup) as ended:
+            await asyncio.gather(watch(house.base, console), revoke_when_shown(house))
+    assert ended.group_contains(NotAdmittedError)
+    assert left_on_screen(out.getvalue()) == []
 
 
 async def test_every_message_is_one_line_of_json_at_once(channel: Channel) -> None:

@@ -1,6 +1,7 @@
 """Where a gateway is: what people type, as the address that programs connect to."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from yarl import URL
@@ -46,6 +47,11 @@ class Address:
         return self.root.scheme == "https"
 
     @property
+    def over_tls(self) -> "Address":
+        """The same place, asked over TLS."""
+        return Address(URL.build(scheme="https", host=self.root.host or "", port=self.root.port, path=self.root.path))
+
+    @property
     def stream(self) -> URL:
         """Of the live stream."""
         return self.of("stream").with_scheme(_STREAM_SCHEMES[self.root.scheme])
@@ -83,6 +89,11 @@ def parse(text: str) -> Address:
         return Address(URL.build(scheme=scheme, host=url.host or "", port=port, path=f"{prefix}/"))
     except (ValueError, KeyError):
         raise _no_address(text) from None
+
+
+def such_as(addresses: Sequence[Address]) -> str:
+    """The end of a sentence that asks for an address: those that could be meant; nothing if there are none."""
+    return f", such as {' or '.join(address.typed for address in addresses)}" if addresses else ""
 
 
 def is_this_machine(host: str) -> bool:

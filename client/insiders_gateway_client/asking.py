@@ -59,8 +59,11 @@ async def ask(
         raise transport.unreachable(error) from None
     except aiohttp.ServerFingerprintMismatch:
         raise _impostor(transport) from None
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        raise GatewayError(f"{transport.address.where} did not answer in time or in full: try again") from None
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        missing = None if isinstance(error, TimeoutError) else await transport.tls_missing()
+        raise missing or GatewayError(
+            f"{transport.address.where} did not answer in time or in full: try again"
+        ) from None
     if answer.status in _WELL and answer.content_type == form:
         return body
     refusal = _refusal(answer, body)

@@ -17,6 +17,14 @@ class NobodyThereError(GatewayError):
     """Nothing listens at the address."""
 
 
+class UnknownNameError(NobodyThereError):
+    """Nobody here knows which machine the address means."""
+
+
+class UntrustedError(GatewayError):
+    """Whoever answers at the address shows a certificate that says nothing here."""
+
+
 class NotAdmittedError(GatewayError):
     """The gateway does not know us, or not any more: a new code, or another token, is needed."""
 

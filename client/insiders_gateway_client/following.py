@@ -120,6 +120,8 @@ class Following:
                     where = self._transport.address.where
                     self._reason = f"no word from {where} for {SILENCE_S:.0f} s: see whether a gateway runs there"
                 except (aiohttp.ClientError, OSError):
+                    if self.cursors.epoch is None and (missing := await self._transport.tls_missing()):
+                        raise missing from None
                     self._reason = f"{self._transport.address.where} hung up: see whether a gateway runs there"
                 retry_s = max(random.uniform(0, delay_s), self._asked_pause_s)
                 yield {"op": "disconnected", "text": self._reason, "retry_s": round(retry_s, 1)}
@@ -133,6 +135,8 @@ class Following:
             GatewayError: If they do not fit what the server has announced.
         """
         try:
+            if not message["blocks"]:
+                return []  # as for those who may see no tracker, who then hear of no columns either
             return decode_rows(message, [self._schema[name] for name in self._columns])
         except (MessageError, KeyError):
             raise self._foreign() from None

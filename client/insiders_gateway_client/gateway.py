@@ -52,8 +52,11 @@ class Gateway:
             GatewayError: If what is kept cannot be read.
         """
         self.address = usual() if address is None else parse(address) if isinstance(address, str) else address
-        key = (Keys() if keys is None else keys).of(self.address)
-        self._transport = Transport(self.address, token or key.token, authority or key.authority)
+        kept = Keys() if keys is None else keys
+        key = kept.of(self.address)
+        self._transport = Transport(
+            self.address, token or key.token, authority or key.authority, others=kept.others(self.address)
+        )
 
     async def ask(
         self,

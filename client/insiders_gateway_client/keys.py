@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from insiders_gateway_client.address import Address
+from insiders_gateway_client.address import Address, parse
 from insiders_gateway_client.errors import GatewayError
 
 TOKEN_VARIABLE = "INSIDERS_GATEWAY_TOKEN"  # noqa: S105 - its name is no secret
@@ -56,8 +56,17 @@ class Keys:
         """What there is for a gateway. On a local socket nothing is shown: whoever may open it is let in."""
         if address.socket is not None:
             return Key()
+        kept = self.kept(address)
+        return Key(self._given or kept.token, kept.authority)
+
+    def kept(self, address: Address) -> Key:
+        """What is kept for a gateway, whatever else may be shown to it."""
         kept = self._read().get(str(address), {})
-        return Key(self._given or kept.get("token"), kept.get("authority"))
+        return Key(kept.get("token"), kept.get("authority"))
+
+    def others(self, address: Address) -> list[Address]:
+        """The other gateways that something is kept for: one of them may be meant."""
+        return [] if address.socket is not None else [parse(text) for text in self._read() if text != str(address)]
 
     def keep(self, address: Address, key: Key) -> None:
         """Keep what a gateway has given us, instead of what it gave before."""

@@ -14,14 +14,15 @@ from gateway.access.grants import NewGrant
 from gateway.access.roles import Role
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 from insiders_gateway_client.address import parse
-from insiders_gateway_client.errors import AddressError, GatewayError, NotAdmittedError, RefusalError
+from insiders_gateway_client.errors import AddressError, GatewayError, NobodyThereError, NotAdmittedError, RefusalError
 from insiders_gateway_client.events import CaughtUp, Rows
 from insiders_gateway_client.gateway import Gateway
 from insiders_gateway_client.joining import join, leave
-from insiders_gateway_client.keys import Key, Keys
+from insiders_gateway_client.keys import TOKEN_VARIABLE, Key, Keys
+from tests.client.ground import free_port
 from tests.live.house import OWNER, House, opened
 
-NOTHING = "ask for a code and join with `insiders-gateway access join URL`"
+NOTHING = "ask for a code and join with `insiders-gateway access join 'LINK'`"
 
 
 @pytest.fixture(name="house")
@@ -130,6 +131,59 @@ async def test_a_link_becomes_a_token_that_is_kept_for_next_time(house: House, k
     assert list(house.doorkeeper.grants) == []
 
 
+async def test_joining_again_ends_what_it_takes_the_place_of(
+    house: House, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await join(link(house), "notebook", keys)
+    former = keys.kept(parse(house.base)).token
+    script, token = await house.doorkeeper.create(NewGrant("Kim", "script", Role.VIEWER, Scope()), OWNER)
+    monkeypatch.setenv(TOKEN_VARIABLE, token.reveal())
+    await join(link(house), "notebook", Keys(tmp_path / "keys.json"))
+    assert {grant.device for grant in house.doorkeeper.grants} == {"notebook", "script"}
+    assert script in house.doorkeeper.grants, "a token of the environment is somebody else's to end"
+    with pytest.raises(NotAdmittedError):
+        await Gateway(house.base, former, keys=keys).ask("GET", "me")
+    await Gateway(house.base, keys=keys).ask("GET", "me")
+
+
+async def test_joining_again_works_where_the_former_token_is_worth_nothing_any_more(house: House, keys: Keys) -> None:
+    await join(link(house), "notebook", keys)
+    (grant,) = house.doorkeeper.grants
+    await house.doorkeeper.revoke(grant.id, OWNER)
+    await join(link(house), "notebook", keys)
+    await Gateway(house.base, keys=keys).ask("GET", "me")
+
+
+async def test_who_is_not_let_in_has_nothing_to_give_up(house: House, keys: Keys) -> None:
+    await join(link(house), "notebook", keys)
+    await leave(house.base, keys)
+    where = rf"Nothing is kept here that lets this machine in at 127\.0\.0\.1:{house.port}: "
+    with pytest.raises(NotAdmittedError, match=f"{where}there is nothing to give up$"):
+        await leave(house.base, keys)
+    keys.keep(parse("pi.local"), Key("igw_x"))
+    with pytest.raises(NotAdmittedError, match=rf"{where}name the gateway that is meant, such as pi\.local:8770$"):
+        await leave(house.base, keys)
+
+
+async def test_where_nothing_answers_the_gateways_that_have_let_us_in_are_named(keys: Keys) -> None:
+    port = free_port()
+    for other in ("pi.local", "https://other.example"):
+        keys.keep(parse(other), Key("igw_x"))
+    with pytest.raises(
+        NobodyThereError,
+        match=r"start the gateway there or name another, such as pi\.local:8770 or https://other\.example",
+    ):
+        await Gateway(str(port), keys=keys).ask("GET", "me")
+
+
+async def test_who_may_see_no_athlete_has_a_stream_all_the_same(house: House) -> None:
+    del house.hub.channels[1]  # type: ignore[attr-defined]
+    gateway = Gateway(house.base, await house.token(Role.VIEWER, Scope(frozenset({"U19"}))))
+    assert await streamed(gateway) == 0
+    assert await gateway.latest() == {}
+    assert await gateway.collect(0.2) == {}
+
+
 async def test_a_code_is_good_once(house: House, keys: Keys) -> None:
     shown = link(house)
     await join(shown, "notebook", keys)
@@ -141,8 +195,22 @@ async def test_a_code_is_good_once(house: House, keys: Keys) -> None:
 
 @pytest.mark.parametrize("cut", ["", "#", "#fp=00", "#code=abc&fp=00", "#code=abc&fp=zz"])
 async def test_a_link_that_lost_something_on_its_way_is_said_to_have(cut: str, keys: Keys) -> None:
-    with pytest.raises(AddressError, match="put it between quotes, as a whole"):
+    with pytest.raises(AddressError, match="was cut: put it between quotes, as a whole"):
         await join(f"https://127.0.0.1:1/pair{cut}", None, keys)
+
+
+async def test_a_link_that_a_shell_has_cut_is_said_to_be_that_where_the_certificate_is_not_known(
+    locked: House, keys: Keys
+) -> None:
+    shown = link(locked)
+    with pytest.raises(AddressError, match="was cut: put it between quotes, as a whole"):
+        await join(shown.partition("&")[0], "notebook", keys)
+    await join(shown, "notebook", keys)  # the code is still good
+
+
+async def test_a_link_to_a_name_that_nobody_knows_is_to_have_the_address_in_it(keys: Keys) -> None:
+    with pytest.raises(NobodyThereError, match="put the gateway's IP address into the link in place of it"):
+        await join(f"https://no-such-gateway.invalid:8770/pair#code=abc&fp={'0' * 64}", None, keys)
 
 
 async def test_over_tls_the_first_contact_goes_by_the_fingerprint_and_the_next_by_the_clubs_authority(
@@ -170,8 +238,13 @@ async def test_an_impostor_gets_no_code(locked: House, keys: Keys) -> None:
 async def test_tls_and_plain_http_mistaken_for_each_other_are_said_to_be_that(house: House, locked: House) -> None:
     with pytest.raises(GatewayError, match="does not speak TLS: write http:// before it"):
         await Gateway(f"https://127.0.0.1:{house.port}", "igw_x").ask("GET", "me")
-    with pytest.raises(GatewayError, match="did not answer in time or in full"):
-        await Gateway(f"http://127.0.0.1:{locked.port}", "igw_x").ask("GET", "me")
+    says = rf"127\.0\.0\.1:{locked.port} speaks TLS: write https://127\.0\.0\.1:{locked.port}$"
+    for plain in (f"http://127.0.0.1:{locked.port}", f"127.0.0.1:{locked.port}", str(locked.port)):
+        gateway = Gateway(plain, "igw_x")
+        with pytest.raises(GatewayError, match=says):
+            await gateway.ask("GET", "me")
+        with pytest.raises(GatewayError, match=says):
+            await streamed(gateway)
 
 
 async def test_what_is_kept_as_authority_and_is_none_is_said_to_be_that() -> None:
