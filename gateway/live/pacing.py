@@ -8,19 +8,27 @@ SNAPSHOTS_BYTES_PER_S = 1024 * 1024
 
 
 class Pace:
-    """A speed that is kept by waiting after each portion.
+    """A speed that is kept by waiting after each portion."""
 
-    Attributes:
-        due_s: When the next portion may go.
-    """
+    def __init__(self, per_s: float, burst: float = 0.0) -> None:
+        """Make one that was not used.
 
-    def __init__(self, per_s: float) -> None:
-        self.due_s = float("-inf")
+        Args:
+            per_s: The speed.
+            burst: How much more may go at once, so that small portions do not wait for each other.
+        """
         self._per_s = per_s
+        self._burst_s = burst / per_s
+        self._spent_until_s = float("-inf")
+
+    @property
+    def due_s(self) -> float:
+        """When the next portion may go."""
+        return self._spent_until_s - self._burst_s
 
     def spend(self, amount: float, now_s: float) -> None:
         """A portion goes now."""
-        self.due_s = max(self.due_s, now_s) + amount / self._per_s
+        self._spent_until_s = max(self._spent_until_s, now_s) + amount / self._per_s
 
 
 class Bucket:

@@ -28,7 +28,7 @@ from gateway.live.visibility import Sight
 from gateway.live.wire import Outlet
 from gateway.secret import Secret
 from insiders_codecs.errors import DecodeError
-from insiders_codecs.live import Codec, Message, decode, encode
+from insiders_codecs.live import MAX_FRAME_BYTES, Codec, Message, decode, encode
 
 MAX_ANSWERS = 256
 """Answers that may wait for one client. One that asks that much without reading is cut off."""
@@ -101,7 +101,7 @@ class Shared:
     doorkeeper: DoorkeeperView | None = None
     audit: AuditView | None = None
     groups: Groups = field(default_factory=Groups)
-    pace: Pace = field(default_factory=lambda: Pace(SNAPSHOTS_BYTES_PER_S))
+    pace: Pace = field(default_factory=lambda: Pace(SNAPSHOTS_BYTES_PER_S, MAX_FRAME_BYTES))
     times: Times = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,7 +130,7 @@ class Session:
             address: Where they are.
         """
         self.codec = codec
-        self.caller = caller
+        self.caller: Caller | None = None
         self.closing: CloseCode | None = None
         self._shared = shared
         self._hub = shared.hub
@@ -340,22 +340,24 @@ class Session:
                 raise RequestError(ErrorCode(error.code), str(error)) from None
             self.say_goodbye(CloseCode.NOT_ADMITTED, str(error), round(error.wait_s * 1000), is_resumable=True)
             return
-        if not caller.may(Action.FOLLOW):
-            self.say_goodbye(CloseCode.NOT_ALLOWED, f"A {caller.role} may not follow.", 0, is_resumable=False)
-            return
         if self.caller is not None and Sight.of(caller) != self._sight:
             raise RequestError(ErrorCode.FORBIDDEN, "This token shows another part of the team: connect anew with it.")
         answer: Message = {"op": "auth_ok", **_about(caller)}
         answer = answer if request.id is None else answer | {"id": request.id}
         if self.caller is None:
-            self._greetings.append(answer)
-            self._let_in(caller, now_s)
+            self._let_in(caller, now_s, answer)
         else:
             self.caller, self._is_warned = caller, False
             self._note(caller, LOOKED)
             self._answer(answer)
 
-    def _let_in(self, caller: Caller, now_s: float) -> None:
+    def _let_in(self, caller: Caller, now_s: float, answer: Message | None = None) -> None:
+        if not caller.may(Action.FOLLOW):
+            text = f"A {caller.role} may not follow: ask an admin for another role."
+            self.say_goodbye(CloseCode.NOT_ALLOWED, text, 0, is_resumable=True)
+            return
+        if answer is not None:
+            self._greetings.append(answer)
         self.caller = caller
         self._sight = Sight.of(caller)
         self._time_due_s = now_s

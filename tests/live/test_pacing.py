@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from gateway.live.pacing import Bucket, Pace
 
 
-@given(st.lists(st.tuples(st.floats(0, 5), st.floats(1, 100)), min_size=1, max_size=50))
-def test_over_any_time_a_pace_lets_no_more_through_than_its_speed_and_one_portion(
-    portions: list[tuple[float, float]],
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(1, 100)), min_size=1, max_size=50), st.sampled_from([0, 50]))
+def test_over_any_time_a_pace_lets_no_more_through_than_its_speed_its_burst_and_one_portion(
+    portions: list[tuple[float, float]], burst: float
 ) -> None:
-    pace, now_s, sent = Pace(10), 0.0, 0.0
+    pace, now_s, sent = Pace(10, burst), 0.0, 0.0
     for pause_s, amount in portions:
         now_s = max(now_s + pause_s, pace.due_s)
-        assert sent <= 10 * now_s + 1e-6
+        assert sent <= 10 * now_s + burst + 1e-6
         pace.spend(amount, now_s)
         sent += amount
 

@@ -277,10 +277,10 @@ def test_states_are_told_once_and_only_the_newest_word(hub: Hub) -> None:
     client = Client(hub)
     hub.board.presence_changed(hub.channels[1], "stale")
     hub.board.presence_changed(hub.channels[1], "lost")
-    hub.board.state_changed("cloud", "ok")
-    assert [(m["key"], m["value"]) for m in client.listen()] == [("channel/1", "lost"), ("cloud", "ok")]
+    hub.board.state_changed("problem/cloud_away/", "open", text="Away", action="wait", since_ms=0)
+    assert [(m["key"], m["value"]) for m in client.listen()] == [("channel/1", "lost"), ("problem/cloud_away/", "open")]
     assert client.listen() == []
-    assert [m["value"] for m in Client(hub).heard if m["op"] == "state"] == ["lost", "ok"]
+    assert [m["value"] for m in Client(hub).heard if m["op"] == "state"] == ["lost", "open"]
 
 
 def test_the_clock_is_told_in_milliseconds(hub: Hub) -> None:
