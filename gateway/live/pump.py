@@ -120,10 +120,12 @@ class Pump:
         for session in sessions:
             wire = self._wires[session]
             wire.flush(now_s)
-            if wire.is_ready and session.speak(now_s):
-                self._speaking.pop(session, None)
-            else:
-                self._speaking[session] = None
+            self._speaking[session] = None
+            while wire.is_ready and session in self._speaking:
+                wire.gather()
+                if session.speak(now_s):
+                    del self._speaking[session]
+                wire.release()
             if session.closing is not None:
                 self._end(session, wire, now_s)
 

@@ -15,6 +15,10 @@ _FIN = 0x80
 _KINDS = {Codec.JSON: WSMsgType.TEXT, Codec.MSGPACK: WSMsgType.BINARY}
 
 
+PORTION_BYTES = 16 * 1024
+"""What is written at once of many messages: as much as the kernel takes that is not on its way."""
+
+
 class Outlet(Protocol):
     """Where messages of one client go."""
 
@@ -60,11 +64,13 @@ class Wire:
         self._code: int | None = None
         self._is_over = False
         self.is_held = False
+        self._gathered: list[bytes] | None = None
+        self._gathered_bytes = 0
 
     @property
     def is_ready(self) -> bool:
         """Whether the kernel has all that was written, so that more would not pile up here."""
-        if self.is_held or self._is_over:
+        if self.is_held or self._is_over or self._gathered_bytes >= PORTION_BYTES:
             return False
         return not self._below.get_write_buffer_size() and not self._transport.is_closing()
 
@@ -93,6 +99,16 @@ class Wire:
     def send(self, now_s: float, *parts: bytes) -> None:
         """Write a message."""
         self._write(now_s, self._kind, *parts)
+
+    def gather(self) -> None:
+        """Keep what is sent, to be written as one by `release`: the kernel's price is per call."""
+        self._gathered = []
+
+    def release(self) -> None:
+        """Write what was gathered."""
+        frames, self._gathered, self._gathered_bytes = self._gathered, None, 0
+        if frames:
+            self._transport.write(b"".join(frames))
 
     def ping(self, now_s: float) -> None:
         """Ask for a sign of life; who has bytes waiting is asked by them."""
@@ -133,4 +149,9 @@ class Wire:
             head = bytes((_FIN | kind, 126)) + length.to_bytes(2, "big")
         else:
             head = bytes((_FIN | kind, 127)) + length.to_bytes(8, "big")
-        self._transport.write(b"".join((head, *parts)))
+        frame = b"".join((head, *parts))
+        if self._gathered is None:
+            self._transport.write(frame)
+        else:
+            self._gathered.append(frame)
+            self._gathered_bytes += len(frame)

@@ -81,10 +81,10 @@ class Client:
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     is_hasty: bool = False
     is_silent: bool = False
+    kernel: Kernel = field(default_factory=Kernel)
 
     def __post_init__(self) -> None:
         self.room = Pump(Shared(self.hub)) if self.pump is None else self.pump
-        self.kernel = Kernel()
         self.ear = Ear(self.now_s)
         self.wire = Wire(self.kernel, self.kernel, self.ear, self.codec)
         self.session = self.room.join(self.wire, self.codec, self.now_s, self.caller, "192.0.2.7")

@@ -1,15 +1,26 @@
-"""Many who come at once keep nobody waiting."""
+"""Many who come at once keep nobody waiting, and what there is to say is said in few words to the kernel."""
 
 from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.pump import GREETED_AT_ONCE, Pump
 from gateway.live.session import Shared
+from gateway.live.wire import PORTION_BYTES
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import encode
-from tests.live.listening import Client
+from tests.live.listening import Client, Kernel
 
 NOW_S = 1000.0
 CROWD = 2 * GREETED_AT_ONCE + 1
+
+
+class CountingKernel(Kernel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[int] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(len(data))
+        super().write(data)
 
 
 def crowd() -> tuple[Pump, list[Client]]:
@@ -53,3 +64,31 @@ def test_who_leaves_before_being_greeted_is_forgotten() -> None:
     for _ in range(3):
         pump.turn(NOW_S)
     assert greeted(clients) == len(pump) == CROWD - 2
+
+
+def test_a_board_of_many_states_is_written_in_few_portions() -> None:
+    board = Board()
+    for number in range(300):
+        board.state_changed(f"problem/code/{number}", "open", text="x" * 100)
+    hub = Hub({}, board, "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
+    kernel = CountingKernel()
+    client = Client(hub, now_s=NOW_S, is_hasty=True, kernel=kernel)
+    client.listen()
+    assert sum(message["op"] == "state" for message in client.heard) == 300
+    assert len(kernel.writes) == sum(kernel.writes) // PORTION_BYTES + 1
+    assert max(kernel.writes) < PORTION_BYTES + 1024
+
+
+def test_who_does_not_take_the_first_portion_is_not_written_a_second() -> None:
+    board = Board()
+    for number in range(300):
+        board.state_changed(f"problem/code/{number}", "open", text="x" * 100)
+    hub = Hub({}, board, "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
+    kernel = CountingKernel()
+    kernel.bytes_per_s = 0.0
+    client = Client(hub, now_s=NOW_S, is_hasty=True, kernel=kernel)
+    client.wait(1.0)
+    assert len(kernel.writes) == 1
+    kernel.bytes_per_s = None
+    client.wait(1.0)
+    assert sum(message["op"] == "state" for message in client.heard) == 300
