@@ -12,6 +12,7 @@ from gateway.access.documents import (
     GrantForm,
     GrantReport,
     PairForm,
+    SquadsReport,
 )
 from gateway.live.guard import Route
 from gateway.live.people import AuditQuery
@@ -38,6 +39,9 @@ OPERATIONS = {
     ),
     Route("DELETE", f"{_ROOT}/{{id}}"): Operation(
         summary="Throw a device out", answer=json(GrantReport), codes=codes(ErrorCode.UNKNOWN_GRANT)
+    ),
+    Route("GET", f"{_ROOT}/squads"): Operation(
+        summary="The squads to which a viewer can be limited", answer=json(SquadsReport)
     ),
     Route("POST", f"{_ROOT}/codes"): Operation(
         summary="A one-time code that lets a device in; from an admin only, if not for a viewer",

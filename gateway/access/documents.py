@@ -69,13 +69,21 @@ class AccessReport(Struct, frozen=True):
 
     Attributes:
         grants: All devices, oldest first.
-        squads: Those of the configuration, to which viewers can be limited.
         problem: Why what was changed last may be undone by a restart, one sentence; "" if it will not.
     """
 
     grants: tuple[GrantReport, ...]
-    squads: tuple[str, ...]
     problem: str = ""
+
+
+class SquadsReport(Struct, frozen=True):
+    """The answer of ``GET /api/v1/access/squads``.
+
+    Attributes:
+        squads: Those of the configuration, to which viewers can be limited.
+    """
+
+    squads: tuple[str, ...]
 
 
 class GrantedReport(Struct, frozen=True):

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from gateway.access.errors import AccessError, NotAdmittedError
+from gateway.access.errors import AccessCode, AccessError, NotAdmittedError
 from gateway.live.admission import entrance_of
 from gateway.live.limits import LIMITS
 from gateway.live.names import is_asked_for, is_own_page
+from gateway.live.page import is_for_people, nowhere
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 
 BODY_S = LIMITS.body_s
@@ -76,6 +77,9 @@ _SEAL = {
 }
 """On every answer, unless it says something else itself, as pages do."""
 
+_WORTHLESS = 'Bearer error="invalid_token"'
+"""A credential was shown, and does not count any more: by that, pages tell who was thrown out from a stranger."""
+
 _TEXTS = {417: "Of Expect, this gateway knows 100-continue only."}
 """What aiohttp refuses by itself, by status; the others are not what HTTP, or a websocket, begins with."""
 
@@ -107,12 +111,18 @@ class Gate:
         except AccessError as error:
             wait_s = math.ceil(error.wait_s) if isinstance(error, NotAdmittedError) else 0
             facts = {RETRY_AFTER: wait_s} if wait_s else {}
-            return self._refused(RequestError(ErrorCode(error.code), str(error), facts))
+            answer = self._refused(RequestError(ErrorCode(error.code), str(error), facts))
+            if error.code is AccessCode.UNAUTHORIZED:
+                answer.headers["WWW-Authenticate"] = _WORTHLESS
+            return answer
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             refusal = self.refusal("method_not_allowed", f"Use {allowed} at this address.")
             return _sealed(web.Response(status=error.status, headers={"Allow": allowed}, **refusal))
         except web.HTTPNotFound as error:
+            if is_for_people(request):
+                self.count("unknown_path")
+                return _sealed(nowhere())
             text = "There is nothing here; /api/v1/hello says who this is."
             return _sealed(web.Response(status=error.status, **self.refusal("unknown_path", text)))
         except web.HTTPException as error:
@@ -122,7 +132,7 @@ class Gate:
             raise
 
     def count(self, code: str) -> None:
-        """Count what was ended without a word."""
+        """Count what was refused without a word for programs."""
         self._refusals[code] += 1
 
     def failed(self, status: int) -> web.Response:

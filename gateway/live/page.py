@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from aiohttp import web
 
+from gateway.live.admission import SAFE_METHODS
 from gateway.live.guard import Guard
 
 _FILES = (
@@ -53,12 +54,25 @@ _HEADERS = {
 }
 """Beside those that every answer has."""
 
+_WEB = files("gateway") / "web"
+_NOWHERE = (_WEB / "nowhere.html").read_bytes()
+
 
 def add_page(guard: Guard) -> None:
     """Serve them to everybody, for they hold nothing of anybody; they are read once."""
     for address, (name, form) in PAGE.items():
-        body = (files("gateway") / "web" / name).read_bytes()
-        guard.open("GET", address, partial(_answer, body, form))
+        guard.open("GET", address, partial(_answer, (_WEB / name).read_bytes(), form))
+
+
+def is_for_people(request: web.BaseRequest) -> bool:
+    """Whether a page is wanted: browsers name HTML without reserve, and programs something else or anything."""
+    wanted = {form.strip().lower() for form in request.headers.get("Accept", "").split(",")}
+    return request.method in SAFE_METHODS and _FORMS["html"] in wanted and "application/json" not in wanted
+
+
+def nowhere() -> web.Response:
+    """The page of every address that there is not, with a way back."""
+    return web.Response(status=404, body=_NOWHERE, content_type=_FORMS["html"], charset="utf-8", headers=_HEADERS)
 
 
 async def _answer(body: bytes, form: str, _request: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from gateway.access.documents import (
     GrantedReport,
     GrantForm,
     PairForm,
+    SquadsReport,
     reported,
 )
 from gateway.access.doorkeeper import Doorkeeper
@@ -84,6 +85,7 @@ class AccessRoutes:
         guard.add("GET", _ROOT, Action.MANAGE_ACCESS, self._list)
         guard.add("POST", _ROOT, Action.MANAGE_ACCESS, self._create, deed="let_in")
         guard.add("DELETE", f"{_ROOT}/{{id}}", Action.MANAGE_ACCESS, self._revoke, deed="threw_out")
+        guard.add("GET", f"{_ROOT}/squads", Action.INVITE_VIEWERS, self._squads)
         guard.add("POST", f"{_ROOT}/codes", Action.INVITE_VIEWERS, self._invite, deed="invited")
         guard.add("GET", "/api/v1/audit", Action.READ_AUDIT, self._read_audit)
 
@@ -122,9 +124,7 @@ class AccessRoutes:
     async def _list(self, _request: web.Request) -> web.Response:
         trouble = self._doorkeeper.trouble
         problem = "" if trouble is None else f"{trouble.text}: {trouble.action}."
-        return json_answer(
-            AccessReport(tuple(map(reported, self._doorkeeper.grants)), self._doorkeeper.squads, problem)
-        )
+        return json_answer(AccessReport(tuple(map(reported, self._doorkeeper.grants)), problem))
 
     async def _create(self, request: web.Request) -> web.Response:
         form = parse_body(await body_of(request), GrantForm)
@@ -138,6 +138,9 @@ class AccessRoutes:
         grant = await self._doorkeeper.revoke(request.match_info["id"], request[CALLER])
         request[SUBJECT] = grant.person
         return json_answer(reported(grant))
+
+    async def _squads(self, _request: web.Request) -> web.Response:
+        return json_answer(SquadsReport(self._doorkeeper.squads))
 
     async def _invite(self, request: web.Request) -> web.Response:
         form = parse_body(await body_of(request), GrantForm)

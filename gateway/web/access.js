@@ -1,20 +1,26 @@
 /* Who is let in and who may be seen: of that, what the role of the one who asks has. */
 
-import { button, date, day, drawCard, el, fill, lasting, made, show, tell } from "/web/cards.js";
+import { button, date, day, drawCard, el, fill, lasting, made, say, show, tell } from "/web/cards.js";
 import { drawHeader } from "/web/header.js";
 import { ask, fetched, Refusal } from "/web/http.js";
 import { drawInviting } from "/web/inviting.js";
 import { agreed } from "/web/question.js";
 import { drawReleases } from "/web/releases.js";
 
-const LOOK_MS = 5000, LINES = 50, FORBIDDEN = "Whoever follows athletes only has nothing to do here.";
+const LOOK_MS = 5000, LINES = 50, WIDE = "(min-width: 44rem)";
+const FORBIDDEN = "Whoever follows athletes only has nothing to do here.";
+const DEEDS = {
+  admission: "showed a token or a code", invited: "made a code for", let_in: "let in", paired: "came in with a code",
+  signed_out: "signed out", threw_out: "threw out",
+};
 let me = null, oldest = null;
 
 async function begin() {
   try {
     me ??= await drawHeader();
     if (!me.may.includes("invite_viewers")) return tell(el("offline"), FORBIDDEN);
-    drawInviting(me, look);
+    await drawInviting(me, look);
+    for (const id of ["devices", "releases"]) el(id).open = matchMedia(WIDE).matches;
     show(el("audit"), me.may.includes("read_audit"));
     el("audit").addEventListener("toggle", () => { if (el("audit").open) drawAudit(null); });
     el("older").addEventListener("click", () => drawAudit(oldest));
@@ -43,6 +49,7 @@ async function look() {
 async function drawDevices() {
   const { told, answeredMs } = await fetched("GET", "/api/v1/access");
   if (told.problem) tell(el("trouble"), told.problem);
+  say(el("devices").querySelector(".count"), `${told.grants.length}`);
   fill(el("devices"), told.grants, (it) => it.id, (card, it) => drawDevice(card, it, answeredMs));
 }
 
@@ -50,20 +57,21 @@ function drawDevice(card, it, nowMs) {
   const isMine = it.id === me.id, isOver = it.expires_ms <= nowMs;
   const scope = [it.squads?.join(", "), it.gnss_only && "no heart rate"].filter(Boolean).join(", ");
   const facts = [
-    it.device, scope, `let in by ${it.created_by}, ${date(it.created_ms)}`, `${isOver ? "over since" : "until"} ${date(it.expires_ms - 1)}`,
+    it.device, scope, `let in by ${it.created_by}, ${date(it.created_ms)}`,
+    `${isOver ? "over since" : "until"} ${date(it.expires_ms - 1)}`,
   ];
   const used = it.used_ms === null ? "Never here yet." : `Last here ${lasting((nowMs - it.used_ms) / 1000)} ago.`;
   drawCard(card, isOver ? "" : "good", it.person, it.role, facts, isMine ? "This device." : used, "");
   card.grant = it;
   const controls = card.querySelector(".controls");
-  if (!controls.children.length) controls.append(button("Revoke", () => revoke(card), "bad"));
-  controls.firstChild.setAttribute("aria-label", `Revoke ${it.device} of ${it.person}`);
+  if (!controls.children.length) controls.append(button("Throw out", () => throwOut(card), "bad"));
+  controls.firstChild.setAttribute("aria-label", `Throw out ${it.device} of ${it.person}`);
 }
 
-async function revoke(card) {
+async function throwOut(card) {
   const { id, device, person } = card.grant;
-  const question = `Shut ${device} of ${person} out? Its connections end at once, and it needs a new code to come back.`;
-  if (!await agreed(question, "Shut it out")) return;
+  const question = `Throw out ${device} of ${person}? Its connections end at once, and it needs a new code to come back.`;
+  if (!await agreed(question, "Throw it out")) return;
   try {
     await ask("DELETE", `/api/v1/access/${id}`);
   } catch (error) {
@@ -71,7 +79,7 @@ async function revoke(card) {
     return tell(card.querySelector(".error"), error.message);
   }
   await look();
-  el("devices").querySelector("h2").focus();
+  el("devices").querySelector("summary").focus();
 }
 
 async function drawAudit(before) {
@@ -90,11 +98,12 @@ async function drawAudit(before) {
   }
 }
 
-function sentenceOf({ last_ms, count, person, device, address, deed, subject, outcome }) {
+function sentenceOf({ first_ms, last_ms, count, person, device, address, deed, subject, outcome }) {
   const who = [person || "Somebody", device && `(${device})`, address && `from ${address}`].filter(Boolean).join(" ");
-  const what = [deed.replaceAll("_", " "), subject].filter(Boolean).join(": ");
-  const how = [outcome === "done" ? "" : outcome, count > 1 && `${count} times`].filter(Boolean).join(", ");
-  return `${day(last_ms)} · ${who} · ${what}${how && ` · ${how}`}`;
+  const what = [DEEDS[deed] ?? deed.replaceAll("_", " "), subject].filter(Boolean).join(" ");
+  const how = outcome === "done" ? "" : `${outcome.replaceAll("_", " ")}: `;
+  const often = count > 1 ? ` · ${count} times since ${day(first_ms)}` : "";
+  return `${day(last_ms)} · ${who} · ${how}${what}${often}`;
 }
 
 begin();

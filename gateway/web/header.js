@@ -15,9 +15,17 @@ export async function drawHeader() {
     if (address === location.pathname) link.setAttribute("aria-current", "page");
     return link;
   });
-  const who = made("span", { className: "who", textContent: [...new Set([me.person, me.device])].join(", ") });
-  nav.replaceChildren(...links, who, ...(me.id === null ? [] : [button("Sign out", signOut)]));
+  nav.replaceChildren(...links, ownCorner(me));
   return me;
+}
+
+/* Small until it is opened: on a phone the athletes need the room. */
+function ownCorner(me) {
+  const who = made("p", { className: "who", textContent: [...new Set([me.person, me.device])].join(", ") });
+  const controls = me.id === null ? [] : [button("Sign out", signOut)];
+  return made("details", { className: "own" }, [
+    made("summary", {}, [made("span", { textContent: me.person })]), made("div", {}, [who, ...controls]),
+  ]);
 }
 
 async function signOut({ target }) {

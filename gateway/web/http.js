@@ -3,12 +3,14 @@
 const PATIENCE_MS = 15_000, UNAUTHORIZED = 401, NOT_MODIFIED = 304, NO_CONTENT = 204;
 const PAIR = "/pair";
 
-/* The gateway has refused, or did not answer (`status` 0): `message` is a sentence for a person. */
+/* The gateway has refused, or did not answer (`status` 0): `message` is a sentence for a person, `wasLetIn` whether they
+ * have a credential that once counted. */
 export class Refusal extends Error {
-  constructor(status, told) {
+  constructor(status, told, wasLetIn = false) {
     super(told.text);
     this.status = status;
     this.code = told.code;
+    this.wasLetIn = wasLetIn;
   }
 }
 
@@ -31,7 +33,8 @@ export async function fetched(method, path, { body, tag = "" } = {}) {
     throw new Refusal(0, { code: "no_answer", text: "The gateway does not answer: look whether it runs, then try again." });
   }
   if (answer.status === UNAUTHORIZED) goToPairing();
-  if (!answer.ok) throw new Refusal(answer.status, told);
+  const isWorthless = /invalid_token/.test(answer.headers.get("WWW-Authenticate"));
+  if (!answer.ok) throw new Refusal(answer.status, told, isWorthless);
   return { told, tag: answer.headers.get("ETag") ?? "", answeredMs: Date.parse(answer.headers.get("Date")) };
 }
 

@@ -1,49 +1,58 @@
 /* A code that lets somebody's device in: asked for, shown, and gone when its time is over. */
 
-import { el, say, show, tell } from "/web/cards.js";
-import { fetched, Refusal } from "/web/http.js";
+import { el, made, say, show, tell } from "/web/cards.js";
+import { ask, fetched, Refusal } from "/web/http.js";
 
 const TICK_MS = 1000;
+const FOR_ALL = "Open it with their camera, or send them this link:";
+const FOR_NOBODY_ELSE = "Only this machine can open it, because the gateway listens nowhere else: a phone needs one with a "
+  + "host in [live] of its configuration.";
+const IS_HERE = /^(localhost|127\..*|\[::1\])$/;
 const form = document.querySelector("#inviting form");
 let timer = 0;
 
-/* Show the form to whoever may use it; `made` is called when there is a code. */
-export function drawInviting(me, made) {
+/* Show the form to whoever may use it; `invited` is called when there is a code. */
+export async function drawInviting(me, invited) {
+  const { squads } = await ask("GET", "/api/v1/access/squads");
+  el("squads").replaceChildren(...squads.map(choiceOf));
+  show(el("everyone"), squads.length > 0);
   const roles = [...el("role").options];
   if (!me.may.includes("manage_access")) for (const role of roles) if (role.value !== "viewer") role.remove();
   el("role").addEventListener("change", drawLimits);
   el("copy").addEventListener("click", copy);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    invite(made);
+    invite(invited);
   });
   drawLimits();
   show(el("inviting"), true);
 }
 
+function choiceOf(squad) {
+  return made("label", { className: "check" }, [made("input", { type: "checkbox", value: squad }), squad]);
+}
+
 /* Only viewers can be limited. */
 function drawLimits() {
-  const isViewer = el("role").value === "viewer";
-  show(el("limited"), isViewer);
-  show(el("bare"), isViewer);
+  show(el("limits"), el("role").value === "viewer");
 }
 
 function wanted() {
   const isViewer = el("role").value === "viewer";
-  const squads = el("squads").value.split(",").map((squad) => squad.trim()).filter(Boolean);
+  const squads = [...el("squads").querySelectorAll(":checked")].map((choice) => choice.value);
   return {
     person: el("person").value, role: el("role").value, days: el("days").valueAsNumber || null,
     squads: isViewer && squads.length ? squads : null, gnss_only: isViewer && el("gnss").checked,
   };
 }
 
-async function invite(made) {
+async function invite(invited) {
   const error = form.querySelector(".error"), asked = wanted();
   tell(error, "");
   try {
     const { told, answeredMs } = await fetched("POST", "/api/v1/access/codes", { body: asked });
     drawCode(asked, told, told.expires_ms - answeredMs);
-    made();
+    invited();
   } catch (failure) {
     if (!(failure instanceof Refusal)) throw failure;
     tell(error, failure.message);
@@ -52,7 +61,10 @@ async function invite(made) {
 
 function drawCode({ person, role }, { url, qr }, lastsMs) {
   const untilMs = performance.now() + lastsMs;
+  const isForAll = !IS_HERE.test(new URL(url).hostname);
   el("qr").src = qr;
+  show(el("qr"), isForAll);
+  say(el("how"), isForAll ? FOR_ALL : FOR_NOBODY_ELSE);
   el("link").value = url;
   say(el("copy"), "Copy the link");
   say(el("whose"), `For one device of ${person}, as ${role}.`);

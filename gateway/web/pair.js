@@ -62,7 +62,8 @@ async function greet() {
     const me = await ask("GET", "/api/v1/me");
     tell(el("now"), `This device is let in already, as ${me.device} of ${me.person}. A new code makes it another's.`);
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;  // what is usual here: it is not let in yet
+    if (!(error instanceof Refusal)) throw error;
+    if (error.wasLetIn) tell(el("out"), error.message);  // else it is what is usual here: a device that is new
   }
 }
 

@@ -24,12 +24,13 @@ const LOOKS = { sending: "busy", closing: "busy", accepted: "busy", done: "good"
 const ENDED = new Set(["done", "purged", "discarded"]);
 const MAYBE_THERE = new Set(["ambiguous", "accepted"]);
 
-let report = null, tag = "", timer = 0, round = 0;
+let report = null, me = null, tag = "", timer = 0, round = 0;
 
 async function refresh() {
   clearTimeout(timer);
   const mine = ++round;
   try {
+    if (!me) introduce(me = await drawHeader());
     const answer = await fetched("GET", ROOT + (el("all").checked ? "?all=true" : ""), { tag });
     if (mine !== round) return;
     tell(el("offline"), "");
@@ -43,6 +44,13 @@ async function refresh() {
   }
   const isBusy = isSending() || report?.recordings.some((it) => LOOKS[it.state] === "busy");
   timer = setTimeout(refresh, isBusy ? BUSY_MS : QUIET_MS);
+}
+
+/* Who decides is named beside it. Where nobody has to say who they are, they are asked. */
+function introduce({ id, person }) {
+  const isUnknown = id === null;
+  show(el("unknown"), isUnknown);
+  el("author").value = isUnknown ? localStorage.getItem("author") ?? "" : person;
 }
 
 function draw() {
@@ -189,8 +197,6 @@ function called({ number, name, serial_number }) {
 
 receiveFiles(ROOT, () => report?.max_file_bytes ?? Infinity, refresh);
 el("all").addEventListener("change", refresh);
-el("author").value = localStorage.getItem("author") ?? "";
 el("author").addEventListener("change", ({ target }) => localStorage.setItem("author", target.value));
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-drawHeader().catch(() => {});  // the list says what is wrong
 refresh();

@@ -5,6 +5,7 @@ import { ask, Refusal } from "/web/http.js";
 import { agreed } from "/web/question.js";
 
 const ROOT = "/api/v1/releases";
+const NOT_ASKED = "The configuration asks for no release: everybody is shown. What is given here counts as soon as it does.";
 let report = null, isGiver = false;
 
 /* Show them to whoever may see them. */
@@ -20,19 +21,21 @@ function draw(told) {
   report = told;
   const count = report.athletes.length, lacking = missing().length;
   const released = `${count - lacking} of ${count} are released. Of the others nothing is shown or kept.`;
-  say(el("released"), report.is_required ? released : "The configuration asks for no releases: everybody is shown.");
+  say(el("released"), report.is_required ? released : NOT_ASKED);
+  say(el("releases").querySelector(".count"), report.is_required ? `${count - lacking} of ${count}` : `all ${count}`);
   say(el("everybody"), lacking === count ? "Release all of them" : `Release the other ${lacking}`);
-  show(el("giving"), isGiver && count > 0);
-  show(el("everybody"), lacking > 0);
+  show(el("giving"), isGiver && lacking > 0);
   tell(el("trouble"), report.trouble ?? "");
   fill(el("releases"), report.athletes, (it) => it.athlete, drawAthlete);
   show(el("releases"), true);
 }
 
 function drawAthlete(card, it) {
-  const facts = [it.trackers.join(", "), it.is_released && it.basis, it.is_released && `by ${it.by}, ${date(it.given_ms)}`];
+  const isShown = it.is_released || !report.is_required;
+  const release = it.is_released ? [it.basis, `released by ${it.by}, ${date(it.given_ms)}`] : [];
+  const badge = report.is_required ? (it.is_released ? "Released" : "Not released") : "Shown";
   const waiting = it.is_waiting ? "It begins when the cloud has answered." : "";
-  drawCard(card, it.is_released ? "good" : "", it.athlete, it.is_released ? "Released" : "Not released", facts, waiting, "");
+  drawCard(card, isShown ? "good" : "", it.athlete, badge, [it.trackers.join(", "), ...release], waiting, "");
   card.athlete = it.athlete;
   const controls = card.querySelector(".controls");
   if (!controls.children.length) {
@@ -49,7 +52,7 @@ function drawAthlete(card, it) {
 async function give(athletes) {
   const basis = el("basis").value.trim();
   if (basis) return change("PUT", ROOT, { athletes, basis });
-  tell(el("refused"), "Say first on what ground: signed consent, for example.");
+  tell(el("refused"), "Say first on what basis: signed consent, for example.");
   el("basis").focus();
 }
 

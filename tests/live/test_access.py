@@ -62,6 +62,7 @@ NEEDED: dict[tuple[str, str], Role | None] = {
     ("POST", "/api/v1/recordings/{id}/discard"): Role.TECHNICIAN,
     ("GET", "/api/v1/releases"): Role.TECHNICIAN,
     ("POST", "/api/v1/releases/withdraw"): Role.TECHNICIAN,
+    ("GET", "/api/v1/access/squads"): Role.TECHNICIAN,
     ("POST", "/api/v1/access/codes"): Role.TECHNICIAN,
     ("PUT", "/api/v1/releases"): Role.ADMIN,
     ("GET", "/api/v1/access"): Role.ADMIN,
