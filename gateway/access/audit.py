@@ -130,13 +130,14 @@ class Audit:
         for place, known in enumerate(self._pending):
             both = merged(known, line)
             if both is not None:
-                self._pending[place] = both
+                del self._pending[place]
+                self._pending.append(both)
                 return
         self._pending.append(line)
         self._shorten()
 
     async def read(self, limit: int, before: int | None = None) -> list[Line]:
-        """Lines, newest first; those that could not be written down yet have no id.
+        """Lines, by when their deed was last done, newest first; those that could not be written down yet have no id.
 
         Args:
             limit: How many at most.
@@ -241,14 +242,18 @@ def _write(connection: Connection, lines: Iterable[Line]) -> None:
     for line in lines:
         both = _merged_with_last(connection, line)
         if both is None:
-            connection.execute(
-                f"INSERT INTO audit_line ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",  # noqa: S608 - constants
-                astuple(line)[:-1],
-            )
+            _insert(connection, line)
         else:
-            connection.execute(
-                "UPDATE audit_line SET count = ?, last_ms = ? WHERE id = ?", (both.count, both.last_ms, both.id)
-            )
+            # Under a new id: lines are read in the order of when their deed was last done.
+            connection.execute("DELETE FROM audit_line WHERE id = ?", (both.id,))
+            _insert(connection, both)
+
+
+def _insert(connection: Connection, line: Line) -> None:
+    connection.execute(
+        f"INSERT INTO audit_line ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",  # noqa: S608 - constants
+        astuple(line)[:-1],
+    )
 
 
 def _merged_with_last(connection: Connection, line: Line) -> Line | None:

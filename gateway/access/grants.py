@@ -5,7 +5,7 @@ import secrets
 import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 
 import msgspec
 
@@ -141,13 +141,18 @@ def named(name: str, whose: str) -> str:
     return name
 
 
-def season_end_ms(now_ms: int) -> int:
-    """When what is given now ends: with the season, on 30 June; what is given in June is meant for the next one.
+def season_end_ms(now_ms: int, zone: tzinfo | None = None) -> int:
+    """When what is given now ends: with 30 June, and the season; what is given in June is meant for the next one.
 
-    Epoch ms; at most `MAX_DAYS` from now.
+    Args:
+        now_ms: Now, epoch ms.
+        zone: In which that day ends; None for this machine's.
+
+    Returns:
+        Epoch ms; at most `MAX_DAYS` from now.
     """
-    year = datetime.fromtimestamp(now_ms / 1000, UTC).year
-    ends_ms = (int(datetime(it, 7, 1, tzinfo=UTC).timestamp() * 1000) for it in (year, year + 1))
+    year = datetime.fromtimestamp(now_ms / 1000, zone).year
+    ends_ms = (int(datetime(it, 7, 1, tzinfo=zone).timestamp() * 1000) for it in (year, year + 1))
     end_ms = next(it for it in ends_ms if it - now_ms >= _SHORTEST_SEASON_MS)
     return min(end_ms, now_ms + MAX_DAYS * _DAY_MS)
 

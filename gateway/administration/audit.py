@@ -1,5 +1,6 @@
 """`access audit`: who did what, and who was turned away."""
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
 from gateway.access.audit import DENIED, DONE, Line
@@ -9,6 +10,27 @@ from gateway.terminal.talk import Talk
 from insiders_gateway_client.gateway import Gateway
 
 MOST_LINES = 1000
+
+_DEEDS: Mapping[str, tuple[str, str]] = {
+    "add_recordings": ("added a recording", "add a recording"),
+    "admission": ("showed a token or a code", "come in"),
+    "change_pairings": ("changed pairings", "change pairings"),
+    "changed_authority": ("changed the club's authority", "change the club's authority"),
+    "claimed": ("claimed", "claim"),
+    "decide_recordings": ("decided about a recording", "decide about a recording"),
+    "exported_authority": ("exported the club's authority", "export the club's authority"),
+    "follow": ("followed live data", "follow live data"),
+    "inspect_sensors": ("looked closer at", "look closer at"),
+    "invited": ("made a code for", "make a code for"),
+    "let_in": ("let in", "let in"),
+    "looked": ("looked at live data", "look at live data"),
+    "paired": ("came in with a code", "come in with a code"),
+    "release given": ("released", "release"),
+    "release withdrawn": ("withdrew the release of", "withdraw the release of"),
+    "signed_out": ("signed out", "sign out"),
+    "threw_out": ("threw out", "throw out"),
+}
+"""What was done, and what somebody tried to do; of others, the word itself is told."""
 
 
 async def show_audit(url: str, talk: Talk, count: int, *, is_json: bool) -> None:
@@ -26,16 +48,29 @@ async def show_audit(url: str, talk: Talk, count: int, *, is_json: bool) -> None
         talk.say("Nothing has been done yet.")
     zone = datetime.now().astimezone().tzinfo
     for line in reversed(report.lines):
-        talk.say(_sentence(line), "yellow" if line.outcome == DENIED else "", lead=f"{_time(line, zone)}  ")
+        lead = f"{_at(line.last_ms, zone):%Y-%m-%d %H:%M:%S}  "
+        talk.say(_sentence(line, zone), "yellow" if line.outcome == DENIED else "", lead=lead)
 
 
-def _sentence(line: Line) -> str:
-    who = f"{line.person} ({line.device})" if line.person else "somebody unknown"
-    deed = f"{who}: {line.deed.replace('_', ' ')} {line.subject}".rstrip()
-    outcome = "" if line.outcome == DONE else f", {line.outcome.replace('_', ' ')}"
-    times = f" ({line.count} times)" if line.count > 1 else ""
-    return f"{deed}{outcome}{times}{f', from {line.address}' if line.address else ''}"
+def _sentence(line: Line, zone: tzinfo | None) -> str:
+    word = _words(line.deed)
+    done, tried = _DEEDS.get(line.deed, (word, word))
+    deed = done if line.outcome == DONE else f"tried to {tried}"
+    outcome = "" if line.outcome == DONE else f": {_words(line.outcome)}"
+    address = f", from {line.address}" if line.address else ""
+    times = f" ({line.count} times since {_at(line.first_ms, zone):%H:%M:%S})" if line.count > 1 else ""
+    return f"{_who(line)}{address}: {f'{deed} {line.subject}'.rstrip()}{outcome}{times}"
 
 
-def _time(line: Line, zone: tzinfo | None) -> str:
-    return f"{datetime.fromtimestamp(line.first_ms / 1000, zone):%Y-%m-%d %H:%M:%S}"
+def _who(line: Line) -> str:
+    if not line.person:
+        return "somebody unknown"
+    return line.person if line.device in {"", line.person} else f"{line.person} ({line.device})"
+
+
+def _words(identifier: str) -> str:
+    return identifier.replace("_", " ")
+
+
+def _at(time_ms: int, zone: tzinfo | None) -> datetime:
+    return datetime.fromtimestamp(time_ms / 1000, zone)

@@ -1,7 +1,9 @@
 """`access code`: a one-time code as a picture to scan and a link to open."""
 
 import io
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import zip_longest
 
 import msgspec
 import segno
@@ -10,7 +12,7 @@ from rich.text import Text
 from gateway.access.documents import CodeReport, GrantForm
 from gateway.administration.access import in_words
 from gateway.terminal.answers import told
-from gateway.terminal.layout import plain
+from gateway.terminal.layout import plain, wrapped
 from gateway.terminal.talk import Talk
 from insiders_gateway_client.gateway import Gateway
 
@@ -19,6 +21,9 @@ _QUIET = 2
 
 _COLOURS = "bright_white on black"
 """As drawn, what is light is full: that must not depend on the colours of the terminal."""
+
+_APART, _NARROWEST = 2, 24
+"""Columns between the picture and what stands beside it, and how many both take besides the picture at least."""
 
 
 async def invite(url: str, talk: Talk, form: GrantForm, *, is_json: bool) -> None:
@@ -34,19 +39,23 @@ async def invite(url: str, talk: Talk, form: GrantForm, *, is_json: bool) -> Non
         talk.document(report)
         return
     until = datetime.fromtimestamp(report.expires_ms / 1000).astimezone()
-    talk.say(
+    words = (
         f"Lets one device of {plain(form.person)} in, as {in_words(form)}. "
-        f"Scan it or open the link there within five minutes, until {until:%H:%M:%S}:"
+        f"Scan it or open the link there within five minutes, until {until:%H:%M:%S}"
     )
-    talk.console.print(Text(report.url), soft_wrap=True)
-    picture = drawn(report.url)
-    if not talk.console.is_terminal or talk.console.options.ascii_only:
+    link, picture = Text(report.url), drawn(report.url)
+    can_draw = talk.console.is_terminal and not talk.console.options.ascii_only
+    if can_draw and _width(picture) + _NARROWEST <= talk.width:
+        # The picture fills all of a small window, so what is to be read stands beside it, and the link scrolls away.
+        talk.console.print(link, soft_wrap=True)
+        talk.show(_beside(picture, wrapped(f"{words}. The link stands above.", talk.width - _width(picture) - _APART)))
         return
-    if max(map(len, picture)) > talk.console.width:
+    talk.say(f"{words}:")
+    talk.console.print(link, soft_wrap=True)
+    if can_draw and _width(picture) <= talk.console.width:
+        talk.show(Text(line, _COLOURS) for line in picture)
+    elif can_draw:
         talk.say("The picture needs a wider window.")
-        return
-    # The picture comes last: of a small window it fills all, and the link is just above.
-    talk.show(Text(line, _COLOURS) for line in picture)
 
 
 def drawn(url: str) -> list[str]:
@@ -54,3 +63,15 @@ def drawn(url: str) -> list[str]:
     lines = io.StringIO()
     segno.make(url, error="l", micro=False).terminal(lines, border=_QUIET, compact=True)
     return lines.getvalue().splitlines()
+
+
+def _width(picture: Sequence[str]) -> int:
+    return max(map(len, picture))
+
+
+def _beside(picture: Sequence[str], words: Sequence[Text]) -> Iterator[Text]:
+    """A picture with words at the right of its middle."""
+    above = [Text()] * max(0, (len(picture) - len(words)) // 2)
+    for line, told in zip_longest(picture, [*above, *words]):
+        drawing = Text((line or "").ljust(_width(picture)), _COLOURS if line is not None else "")
+        yield Text.assemble(drawing, " " * _APART, told) if told else drawing

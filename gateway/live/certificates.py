@@ -6,7 +6,7 @@ from msgspec import Struct
 from gateway.access.roles import Action
 from gateway.live.admission import entrance_of
 from gateway.live.gate import body_of, json_answer
-from gateway.live.guard import Guard
+from gateway.live.guard import SUBJECT, Guard
 from gateway.live.requests import ErrorCode, RequestError, parse_query
 from gateway.live.source import CertificatesView
 
@@ -32,8 +32,8 @@ class CertificateRoutes:
     def add_to(self, guard: Guard) -> None:
         """Serve them."""
         guard.add("GET", _ROOT, Action.MANAGE_TLS, self._report)
-        guard.add("POST", _ROOT, Action.MANAGE_TLS, self._change)
-        guard.add("GET", f"{_ROOT}/authority", Action.MANAGE_TLS, self._export, deed=str(Action.MANAGE_TLS))
+        guard.add("POST", _ROOT, Action.MANAGE_TLS, self._change, deed="changed_authority")
+        guard.add("GET", f"{_ROOT}/authority", Action.MANAGE_TLS, self._export, deed="exported_authority")
 
     async def _report(self, _request: web.Request) -> web.Response:
         return json_answer(self._certificates.report())
@@ -43,6 +43,7 @@ class CertificateRoutes:
 
     async def _export(self, request: web.Request) -> web.Response:
         is_with_key = parse_query(request.query, AuthorityQuery).with_key
+        request[SUBJECT] = "with its key" if is_with_key else ""
         if is_with_key and not entrance_of(request).is_local:
             text = (
                 "The authority's key is given out on the gateway itself only: use `insiders-gateway tls export` there."

@@ -104,6 +104,21 @@ async def test_who_looks_on_and_on_is_one_line_in_ten_minutes(tmp_path: Path) ->
         assert ("Bea", LOOKED, bea + 1) in told(await audit.read(10))
 
 
+async def test_what_goes_on_is_newer_than_what_was_done_meanwhile(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path, clock) as (audit, _):
+        audit.note(None, "admission", outcome=DENIED, address=HERE)
+        audit.note(ADA, "change_pairings")
+        await audit.flush()
+        audit.note(KIM, "let_in")
+        clock.ms += 60_000
+        audit.note(None, "admission", outcome=DENIED, address=HERE)
+        first, second, third = await audit.read(10)
+        assert (first.deed, first.count, first.first_ms, first.last_ms) == ("admission", 2, BEGAN_MS, clock.ms)
+        assert [second.deed, third.deed] == ["let_in", "change_pairings"]
+        assert first.id > second.id > third.id
+
+
 async def test_what_was_done_twice_are_two_lines(tmp_path: Path) -> None:
     async with opened(tmp_path) as (audit, _):
         audit.note(ADA, "change_pairings", "SIM-0001")

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -47,7 +47,11 @@ def connection() -> Iterator[sqlite3.Connection]:
     ],
 )
 def test_it_ends_with_the_season(given_on: str, ends: str) -> None:
-    assert season_end_ms(at(given_on)) == at(ends)
+    assert season_end_ms(at(given_on), UTC) == at(ends)
+
+
+def test_the_last_day_of_the_season_is_whole_where_the_club_is() -> None:
+    assert season_end_ms(at("2026-08-14"), timezone(timedelta(hours=2))) == at("2027-06-30T22:00")
 
 
 @given(st.integers(0, at("2400-01-01")))

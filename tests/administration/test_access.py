@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,14 @@ from rich.console import Console
 
 from gateway.access import audit as auditing
 from gateway.access import grants as keeping
-from gateway.access.audit import Audit
+from gateway.access.audit import Audit, Line
 from gateway.access.caller import Caller, Scope
 from gateway.access.documents import GrantForm, GrantReport
 from gateway.access.doorkeeper import Doorkeeper
 from gateway.access.errors import NotAdmittedError
 from gateway.access.grants import NewGrant
 from gateway.access.roles import Role
-from gateway.administration import access, inviting
+from gateway.administration import access, audit, inviting
 from gateway.administration.arguments import add_access_verbs, administer_access
 from gateway.live.board import Board
 from gateway.live.server import LiveServer
@@ -278,12 +279,28 @@ def test_the_picture_is_the_code_that_segno_makes_light_where_it_is_light(link: 
     assert drawn[: len(matrix)] == matrix
 
 
-async def test_a_terminal_gets_link_and_picture_with_the_picture_last(served: Served) -> None:
+async def test_a_terminal_of_24_lines_shows_the_picture_whole_and_beside_it_whose_it_is(served: Served) -> None:
     talk, file = terminal()
+    await inviting.invite(served.url, talk, GrantForm("Ada", squads=("U19",), gnss_only=True), is_json=False)
+    link, *lines = shown(file)
+    assert link.startswith("http")
+    picture = inviting.drawn(link)
+    assert [line[: len(picture[0])] for line in lines] == picture
+    assert max(map(len, lines)) <= 80
+    words = " ".join(" ".join(line[len(picture[0]) :] for line in lines).split())
+    assert re.fullmatch(
+        r"Lets one device of Ada in, as viewer of U19, without heart rate and power\. Scan it or open the link there "
+        r"within five minutes, until \d\d:\d\d:\d\d\. The link stands above\.",
+        words,
+    )
+
+
+async def test_where_there_is_no_room_beside_the_picture_it_comes_last(served: Served) -> None:
+    talk, file = terminal(50)
     await inviting.invite(served.url, talk, GrantForm("Ada"), is_json=False)
     lines = shown(file)
     (link,) = (line for line in lines if line.startswith("http"))
-    assert [line.ljust(len(line)) for line in lines[-len(inviting.drawn(link)) :]] == inviting.drawn(link)
+    assert lines[-len(inviting.drawn(link)) :] == inviting.drawn(link)
 
 
 @pytest.mark.parametrize(("width", "encoding", "told"), [(30, "utf-8", "wider window"), (80, "ascii", "Lets one")])
@@ -307,8 +324,37 @@ async def test_the_log_says_who_did_what_with_the_newest_last(
     capsys.readouterr()
     await served.typed("audit", "--last", "2")
     first, last = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S+ \(this machine\): .+ Ada.*", first)
-    assert last.endswith("  somebody unknown: follow, denied (3 times), from 192.0.2.9")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S+ \(this machine\): let in Ada", first)
+    ending = (
+        r"  somebody unknown, from 192\.0\.2\.9: tried to follow live data: denied \(3 times since \d\d:\d\d:\d\d\)"
+    )
+    assert re.search(f"{ending}$", last)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (("the gateway", "", "claimed", "SIM-0001", "done"), "the gateway: claimed SIM-0001"),
+        (("this machine", "this machine", "let_in", "Zed", "done"), "this machine: let in Zed"),
+        (("Tom", "phone", "invited", "Zed", "denied"), "Tom (phone): tried to make a code for Zed: denied"),
+        (("Kim", "laptop", "release given", "Ada", "done"), "Kim (laptop): released Ada"),
+        (("", "", "admission", "", "denied"), "somebody unknown: tried to come in: denied"),
+        (("Kim", "laptop", "some_novelty", "x", "done"), "Kim (laptop): some novelty x"),
+        (
+            ("root", "this machine", "exported_authority", "with its key", "done"),
+            "root (this machine): exported the club's authority with its key",
+        ),
+    ],
+)
+def test_the_log_speaks_in_words(line: tuple[str, ...], sentence: str) -> None:
+    person, device, deed, subject, outcome = line
+    told = Line(0, 0, 1, person, device, "", "", deed, subject, outcome)
+    assert audit._sentence(told, UTC) == sentence
+
+
+def test_a_line_that_goes_on_says_since_when() -> None:
+    line = Line(0, 3_600_000, 18, "", "", "", "192.0.2.9", "admission", "", "denied")
+    assert audit._sentence(line, UTC).endswith("(18 times since 00:00:00)")
 
 
 async def test_nobody_there_is_said(tmp_path: Path) -> None:
