@@ -79,6 +79,7 @@ def openapi() -> Schema:
         said=[Error, *(form for it in OPERATIONS.values() for form in it.said)],
         heard=[form for it in OPERATIONS.values() for form in it.heard],
     )
+    queries = {it.query.__name__ for it in OPERATIONS.values() if it.query is not None}  # told field by field
     paths: dict[str, Schema] = {}
     refusals: dict[str, Schema] = {}
     for part, operations in PARTS.items():
@@ -108,7 +109,7 @@ def openapi() -> Schema:
         "components": {
             "securitySchemes": _security_schemes(),
             "responses": dict(sorted(refusals.items())),
-            "schemas": schemas.components,
+            "schemas": {name: it for name, it in schemas.components.items() if name not in queries},
         },
     }
 

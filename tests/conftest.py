@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from gateway.simulator.bluez.bus import is_available
 from tests.canary import Canary
+from tests.witness import Witness
 
 # No test may depend on how fast the machine is; the first text that hypothesis draws on a fresh clone takes seconds.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,6 +42,7 @@ _TURNS_TO_END = 20
 def pytest_configure(config: pytest.Config) -> None:
     """What is logged in the whole run is searched when it is over."""
     config.pluginmanager.register(Canary(), "canary")
+    config.pluginmanager.register(Witness(), "witness")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
