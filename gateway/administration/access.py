@@ -12,12 +12,12 @@ from gateway.access.documents import AccessReport, GrantedReport, GrantForm, Gra
 from gateway.terminal.addressing import addressed
 from gateway.terminal.answers import told
 from gateway.terminal.finding import find
-from gateway.terminal.layout import columns, counted, plain
+from gateway.terminal.layout import columns, counted, plain, wrapped
 from gateway.terminal.talk import LEFT, Talk
 from insiders_gateway_client.gateway import Gateway
 
 _HEADINGS = ("Id", "Person", "Device", "Role", "Last came", "Until")
-_FLEXIBLE = (1, 2, 3)
+_FLEXIBLE = (1, 2)
 """Columns that give way where the terminal is narrow."""
 
 _NARROWEST = 6
@@ -38,7 +38,8 @@ async def create(url: str, talk: Talk, form: GrantForm, *, is_json: bool) -> Non
         talk.document(report)
         return
     grant = report.grant
-    talk.say(f"{_named(grant)} is let in as {in_words(grant)}, until {_day(grant.expires_ms, _zone())}. The token:")
+    until = _last_day(grant.expires_ms, _zone())
+    talk.say(f"{_named(grant)} is let in as {in_words(grant)}, until {until}. The token:")
     talk.console.print(Text(report.token, "bold"), soft_wrap=True)
     talk.say(
         "It is shown this once; whoever has it comes in. Give it to the program that it is for, which sends it as "
@@ -65,13 +66,18 @@ async def list_grants(url: str, talk: Talk, *, is_json: bool) -> None:
 
 
 async def revoke(url: str, talk: Talk, whom: str, *, is_sure: bool) -> None:
-    """Throw out one device, or all of a person."""
+    """Throw out one device, or all of a person; what may not be meant, only if somebody says so."""
     grants = _meant((await _fetch(url)).grants, whom)
+    person, devices = plain(grants[0].person), ", ".join(plain(grant.device) for grant in grants)
     if len(grants) > 1 and not is_sure:
-        person, devices = plain(grants[0].person), ", ".join(plain(grant.device) for grant in grants)
         await talk.agree(
             f"{person} has {counted(len(grants), 'device')}: {devices}. Throw all of them out?",
             f"{LEFT.rstrip('.')}: {person} has {counted(len(grants), 'device')}; give the id of one, or add --yes.",
+        )
+    elif not is_sure and _typed(whom) not in map(_typed, (grants[0].id, person, grants[0].device)):
+        await talk.agree(
+            f"{plain(whom)!r} may mean {devices} of {person}. Throw it out?",
+            f"{LEFT.rstrip('.')}: {plain(whom)!r} may mean {devices} of {person}; give {grants[0].id}, or add --yes.",
         )
     for grant in grants:
         answer = Gateway(url).ask("DELETE", f"access/{quote(grant.id, safe='')}")
@@ -82,8 +88,12 @@ async def revoke(url: str, talk: Talk, whom: str, *, is_sure: bool) -> None:
 
 def in_words(grant: GrantForm | GrantReport) -> str:
     """What somebody may do, and of whom: "viewer of U19, without heart rate and power"."""
+    return f"{grant.role}{_limits(grant)}"
+
+
+def _limits(grant: GrantForm | GrantReport) -> str:
     squads = "" if grant.squads is None else f" of {', '.join(map(plain, grant.squads))}"
-    return f"{grant.role}{squads}{', without heart rate and power' if grant.gnss_only else ''}"
+    return f"{squads}{', without heart rate and power' if grant.gnss_only else ''}"
 
 
 async def _fetch(url: str) -> AccessReport:
@@ -92,7 +102,7 @@ async def _fetch(url: str) -> AccessReport:
 
 def _meant(grants: Sequence[GrantReport], typed: str) -> list[GrantReport]:
     """All devices of a person, or one device."""
-    persons = {grant.person for grant in grants if plain(grant.person).casefold() == plain(typed).strip().casefold()}
+    persons = {grant.person for grant in grants if _typed(grant.person) == _typed(typed)}
     if persons:
         return [grant for grant in grants if grant.person in persons]
     return [
@@ -105,6 +115,11 @@ def _meant(grants: Sequence[GrantReport], typed: str) -> list[GrantReport]:
             if_nobody=_NOBODY,
         )
     ]
+
+
+def _typed(name: str) -> str:
+    """A name as anybody may type it."""
+    return plain(name).strip().casefold()
 
 
 def _named(grant: GrantReport) -> str:
@@ -127,28 +142,34 @@ def _table(grants: Sequence[GrantReport], now_ms: int, width: int) -> list[Text]
             break
         widths[widest] -= 1
     are_numbers = [False] * len(_HEADINGS)
-    styles = ["dim" if grant.expires_ms <= now_ms else "" for grant in grants]
-    return [
-        columns(_HEADINGS, widths, are_numbers, "bold"),
-        *(columns(row, widths, are_numbers, style) for row, style in zip(rows, styles, strict=True)),
-    ]
+    lines = [columns(_HEADINGS, widths, are_numbers, "bold")]
+    for grant, row in zip(grants, rows, strict=True):
+        style = "dim" if grant.expires_ms <= now_ms else ""
+        lines.append(columns(row, widths, are_numbers, style))
+        if limits := _limits(grant).lstrip(", "):
+            lines.extend(wrapped(limits, width, style, lead=" " * (widths[0] + 1)))
+    return lines
 
 
 def _cells(grant: GrantReport, now_ms: int) -> tuple[str, ...]:
     zone = _zone()
-    squads = "" if grant.squads is None else f" {plain(', '.join(grant.squads))}"
     return (
         grant.id,
         plain(grant.person),
         plain(grant.device),
-        f"{grant.role}{squads}{' gnss' if grant.gnss_only else ''}",
+        str(grant.role),
         "never" if grant.used_ms is None else _day(grant.used_ms, zone),
-        "expired" if grant.expires_ms <= now_ms else _day(grant.expires_ms, zone),
+        "expired" if grant.expires_ms <= now_ms else _last_day(grant.expires_ms, zone),
     )
 
 
 def _zone() -> tzinfo | None:
     return datetime.now().astimezone().tzinfo
+
+
+def _last_day(expires_ms: int, zone: tzinfo | None) -> str:
+    """What ends with a day is good on it."""
+    return _day(expires_ms - 1, zone)
 
 
 def _day(time_ms: int, zone: tzinfo | None) -> str:

@@ -32,7 +32,7 @@ def add_access_verbs(access: argparse.ArgumentParser) -> None:
     for parser in (inviting, creating):
         parser.add_argument("person", metavar="PERSON", help="whose it is, in quotes if there is a space in it")
         parser.add_argument(
-            "--role", type=Role, choices=list(Role), default=Role.VIEWER, help="what they may do (default viewer)"
+            "--role", choices=[*map(str, Role)], default=str(Role.VIEWER), help="what they may do (default viewer)"
         )
         parser.add_argument(
             "--squad", action="append", dest="squads", metavar="SQUAD", help="only its athletes; may be repeated"
@@ -56,6 +56,7 @@ def add_access_verbs(access: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"so many lines (default {_USUAL_LINES})",
     )
+    take_url(auditing)
     joining = verb("join", "Let this machine in, by the link that `access code` has shown.")
     joining.add_argument("link", metavar="LINK", help="in quotes, as a whole")
     joining.add_argument("--device", metavar="NAME", help="what this machine is called there (default: its host name)")
@@ -104,7 +105,7 @@ async def _done(url: str, talk: Talk, options: argparse.Namespace) -> None:
 
 def _form(options: argparse.Namespace, device: str = "") -> GrantForm:
     squads = None if options.squads is None else tuple(options.squads)
-    return GrantForm(options.person, device, options.role, squads, options.is_gnss_only, options.days)
+    return GrantForm(options.person, device, Role(options.role), squads, options.is_gnss_only, options.days)
 
 
 def _whole(highest: int) -> Callable[[str], int]:

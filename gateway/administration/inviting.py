@@ -72,6 +72,6 @@ def _width(picture: Sequence[str]) -> int:
 def _beside(picture: Sequence[str], words: Sequence[Text]) -> Iterator[Text]:
     """A picture with words at the right of its middle."""
     above = [Text()] * max(0, (len(picture) - len(words)) // 2)
-    for line, told in zip_longest(picture, [*above, *words]):
+    for line, word in zip_longest(picture, [*above, *words]):
         drawing = Text((line or "").ljust(_width(picture)), _COLOURS if line is not None else "")
-        yield Text.assemble(drawing, " " * _APART, told) if told else drawing
+        yield Text.assemble(drawing, " " * _APART, word) if word else drawing

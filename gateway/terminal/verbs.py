@@ -7,7 +7,10 @@ from typing import Any
 
 from gateway.terminal.layout import plain
 
-WHICH = "the gateway: a URL, host:port, or a port of this machine (default: the one that runs on this machine)"
+WHICH = (
+    "the gateway: a URL, host:port, a port of this machine, or unix:STATE_DIR/control.sock where state_dir is configured "
+    "(default: the one that runs on this machine)"
+)
 
 TRACKER = "its serial number, athlete or shirt number, or a part that no other has"
 """How a person may name a tracker."""
@@ -39,7 +42,7 @@ class _Verb(argparse.ArgumentParser):
 def _unknown(word: str) -> str:
     shown = plain(word)
     if not word.startswith("-"):
-        return f"{shown} is one too many"
+        return f"{shown} is one too many: what has spaces in it belongs between quotes"
     return f"there is no option {shown}{f' (if it is a file, write ./{shown})' if Path(word).suffix else ''}"
 
 
