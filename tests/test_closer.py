@@ -16,15 +16,15 @@ from rich.console import Console
 
 from gateway.bluetooth.inspection import Ending, HeartRateStream, Inspection, PowerStream, Unread
 from gateway.bluetooth.report import SensorReport, SensorsReport, TrackerReport
-from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.requests import ErrorCode
 from gateway.scan.closer import find, look_closer
 from gateway.scan.findings import block
-from gateway.terminal.errors import CommandError
+from gateway.terminal.errors import CommandError, RefusedError
 from tests.test_scan import ADA, report, sensor
 
 WARNING = "It may have one link only, and for half a minute SIM-0001 could not have it."
 
-LINK_NEEDED = RequestError(ErrorCode.LINK_NEEDED, WARNING)
+LINK_NEEDED = RefusedError(ErrorCode.LINK_NEEDED, WARNING)
 
 
 def inspection(**found: Any) -> Inspection:
@@ -46,7 +46,7 @@ FOUND = inspection(
 class Air:
     """A source with some sensors; looking at them needs their link, or fails as it is told to."""
 
-    def __init__(self, *sensors: SensorReport, refusal: RequestError | None = None, lasts_s: float = 0.0) -> None:
+    def __init__(self, *sensors: SensorReport, refusal: RefusedError | None = None, lasts_s: float = 0.0) -> None:
         self.sensors, self.refusal, self.lasts_s = sensors, refusal, lasts_s
         self.found = FOUND
         self.asked: list[tuple[str, bool]] = []
@@ -59,7 +59,7 @@ class Air:
 
     async def inspect(self, sensor_id: str, *, take_link: bool) -> Inspection:
         self.asked.append((sensor_id, take_link))
-        if self.refusal is not None and not (take_link and self.refusal.code is ErrorCode.LINK_NEEDED):
+        if self.refusal is not None and not (take_link and self.refusal.code == ErrorCode.LINK_NEEDED):
             raise self.refusal
         await asyncio.sleep(self.lasts_s)
         return self.found
@@ -280,7 +280,7 @@ async def test_what_is_no_answer_for_a_person_says_nothing_meanwhile() -> None:
         assert "Looking closer" not in out.getvalue()
     screen, out = console(is_terminal=True)
     with pytest.raises(CommandError):
-        await look_closer(Air(sensor(), refusal=RequestError(ErrorCode.INSPECTION_RUNNING, "Busy.")), "AE60", screen)
+        await look_closer(Air(sensor(), refusal=RefusedError(ErrorCode.INSPECTION_RUNNING, "Busy.")), "AE60", screen)
     await asyncio.sleep(30)
     assert not out.getvalue()
 
@@ -292,7 +292,7 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
     await look_closer(air, "AE60", screen, is_json=True)
     assert msgspec.json.decode(out.getvalue(), type=Inspection) == air.found
     assert out.getvalue().count("\n") == 1
-    air.refusal = RequestError(ErrorCode.LINK_NEEDED, WARNING)
+    air.refusal = RefusedError(ErrorCode.LINK_NEEDED, WARNING)
     with terminal(early=b"y\n") as (answers, _, _), pytest.raises(CommandError, match="SIM-0001 could not have it"):
         await look_closer(air, "AE60", screen, answers, is_json=True)
 
@@ -306,7 +306,7 @@ async def test_as_json_what_was_found_is_one_document_and_nothing_is_asked() -> 
     ],
 )
 async def test_a_refusal_says_of_whom_in_the_words_of_who_refuses(seen: SensorReport, who: str) -> None:
-    refusal = RequestError(ErrorCode.SENSOR_NOT_IN_THE_AIR, "It is not in the air: put it on.")
+    refusal = RefusedError(ErrorCode.SENSOR_NOT_IN_THE_AIR, "It is not in the air: put it on.")
     with pytest.raises(CommandError) as refused:
         await look_closer(Air(seen, refusal=refusal), "AE60", console(is_terminal=False)[0])
     assert str(refused.value) == f"{who}It is not in the air: put it on."
