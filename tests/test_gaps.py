@@ -14,8 +14,8 @@ from gateway.arguments import parser
 from gateway.gaps import SHOWN_PER_GROUP, sentence, show_gaps, table
 from gateway.live.board import Board
 from gateway.live.gaps import ChannelGaps, Gap, GapReport, GapState, Totals
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_gateway_client.errors import GatewayError
 from tests.client.ground import saying

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from gateway.access.roles import Role
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.watch import (
     DELAY_OVER_MS,

@@ -12,9 +12,9 @@ import time
 import numpy as np
 
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.limits import Limits
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.telemetry.ring import Ring
 from insiders_codecs.live import Arrivals

@@ -11,7 +11,7 @@ from gateway.live.gaps import report_gaps
 from gateway.live.gate import json_answer
 from gateway.live.guard import CALLER, SUBJECT, Guard
 from gateway.live.history import answer_history
-from gateway.live.session import Hub
+from gateway.live.hub import Hub
 from gateway.live.visibility import Sight
 from insiders_codecs.live import Codec
 

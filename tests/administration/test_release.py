@@ -16,8 +16,8 @@ from gateway.access.audit import Audit
 from gateway.access.releases import Releases
 from gateway.administration.release import add_verbs, release
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.problems import Problems
 from gateway.store import Store, open_store
 from gateway.terminal.errors import CommandError

@@ -15,9 +15,9 @@ import pytest
 
 from gateway.bridges.pairings import ServedPairings
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.requests import ErrorCode
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.pairing.conditions import ConditionType
 from gateway.pairing.desk import outlook
 from gateway.pairing.desk.pairings import Pairings

@@ -21,9 +21,9 @@ import pytest
 from gateway.bridges.recordings import ServedRecordings
 from gateway.live.board import Board
 from gateway.live.gate import STATUSES
+from gateway.live.hub import Hub
 from gateway.live.requests import ErrorCode
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.problems import Problems
 from gateway.store import StoreError
 from gateway.uploads.desk import Desk

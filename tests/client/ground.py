@@ -12,9 +12,9 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS, Limits
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 from insiders_gateway_client.following import Following, Subscription

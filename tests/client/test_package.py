@@ -19,8 +19,8 @@ import pytest
 
 import insiders_gateway_client
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 

@@ -19,9 +19,9 @@ from gateway.access.releases import Releases
 from gateway.access.roles import Role
 from gateway.bridges.certificates import ServedCertificates
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS, Limits
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.problems import Problems
 from gateway.store import open_store
 from gateway.telemetry.channel import Channel, Wearer

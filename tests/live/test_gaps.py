@@ -13,9 +13,9 @@ from aiohttp import web
 
 from gateway.live.board import Board
 from gateway.live.gaps import GapReport, record, report_gaps
+from gateway.live.hub import Hub
 from gateway.live.requests import RequestError
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from gateway.telemetry.holes import GapReason
 from gateway.terminal.questions import fetch_gaps

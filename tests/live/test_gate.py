@@ -19,11 +19,11 @@ from gateway.access.roles import Role
 from gateway.live import server as live_server
 from gateway.live.board import Board
 from gateway.live.connection import ANSWER_S, IDLE_S, RETRY_S
+from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS, Limits
 from gateway.live.places import STANDING, Place
 from gateway.live.requests import MAX_BODY_BYTES
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from tests.live.house import Reached, certified, opened, raw
 
 SECOND_S = 1.0

@@ -5,8 +5,8 @@ from contextlib import aclosing
 import pytest
 
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.cloud import decode_rows
 from tests.live.independent_client import Client, Codec, Row

@@ -15,9 +15,9 @@ import pytest
 
 from gateway.live.board import Board
 from gateway.live.gate import BODY_S
+from gateway.live.hub import Hub
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.terminal.questions import change_pairings, fetch_pairings, tracker_path
 from insiders_gateway_client.errors import GatewayError, RefusalError
 

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from gateway.access.roles import Role
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.uploads.recording import Clue, Span, State
 from gateway.uploads.report import LeftOutReport, TroubleReport
 from tests.live.browser import BROWSER, Page, opened

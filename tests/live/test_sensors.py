@@ -14,9 +14,9 @@ from aiohttp import web
 
 from gateway.live.board import Board
 from gateway.live.doors import GOODBYE_S
+from gateway.live.hub import Hub
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.terminal.questions import fetch_sensors, inspect_sensor
 from insiders_gateway_client.errors import GatewayError, RefusalError
 

@@ -17,9 +17,9 @@ from websockets.typing import Subprotocol
 
 from gateway.live.board import Board
 from gateway.live.history import MAX_ROWS
+from gateway.live.hub import Hub
 from gateway.live.limits import Limits
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec
 from insiders_codecs.samples import COLUMN_NAMES, QUANTITIES, Column, SampleBlock

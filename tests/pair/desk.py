@@ -12,9 +12,9 @@ import msgspec
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import RadioReport, SensorReport, SensorsReport
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.pairing.documents import Sensor, Wanted, Wish
 from gateway.pairing.report import (
     ChangeReport,

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.uploads.recording import Basis, Recording, Source, State, Step, Way
 from gateway.uploads.report import (
     InboxReport,

@@ -10,8 +10,8 @@ from pathlib import Path
 from gateway.bridges.recordings import ServedRecordings
 from gateway.cloud.client import open_cloud
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.problems import Problems
 from gateway.secret import Secret
 from gateway.simulator.server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, RunningCloud
