@@ -25,8 +25,8 @@ from gateway.config import Settings, is_loopback
 from gateway.counters import counted
 from gateway.credentials import Credentials
 from gateway.fleet.ownership import Claims
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.pairing.desk.pairings import Pairings
 from gateway.pairing.keeping import records
 from gateway.parts import Parts, Workers, assembled
@@ -132,6 +132,9 @@ async def running(
             epoch = secrets.token_hex(8) if saved is None else saved.epoch
             parts = await assembled(settings, cloud, store, workers, () if saved is None else saved.channels)
             del saved  # it keeps the file's pages, as many as the rings have
+            is_local = is_loopback(settings.live.host)
+            is_tls = not is_insecure_lan and (not is_local or settings.live.elsewhere is not None)
+            is_insecure = is_insecure_lan and not is_local
             server = LiveServer(
                 _hub(settings, parts, epoch),
                 lambda: counted(parts.feed, parts.history, cloud, parts.sightings, parts.records, parts.audit),
@@ -141,15 +144,13 @@ async def running(
                 doorkeeper=parts.doorkeeper,
                 audit=parts.audit,
                 releases=parts.releases,
-                certificates=ServedCertificates(parts.certificates),
+                certificates=ServedCertificates(parts.certificates, is_insecure=is_insecure),
                 is_open_on_loopback=settings.access.open_on_loopback,
                 names=settings.live.names,
                 gateway_id=installation_id(),
             )
-            is_local = is_loopback(settings.live.host)
-            is_tls = not is_insecure_lan and (not is_local or settings.live.elsewhere is not None)
             parts.certificates.prepare(is_served=is_tls)
-            if is_insecure_lan and not is_local:
+            if is_insecure:
                 parts.problems.report(*_INSECURE)
             control = control_socket(settings, environ)
             is_orderly = False

@@ -23,6 +23,11 @@ from insiders_gateway_client.gateway import Gateway
 _WHAT = "certificates"
 _T = TypeVar("_T")
 
+_INSECURE = (
+    "Nothing is served over TLS, and laptops are served all the same: heart rates and tokens cross the network "
+    "unencrypted, and anybody in it can read them. Start the gateway without --insecure-lan."
+)
+
 
 def add_tls_verbs(tls: argparse.ArgumentParser) -> None:
     """Let a parser take the verbs of `tls`."""
@@ -35,7 +40,9 @@ def add_tls_verbs(tls: argparse.ArgumentParser) -> None:
     which.add_argument("--new", action="store_true", dest="is_new", help="make another one, though there is one")
     making.add_argument("--yes", action="store_true", dest="is_sure", help="do not ask")
     exporting = verb("export", "Write the club's authority, to be installed on laptops.")
-    exporting.add_argument("file", nargs="?", type=Path, metavar="FILE", help="such as club.crt (default: print it)")
+    exporting.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="such as club.crt (default, if without the key: print it)"
+    )
     exporting.add_argument(
         "--with-key", action="store_true", dest="is_with_key", help="for another gateway of the club: keep it secret"
     )
@@ -77,6 +84,10 @@ async def _init(url: str, talk: Talk, authority: Path | None, *, is_new: bool, i
 
 
 async def _export(url: str, talk: Talk, file: Path | None, *, is_with_key: bool) -> None:
+    if is_with_key and file is None:
+        raise CommandError(
+            "The key is not shown on a screen: name a file that it is written to, such as club-with-key.pem."
+        )
     query = "?with_key=true" if is_with_key else ""
     pem = (await _ask(url, "GET", f"tls/authority{query}", ExportReport)).pem
     if file is None:
@@ -98,7 +109,9 @@ async def _export(url: str, talk: Talk, file: Path | None, *, is_with_key: bool)
 
 def _show(url: str, talk: Talk, report: TlsReport) -> None:
     certificate, authority = report.certificate, report.authority
-    if certificate is None:
+    if report.is_insecure:
+        talk.say(_INSECURE, "bold yellow")
+    elif certificate is None:
         talk.say("Nothing is served over TLS: the gateway listens on its own machine only.")
     else:
         origin = "signed by the club's authority" if certificate.source == "own" else "from elsewhere"

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+
 from gateway.live.requests import ErrorCode, RequestError, parse_body
 from gateway.tls.certificates import Certificates
 from gateway.tls.errors import AuthorityRefusedError
@@ -12,8 +14,15 @@ from gateway.tls.report import AuthorityRequest, ExportReport, TlsReport
 class ServedCertificates:
     """Those of a gateway, as the live server sees them: `gateway.live.source.CertificatesView`."""
 
-    def __init__(self, certificates: Certificates) -> None:
+    def __init__(self, certificates: Certificates, *, is_insecure: bool = False) -> None:
+        """Make them.
+
+        Args:
+            certificates: Those.
+            is_insecure: Whether laptops are served without.
+        """
         self._certificates = certificates
+        self._is_insecure = is_insecure
 
     @property
     def fingerprint(self) -> str | None:
@@ -27,7 +36,7 @@ class ServedCertificates:
 
     def report(self) -> TlsReport:
         """How it stands."""
-        return self._certificates.report()
+        return msgspec.structs.replace(self._certificates.report(), is_insecure=self._is_insecure)
 
     async def change(self, body: bytes) -> TlsReport:
         """Go on with another authority; raises `RequestError`."""
@@ -39,7 +48,7 @@ class ServedCertificates:
                 raise RequestError(ErrorCode.BAD_MESSAGE, "Give an authority, or let a new one be made: not both.")
             else:
                 await self._certificates.take_authority(request.authority)
-        return self._certificates.report()
+        return self.report()
 
     def export(self, *, with_key: bool) -> ExportReport:
         """The authority, for laptops; with its key for another gateway of the club; raises `RequestError`."""

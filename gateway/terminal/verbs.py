@@ -8,7 +8,7 @@ from typing import Any
 from gateway.terminal.layout import plain
 
 WHICH = (
-    "the gateway: a URL, host:port, a port of this machine, or unix:STATE_DIR/control.sock where state_dir is configured "
+    "the gateway: a URL, host:port, a port of this machine, or unix:STATE_DIR/control.sock if state_dir is configured "
     "(default: the one that runs on this machine)"
 )
 

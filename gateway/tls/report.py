@@ -46,10 +46,12 @@ class TlsReport(msgspec.Struct, frozen=True):
     Attributes:
         certificate: None if nothing is served over TLS.
         authority: None if there is none, or the certificate is from elsewhere.
+        is_insecure: Laptops are served without.
     """
 
     certificate: CertificateReport | None
     authority: AuthorityReport | None
+    is_insecure: bool = False
 
 
 class ExportReport(msgspec.Struct, frozen=True):

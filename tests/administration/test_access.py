@@ -27,8 +27,8 @@ from gateway.access.roles import Role
 from gateway.administration import access, audit, inviting
 from gateway.administration.arguments import add_access_verbs, administer_access
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.secret import Secret
 from gateway.store import Store, open_store
 from gateway.terminal.errors import CommandError
@@ -237,9 +237,7 @@ async def test_all_devices_of_a_person_are_thrown_out_only_for_sure(
     await served.given("Ada Two", "laptop")
     with pytest.raises(CommandError, match=r"^Left as it was: Ada has 2 devices; give the id of one, or add --yes\."):
         await served.typed("revoke", "Ada")
-    with pytest.raises(
-        CommandError, match=r"^Left as it was: 'two' may mean laptop of Ada Two; give \w{8}, or add --yes"
-    ):
+    with pytest.raises(CommandError, match=r"^Left as it was: 'two' may mean laptop of Ada Two; give \w{8}, or"):
         await served.typed("revoke", "two")
     with pytest.raises(CommandError, match=r"'lap' may be \w{8} \(laptop of Ada\) or \w{8} \(laptop of Ada Two\)"):
         await served.typed("revoke", "lap")

@@ -18,8 +18,8 @@ from gateway.access.roles import Role
 from gateway.administration.tls import add_tls_verbs, administer_tls
 from gateway.bridges.certificates import ServedCertificates
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.store import open_store
 from gateway.terminal.errors import CommandError, RefusedError
 from gateway.tls.certificates import Certificates
@@ -48,7 +48,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, elsewhere: tuple[Path, Path] | None = None, is_tls: bool = True
+    folder: Path, *, elsewhere: tuple[Path, Path] | None = None, is_tls: bool = True, is_insecure: bool = False
 ) -> AsyncIterator[Served]:
     folder.mkdir(exist_ok=True)
     hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
@@ -58,7 +58,11 @@ async def serving(
             doorkeeper = Doorkeeper(store)
             await doorkeeper.load()
             server = LiveServer(
-                hub, dict, doorkeeper=doorkeeper, audit=Audit(store), certificates=ServedCertificates(certificates)
+                hub,
+                dict,
+                doorkeeper=doorkeeper,
+                audit=Audit(store),
+                certificates=ServedCertificates(certificates, is_insecure=is_insecure),
             )
             tls, control = certificates.context if is_tls else None, folder / "control.sock"
             async with server.listening("127.0.0.1", 0, tls=tls, control=control) as port:
@@ -101,6 +105,23 @@ async def test_with_its_key_only_its_owner_can_read_it(
     assert file.stat().st_mode & 0o777 == 0o600
     assert "PRIVATE KEY" in file.read_text()
     assert "whoever has it can pass for any gateway" in " ".join(capsys.readouterr().out.split())
+
+
+async def test_the_key_is_not_shown_on_a_screen(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError, match="name a file"):
+        await served.typed("export", "--with-key")
+    assert "PRIVATE" not in capsys.readouterr().out
+
+
+async def test_show_does_not_call_an_open_network_safe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(tmp_path / "state", is_tls=False, is_insecure=True) as served:
+        await served.typed("show")
+        told = " ".join(capsys.readouterr().out.split())
+        assert "anybody in it can read them" in told
+        assert "its own machine only" not in told
+    async with serving(tmp_path / "other", is_tls=False) as served:
+        await served.typed("show")
+        assert "its own machine only" in " ".join(capsys.readouterr().out.split())
 
 
 async def test_a_second_gateway_of_the_club_takes_the_authority_of_the_first(
