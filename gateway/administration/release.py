@@ -77,12 +77,14 @@ async def _list(url: str, talk: Talk, *, is_json: bool) -> None:
     if is_json:
         talk.document(report)
         return
-    released = sum(athlete.is_released for athlete in report.athletes)
-    talk.say(f"{counted(len(report.athletes), 'athlete')}, {released} released.")
-    if not report.is_required:
+    if report.is_required:
+        released = sum(athlete.is_released for athlete in report.athletes)
+        talk.say(f"{counted(len(report.athletes), 'athlete')}, {released} released.")
+    else:
+        talk.say(f"{counted(len(report.athletes), 'athlete')}.")
         talk.say(_EVERYBODY, "bold yellow")
     _tell_trouble(report, talk)
-    talk.show(_table(report.athletes, datetime.now().astimezone(), talk.width))
+    talk.show(_table(report, datetime.now().astimezone(), talk.width))
 
 
 async def _give(url: str, talk: Talk, options: argparse.Namespace) -> None:
@@ -104,14 +106,18 @@ async def _give(url: str, talk: Talk, options: argparse.Namespace) -> None:
 
 async def _withdraw(url: str, talk: Talk, options: argparse.Namespace) -> None:
     named = await _named(url, options)
+    before = (await _ask(url, "GET", _PATH)).athletes if named is None else named
     athletes = "*" if named is None else [athlete.athlete for athlete in named]
     report = await _ask(url, "POST", f"{_PATH}/withdraw", {"athletes": athletes})
-    talk.say(f"{_called(_meant(report, named))}: not released any more.")
-    talk.say(
-        'Every laptop now shows "not released" instead of name and values, '
-        "and what the gateway held in memory is overwritten."
-    )
-    talk.say("What is in the Insiders cloud, and recordings on their way there, are as they were.")
+    if others := [athlete for athlete in before if not athlete.is_released]:
+        talk.say(f"{_called(others)}: not released before either, nothing has changed.")
+    if withdrawn := [athlete for athlete in before if athlete.is_released]:
+        talk.say(f"{_called(withdrawn)}: not released any more.")
+        talk.say(
+            'Every laptop now shows "not released" instead of name and values, '
+            "and what the gateway held in memory is overwritten."
+        )
+        talk.say("What is in the Insiders cloud, and recordings on their way there, are as they were.")
     _tell_trouble(report, talk)
 
 
@@ -157,23 +163,24 @@ def _tell_trouble(report: ReleasesReport, talk: Talk) -> None:
         talk.say(report.trouble, "bold yellow")
 
 
-def _table(athletes: Sequence[AthleteReport], now: datetime, width: int) -> list[Text]:
-    cells = [_cells(athlete, now) for athlete in athletes]
+def _table(report: ReleasesReport, now: datetime, width: int) -> list[Text]:
+    athletes = report.athletes
+    cells = [_cells(athlete, now, is_required=report.is_required) for athlete in athletes]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *cells, strict=True)]
     # The basis, which anybody may have written at length, has what the others leave.
     widths[-1] = max(_NARROWEST, min(widths[-1], width - sum(widths[:-1]) - len(widths) + 1))
     are_numbers = [False] * len(_HEADINGS)
     lines = [columns(_HEADINGS, widths, are_numbers, "bold")] if athletes else []
     return lines + [
-        columns(row, widths, are_numbers, _STYLES[athlete.is_released])
+        columns(row, widths, are_numbers, _STYLES[athlete.is_released or not report.is_required])
         for row, athlete in zip(cells, athletes, strict=True)
     ]
 
 
-def _cells(athlete: AthleteReport, now: datetime) -> tuple[str, str, str, str]:
+def _cells(athlete: AthleteReport, now: datetime, *, is_required: bool) -> tuple[str, str, str, str]:
     name, trackers = plain(athlete.athlete), plain(", ".join(athlete.trackers))
     if not athlete.is_released:
-        return name, trackers, "not released", NOT_KNOWN
+        return name, trackers, "not released" if is_required else "none needed", NOT_KNOWN
     since = datetime.fromtimestamp((athlete.given_ms or 0) / 1000, now.tzinfo)
     begun = "" if not athlete.is_waiting else ", waits for the cloud"
     return name, trackers, f"{since:%d %b %Y %H:%M} by {plain(athlete.by or '')}{begun}", plain(athlete.basis or "")

@@ -96,6 +96,20 @@ async def test_a_name_with_spaces_is_given_and_it_is_said_who_sees_what(served: 
     assert set(served.releases.released) == {"SN-2"}
 
 
+async def test_withdrawing_what_nobody_gave_changes_nothing_and_says_so(served: Served) -> None:
+    assert await served.typed("withdraw", BO) == "Bo: not released before either, nothing has changed."
+    await served.typed("give", ADA, "--basis", "consent")
+    told = await served.typed("withdraw", "--all")
+    assert told.startswith("Bo, Bo[2J Mallory: not released before either, nothing has changed.")
+    assert f"{ADA}: not released any more. Every laptop now" in told
+
+
+async def test_a_name_with_a_slip_in_it_is_asked_back(served: Served) -> None:
+    with pytest.raises(CommandError, match=rf"^No athlete is called 'Ada de la Curz': .* Perhaps {ADA} is meant\.$"):
+        await served.typed("give", "Ada de la Curz", "--basis", "consent")
+    assert served.releases.released == {}
+
+
 async def test_a_tracker_stands_for_who_wears_it(served: Served) -> None:
     await served.typed("give", "sn-3", "--basis", "consent")
     assert set(served.releases.released) == {"SN-1", "SN-3"}
@@ -159,7 +173,10 @@ async def test_a_disk_that_does_not_keep_it_is_told(served: Served) -> None:
 async def test_where_no_release_is_asked_for_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     everybody = "The configuration asks for no release: everybody is shown."
     async with serving(tmp_path, capsys, is_required=False) as served:
-        assert everybody in await served.typed("list")
+        told = await served.typed("list")
+        assert everybody in told
+        assert "not released" not in told
+        assert "none needed" in told
         assert everybody in await served.typed("give", ADA, "--basis", "consent")
         with pytest.raises(CommandError, match="require_release = true"):
             await served.typed("withdraw", ADA)
