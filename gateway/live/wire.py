@@ -122,6 +122,7 @@ class Wire:
 
     def close(self, code: int, now_s: float) -> None:
         """Say that this is the end, as soon as that can be."""
+        self.is_held = False  # nothing else is to be said that would have to come first
         if self._code is None:
             self._code = code
         self.flush(now_s)
