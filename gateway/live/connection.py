@@ -15,6 +15,7 @@ from gateway.live.limits import Limits
 from gateway.live.names import parsed
 from gateway.live.places import Place, Places
 from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.turnstile import Turnstile
 
 IDLE_S = 30
 """How long a connection may wait for its next request."""
@@ -210,8 +211,9 @@ class Connection(web.RequestHandler):
             self._wire = None
 
 
-async def answer(gate: Gate, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:
-    """Answer a request, or refuse it; who has no seat learns when to come back, and goes."""
+async def answer(gate: Gate, turnstile: Turnstile, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:
+    """Answer a request when it is its turn, or refuse it; who has no seat learns when to come back, and goes."""
+    await turnstile.passed()
     connection = request.protocol
     if not isinstance(connection, Connection) or connection.is_seated:
         return await gate.admit(handler, request)

@@ -37,6 +37,7 @@ from gateway.live.requests import MAX_BODY_BYTES
 from gateway.live.sensors import SensorRoutes
 from gateway.live.source import CertificatesView, PairingsView, RecordingsView, SensorsView
 from gateway.live.streaming import Streaming
+from gateway.live.turnstile import Turnstile
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ class LiveServer:
         self._names = names
         self._gateway_id = gateway_id
         self._gate = Gate(hub.refusals, own_names(names))
+        self._turnstile = Turnstile()
         self._places = Places(limits.max_clients, limits.max_clients_per_address)
         views = {"sensors": sensors, "pairings": pairings, "recordings": recordings}
         served = [name for name, view in views.items() if view is not None]
@@ -162,7 +164,7 @@ class LiveServer:
         try:
             http = cast("web.Server", runner.server)
             # Around the application: it refuses some requests before it would ask its middlewares.
-            http.request_handler = partial(answer, self._gate, http.request_handler)
+            http.request_handler = partial(answer, self._gate, self._turnstile, http.request_handler)
             yield http
         finally:
             await runner.cleanup()
@@ -227,7 +229,7 @@ class LiveServer:
             except OSError as error:
                 _LOG.warning("Browsers are not sent on from port %(port)s: %(error)s", {"port": port, "error": error})
                 sockets = []
-            http = web.Server(partial(answer, self._gate, redirection(to)))
+            http = web.Server(partial(answer, self._gate, self._turnstile, redirection(to)))
             doors.push_async_callback(http.shutdown, GOODBYE_S)
             for sock in sockets:
                 await doors.enter_async_context(self._door(sock, http, self._places))
