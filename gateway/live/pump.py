@@ -9,7 +9,8 @@ from math import inf
 
 from gateway.access.caller import Caller
 from gateway.live.groups import BLOCKED_POLL_S
-from gateway.live.session import CloseCode, Session, Shared
+from gateway.live.session import CloseCode, Session
+from gateway.live.shared import Shared
 from gateway.live.times import next_s
 from gateway.live.wire import Wire
 from insiders_codecs.live import Codec

@@ -6,29 +6,23 @@ neither can pile up here.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from enum import IntEnum
-from typing import Protocol
 
-from gateway.access.audit import DENIED, DONE, LOOKED
 from gateway.access.caller import Caller
 from gateway.access.errors import NotAdmittedError
-from gateway.access.roles import Action, Role
-from gateway.live.groups import Groups
-from gateway.live.hub import Hub
+from gateway.access.roles import Action
 from gateway.live.ladder import Ladder, Level
-from gateway.live.limits import LIMITS, Limits
 from gateway.live.news import News
-from gateway.live.pacing import SNAPSHOT_BYTES_PER_S, SNAPSHOTS_BYTES_PER_S, Bucket, Pace
+from gateway.live.pacing import SNAPSHOT_BYTES_PER_S, Bucket, Pace
 from gateway.live.requests import ErrorCode, RequestError, parse_ack, parse_auth, parse_sub, parse_unsub
+from gateway.live.shared import Shared
+from gateway.live.standing import Standing, about
 from gateway.live.subscription import Subscription
-from gateway.live.times import Times, next_s
-from gateway.live.visibility import Sight
+from gateway.live.times import next_s
 from gateway.live.wire import Outlet
-from gateway.secret import Secret
 from insiders_codecs.errors import DecodeError
-from insiders_codecs.live import MAX_FRAME_BYTES, Codec, Message, decode, encode
+from insiders_codecs.live import Codec, Message, decode, encode
 
 MAX_ANSWERS = 256
 """Answers that may wait for one client. One that asks that much without reading is cut off."""
@@ -39,18 +33,8 @@ CAPABILITIES = ("resume", "latest", "history", "ack")
 ACK_GATHER_S = 1.0
 """How long a client may gather what it acknowledges: that is no lag."""
 
-EXPIRY_WARNING_MS = 60_000
-
-ADMISSION = "admission"
-"""What the audit log calls it when somebody is not let in."""
-
 NEEDED = {"sub": Action.FOLLOW, "unsub": Action.FOLLOW, "ack": Action.FOLLOW}
 """What one has to be allowed to for each message; `auth` is everybody's, and what is not named is not obeyed."""
-
-THIS_MACHINE = Caller("this machine", "this machine", Role.ADMIN)
-"""Who asks where the place alone lets in."""
-
-__all__ = ["CloseCode", "Hub", "Session", "Shared"]
 
 
 class CloseCode(IntEnum):
@@ -63,56 +47,10 @@ class CloseCode(IntEnum):
     TOO_MUCH = 4429
 
 
-class DoorkeeperView(Protocol):
-    """Who knows which tokens let in."""
-
-    def admit(self, token: Secret, address: str, now_s: float) -> Caller:
-        """Whose token this is; raises `NotAdmittedError`."""
-
-    def holds(self, caller: Caller) -> bool:
-        """Whether who was let in still is."""
-
-
-class AuditView(Protocol):
-    """Who takes note of who does what."""
-
-    def note(self, caller: Caller | None, deed: str, subject: str = "", outcome: str = DONE, address: str = "") -> None:
-        """Take note."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the sessions of one server have in common.
-
-    Attributes:
-        hub: The gateway.
-        served: What can be asked for over HTTP besides the samples.
-        limits: What one client may take.
-        doorkeeper: Knows the tokens; None if there are none.
-        audit: Takes note of who looks; None if nobody does.
-        groups: All subscriptions.
-        pace: Of the past to all clients.
-        times: Makes the messages that tell the time.
-    """
-
-    hub: Hub
-    served: Sequence[str] = ()
-    limits: Limits = LIMITS
-    doorkeeper: DoorkeeperView | None = None
-    audit: AuditView | None = None
-    groups: Groups = field(default_factory=Groups)
-    pace: Pace = field(default_factory=lambda: Pace(SNAPSHOTS_BYTES_PER_S, MAX_FRAME_BYTES))
-    times: Times = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "times", Times(self.hub))
-
-
 class Session:
     """Speaks the protocol with one client; times are seconds of one monotonic clock.
 
     Attributes:
-        caller: Who it is; None as long as nobody knows.
         closing: With which code it ends, once that is said.
     """
 
@@ -130,14 +68,11 @@ class Session:
             address: Where they are.
         """
         self.codec = codec
-        self.caller: Caller | None = None
         self.closing: CloseCode | None = None
         self._shared = shared
         self._hub = shared.hub
         self._outlet = outlet
-        self._address = address
-        self._auth_due_s = now_s + shared.limits.auth_s
-        self._is_warned = False
+        self._standing = Standing(shared, address, now_s)
         self._bucket = Bucket(shared.limits.max_inbound_per_s, shared.limits.max_inbound_burst, now_s)
         self._ladder = Ladder(now_s)
         self._paces = (Pace(SNAPSHOT_BYTES_PER_S), shared.pace)
@@ -151,6 +86,11 @@ class Session:
             self._greetings.append({"op": "hello", **self._hub.identity(), "auth": "required", "limits": limits})
         else:
             self._let_in(caller, now_s)
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who it is; None as long as nobody knows."""
+        return self._standing.caller
 
     @property
     def is_over(self) -> bool:
@@ -247,19 +187,13 @@ class Session:
         """See whether the client may still be here."""
         if self.closing is not None:
             return
-        if self.caller is None:
-            if now_s >= self._auth_due_s:
-                text = f"Show a token within {self._shared.limits.auth_s} s, in an `auth` message."
-                self.say_goodbye(CloseCode.NOT_ADMITTED, text, 0, is_resumable=True)
+        ended = self._standing.ended(now_s)
+        if ended is not None:
+            self.say_goodbye(CloseCode.NOT_ADMITTED, ended, 0, is_resumable=True)
             return
-        if self._shared.doorkeeper is not None and not self._shared.doorkeeper.holds(self.caller):
-            text = "This device is not let in any more: ask for a new code."
-            self.say_goodbye(CloseCode.NOT_ADMITTED, text, 0, is_resumable=True)
-            return
-        expires_ms = self.caller.expires_ms
-        if expires_ms is not None and not self._is_warned and expires_ms - self._hub.utc_ms() <= EXPIRY_WARNING_MS:
-            self._is_warned = True
-            self._answer({"op": "auth_expiring", "expires_ms": expires_ms})
+        warning = self._standing.warning()
+        if warning is not None:
+            self._answer(warning)
 
     def _words(self, now_s: float) -> Iterator[bytes]:
         """What is to be said; who stops in between loses nothing."""
@@ -267,12 +201,12 @@ class Session:
             yield encode(self._greetings.popleft(), self.codec)
         if self.closing is None and self.caller is not None:
             # Before the answers: who is told that a subscription begins has been told what its channels are.
-            yield from self._news.messages(self._sight, self._hub.channels)
+            yield from self._news.messages(self._standing.sight, self._hub.channels)
         while self._answers:
             yield encode(self._answers.popleft(), self.codec)
         if self.closing is not None or self.caller is None:
             return
-        channels = self._sight.channels(self._hub.channels)
+        channels = self._standing.sight.channels(self._hub.channels)
         for subscription in self._subscriptions.values():
             added = subscription.admit(channels, self._hub.epoch)
             if added is not None:
@@ -289,10 +223,7 @@ class Session:
         needed = NEEDED.get(message["op"])
         if needed is None:
             return  # what a later version may say: by the protocol's rule both sides ignore it
-        if self.caller is None:
-            raise RequestError(ErrorCode.UNAUTHORIZED, "Show a token first, in an `auth` message.")
-        if not self.caller.may(needed):
-            raise RequestError(ErrorCode.FORBIDDEN, f"A {self.caller.role} may not do this ({needed}).")
+        self._standing.check_may(needed)
         match message["op"]:
             case "sub":
                 self._subscribe(message, now_s)
@@ -318,10 +249,9 @@ class Session:
         most = self._shared.limits.max_subscriptions
         if len(self._subscriptions) >= most:
             raise RequestError(ErrorCode.TOO_MANY_SUBSCRIPTIONS, f"One connection may have {most} subscriptions.")
-        subscription = Subscription(
-            request, self.codec, now_s, self._shared.groups, self._outlet, self._paces, self._sight
-        )
-        answer = subscription.admit(self._sight.channels(self._hub.channels), self._hub.epoch)
+        sight = self._standing.sight
+        subscription = Subscription(request, self.codec, now_s, self._shared.groups, self._outlet, self._paces, sight)
+        answer = subscription.admit(sight.channels(self._hub.channels), self._hub.epoch)
         subscription.begin(self._ladder.level, now_s)
         self._subscriptions[request.sub] = subscription
         if answer is not None:
@@ -329,26 +259,17 @@ class Session:
 
     def _authenticate(self, message: Message, now_s: float) -> None:
         request = parse_auth(message)
-        doorkeeper = self._shared.doorkeeper
-        if doorkeeper is None:
-            raise RequestError(ErrorCode.UNAUTHORIZED, "This gateway knows no token.")
         try:
-            caller = doorkeeper.admit(Secret(request.token), self._address, now_s)
+            caller = self._standing.shown(request, now_s)
         except NotAdmittedError as error:
-            self._note(None, ADMISSION, DENIED)
-            if self.caller is not None:
-                raise RequestError(ErrorCode(error.code), str(error)) from None
             self.say_goodbye(CloseCode.NOT_ADMITTED, str(error), round(error.wait_s * 1000), is_resumable=True)
             return
-        if self.caller is not None and Sight.of(caller) != self._sight:
-            raise RequestError(ErrorCode.FORBIDDEN, "This token shows another part of the team: connect anew with it.")
-        answer: Message = {"op": "auth_ok", **_about(caller)}
+        answer: Message = {"op": "auth_ok", **about(caller)}
         answer = answer if request.id is None else answer | {"id": request.id}
         if self.caller is None:
             self._let_in(caller, now_s, answer)
         else:
-            self.caller, self._is_warned = caller, False
-            self._note(caller, LOOKED)
+            self._standing.let_in(caller)
             self._answer(answer)
 
     def _let_in(self, caller: Caller, now_s: float, answer: Message | None = None) -> None:
@@ -358,10 +279,8 @@ class Session:
             return
         if answer is not None:
             self._greetings.append(answer)
-        self.caller = caller
-        self._sight = Sight.of(caller)
+        self._standing.let_in(caller)
         self._time_due_s = now_s
-        self._note(caller, LOOKED)
         self._greetings.append(
             {
                 "op": "hello",
@@ -370,13 +289,9 @@ class Session:
                 "capabilities": [*CAPABILITIES, *self._shared.served],
                 "limits": self._shared.limits.announced(),
                 "ring_span_s": self._hub.ring_span_s,
-                "you": _about(caller),
+                "you": about(caller),
             }
         )
-
-    def _note(self, caller: Caller | None, deed: str, outcome: str = DONE) -> None:
-        if self._shared.audit is not None:
-            self._shared.audit.note(caller, deed, "", outcome, self._address)
 
     def _refuse(self, code: ErrorCode, text: str, message: Message | None = None) -> None:
         self._hub.refusals[code] += 1
@@ -391,19 +306,6 @@ class Session:
             )
         elif self.closing is None:
             self._answers.append(message)
-
-
-def _about(caller: Caller) -> Message:
-    """What somebody is told of themselves."""
-    scope = caller.scope
-    return {
-        "person": caller.person,
-        "device": caller.device,
-        "role": str(caller.role),
-        "squads": None if scope.squads is None else sorted(scope.squads),
-        "gnss_only": scope.is_gnss_only,
-        "expires_ms": caller.expires_ms,
-    }
 
 
 def _is_plain(value: object) -> bool:

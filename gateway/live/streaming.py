@@ -15,7 +15,7 @@ from gateway.live.guard import CALLER
 from gateway.live.hub import Hub
 from gateway.live.limits import Limits
 from gateway.live.pump import Pump
-from gateway.live.session import AuditView, DoorkeeperView, Shared
+from gateway.live.shared import AuditView, DoorkeeperView, Shared
 from gateway.live.wire import Wire
 from insiders_codecs.live import Codec
 

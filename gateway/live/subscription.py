@@ -6,15 +6,16 @@ While it keeps up it shares its cursors, and the bytes of every message, with al
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 
 from gateway.live.groups import CATCH_UP_S, Group, Groups, Key
 from gateway.live.ladder import Level
+from gateway.live.omissions import Omissions
 from gateway.live.pacing import Pace
-from gateway.live.reading import Cursors, LeftOut, Position
+from gateway.live.placing import placed, wanted
+from gateway.live.reading import Cursors, LeftOut
 from gateway.live.requests import ErrorCode, RequestError, Sub
-from gateway.live.source import Channels, ChannelView
+from gateway.live.source import Channels
 from gateway.live.visibility import Sight
 from gateway.live.wire import Outlet
 from insiders_codecs.live import MAX_ROWS, Arrivals, Codec, Message, encode, encode_head, encode_samples
@@ -27,15 +28,6 @@ CATCH_UP_SPEED = 3
 """How much faster than rows are measured those that wait are sent to somebody who was cut short and has recovered."""
 
 _ROWS_PER_S = 1000 / SAMPLE_PERIOD_MS
-
-
-@dataclass(slots=True)
-class _Gap:
-    """Rows of a channel that are being left out, and were told to be."""
-
-    from_ms: int | None
-    withdrawn: int
-    rows: int = 0
 
 
 class Subscription:
@@ -92,7 +84,7 @@ class Subscription:
         self._ends: dict[int, int] | None = {}  # of the past, None once it was sent
         self._level = Level.NORMAL
         self._is_recovering = False
-        self._gaps: dict[int, _Gap] = {}
+        self._omissions = Omissions()
         self._seq = 0
         self._unacknowledged: deque[tuple[int, float]] | None = None
 
@@ -123,10 +115,16 @@ class Subscription:
         is_first = not self._is_admitted
         if not is_first and (self.request.devices != "*" or len(self.followed) == len(channels)):
             return None
-        added = [channel for channel in self._wanted(channels) if channel.ch not in self.followed]
+        found = wanted(self.request.devices, channels)
+        added = [channel for channel in found if channel.ch not in self.followed]
         self._is_admitted = True
         cursors = self._step_out()
-        verdicts = [self._place(cursors, channel, epoch, is_first=is_first) for channel in added]
+        verdicts = list[Message]()
+        for channel in added:
+            cursors.positions[channel.ch], verdict = placed(channel, self.request.start, epoch, is_first=is_first)
+            verdicts.append(verdict)
+            if self._ends is not None:
+                self._ends[channel.ch] = channel.ring.newest
         self.followed = frozenset(cursors.positions)
         message: Message = {
             "op": "sub_ok",
@@ -155,7 +153,7 @@ class Subscription:
         self._is_recovering = self._level is Level.SHED
         self._level = level
         cursors = self._step_out()
-        if not self._is_latest and not self._gaps:
+        if not self._is_latest and not self._omissions:
             cursors.forget_newest()
         if not self.is_in_past:
             self.due_s = now_s
@@ -187,13 +185,13 @@ class Subscription:
             return
         if self._ends is not None:
             self._send_past(self._cursors, self._ends, channels, now_s)
-        elif self._level is Level.NORMAL and not self._gaps:
+        elif self._level is Level.NORMAL and not self._omissions:
             self._catch_up(self._cursors, channels, now_s)
         elif self._level is Level.SHED:
             self.due_s = inf
             if self._may_leave_out:
                 positions = self._cursors.positions.items()
-                self._open_gaps([LeftOut(ch, at.last_ms, None, 0) for ch, at in positions], channels, now_s)
+                self._begin_omissions([LeftOut(ch, at.last_ms, None, 0) for ch, at in positions], channels, now_s)
         elif self._may_leave_out:
             self._send_newest(self._cursors, channels, now_s)
         else:
@@ -238,10 +236,7 @@ class Subscription:
     def _send_newest(self, cursors: Cursors, channels: Channels, now_s: float) -> None:
         """Send the newest values in place of all rows; once the client keeps up again, also how many were left out."""
         runs, passed, is_whole = cursors.newest_runs(channels, self._columns, MAX_ROWS[self._codec])
-        self._gaps = {ch: gap for ch, gap in self._gaps.items() if channels[ch].ring.withdrawn == gap.withdrawn}
-        self._open_gaps(passed, channels, now_s)
-        for left_out in passed:
-            self._gaps[left_out.ch].rows += left_out.rows
+        self._begin_omissions(passed, channels, now_s)
         if runs:
             self._send(now_s, encode_samples(runs, self._columns, self._codec))
         if not is_whole:
@@ -249,17 +244,13 @@ class Subscription:
         elif self._level is not Level.NORMAL:
             self.due_s = now_s + CONFLATED_S
         else:
-            gaps, self._gaps, self.due_s = self._gaps, {}, now_s
-            ends = (LeftOut(ch, gap.from_ms, cursors.positions[ch].last_ms, gap.rows) for ch, gap in gaps.items())
-            self._tell(now_s, (self._record(end, "slow_consumer") for end in ends))
+            self.due_s = now_s
+            self._tell(now_s, (self._record(ended, "slow_consumer") for ended in self._omissions.end(cursors)))
 
-    def _open_gaps(self, beginnings: Iterable[LeftOut], channels: Channels, now_s: float) -> None:
-        """Say of channels that rows are left out from here on, once."""
-        for beginning in beginnings:
-            if beginning.ch not in self._gaps:
-                self._gaps[beginning.ch] = _Gap(beginning.from_ms, channels[beginning.ch].ring.withdrawn)
-                record = self._record(beginning, "slow_consumer")
-                self._tell(now_s, [record | {"to_ms": None, "rows": None, "state": "open"}])
+    def _begin_omissions(self, passed: Sequence[LeftOut], channels: Channels, now_s: float) -> None:
+        """Count rows that are passed over, and say once of each channel that some are."""
+        records = (self._record(begun, "slow_consumer") for begun in self._omissions.count(passed, channels))
+        self._tell(now_s, (record | {"to_ms": None, "rows": None, "state": "open"} for record in records))
 
     def _next(
         self, cursors: Cursors, channels: Channels, ends: Mapping[int, int] | None = None
@@ -304,34 +295,3 @@ class Subscription:
             self._cursors, self._group = self._group.leave(self), None
             self._groups.add(self)
         return self._cursors
-
-    def _wanted(self, channels: Channels) -> list[ChannelView]:
-        if self.request.devices == "*":
-            return list(channels.values())
-        by_serial = {channel.wearer.serial_number: channel for channel in channels.values()}
-        unknown = [serial for serial in self.request.devices if serial not in by_serial]
-        if unknown:
-            raise RequestError(
-                ErrorCode.UNKNOWN_DEVICE, f"No tracker here has the serial number {unknown[0]!r}; see `channels`."
-            )
-        return [by_serial[serial] for serial in dict.fromkeys(self.request.devices)]
-
-    def _place(self, cursors: Cursors, channel: ChannelView, epoch: str, *, is_first: bool) -> Message:
-        """Put the cursor where the client asked for it, and say what of that could be met."""
-        start, ring = self.request.start, channel.ring
-        verdict: Message = {"ch": channel.ch, "serial_number": channel.wearer.serial_number, "recovered": "fresh"}
-        cursor = ring.newest
-        known = dict(start.cursors or ()).get(channel.ch) if start.epoch == epoch else None
-        if known is not None and known <= ring.newest:
-            cursor = max(known, ring.oldest - 1)
-            verdict["recovered"] = "exact"
-            if cursor > known:
-                verdict |= {"recovered": "partial", "missing_rows": cursor - known}
-        elif not is_first:
-            cursor = ring.oldest - 1  # a channel that came later is wanted whole
-        elif start.last_s and ring.newest_ms is not None:
-            cursor = ring.since(round(ring.newest_ms - start.last_s * 1000))
-        cursors.positions[channel.ch] = Position(cursor)
-        if self._ends is not None:
-            self._ends[channel.ch] = ring.newest
-        return verdict | {"cursor": cursor}

@@ -20,7 +20,8 @@ from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS
 from gateway.live.pump import Pump
-from gateway.live.session import CloseCode, Shared
+from gateway.live.session import CloseCode
+from gateway.live.shared import Shared
 from gateway.secret import Secret
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec, Message

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.access.caller import Caller
+from gateway.access.roles import Role
 from gateway.live.hub import Hub
 from gateway.live.pump import Pump
-from gateway.live.session import THIS_MACHINE, Shared
+from gateway.live.shared import Shared
 from gateway.live.wire import Wire
 from insiders_codecs.live import Codec, Message, decode, encode
 
 CLOSE, PING, PONG = 8, 9, 10
+THIS_MACHINE = Caller("this machine", "this machine", Role.ADMIN)
 
 
 class Kernel(asyncio.Transport):

@@ -8,7 +8,7 @@ import pytest
 from gateway.live import groups, subscription
 from gateway.live.hub import Hub
 from gateway.live.pump import Pump
-from gateway.live.session import Shared
+from gateway.live.shared import Shared
 from gateway.live.wire import Wire
 from gateway.telemetry.channel import Channel
 from insiders_codecs.live import Codec, Message, encode

@@ -11,7 +11,9 @@ from gateway.access.roles import MAY, Role
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS
 from gateway.live.pump import Pump
-from gateway.live.session import ADMISSION, NEEDED, CloseCode, Shared
+from gateway.live.session import NEEDED, CloseCode
+from gateway.live.shared import Shared
+from gateway.live.standing import ADMISSION
 from gateway.secret import Secret
 from gateway.telemetry.channel import Channel
 from insiders_codecs.live import Codec, Message

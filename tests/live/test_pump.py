@@ -3,7 +3,7 @@
 from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.pump import GREETED_AT_ONCE, Pump
-from gateway.live.session import Shared
+from gateway.live.shared import Shared
 from gateway.live.wire import PORTION_BYTES
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import encode

@@ -8,7 +8,8 @@ from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.pacing import SNAPSHOT_BYTES_PER_S, SNAPSHOTS_BYTES_PER_S
 from gateway.live.pump import Pump
-from gateway.live.session import CloseCode, Shared
+from gateway.live.session import CloseCode
+from gateway.live.shared import Shared
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec, Message
 from tests.live.listening import Client

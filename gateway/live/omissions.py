@@ -1,0 +1,43 @@
+"""Which rows were left out for a client that is slow: told when it begins, and counted until it ends."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.live.reading import Cursors, LeftOut
+from gateway.live.source import Channels
+
+
+@dataclass(slots=True)
+class _Omission:
+    """Rows of a channel that are being left out."""
+
+    from_ms: int | None
+    withdrawn: int
+    rows: int = 0
+
+
+class Omissions:
+    """Those of one subscription; true while there are some."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, _Omission] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def count(self, passed: Iterable[LeftOut], channels: Channels) -> list[LeftOut]:
+        """Rows are passed over; those channels of which none had been."""
+        # Whoever is told that rows were taken back has forgotten what was missing of them.
+        self._open = {ch: it for ch, it in self._open.items() if channels[ch].ring.withdrawn == it.withdrawn}
+        begun = [left_out for left_out in passed if left_out.ch not in self._open]
+        for left_out in begun:
+            self._open[left_out.ch] = _Omission(left_out.from_ms, channels[left_out.ch].ring.withdrawn)
+        for left_out in passed:
+            self._open[left_out.ch].rows += left_out.rows
+        return begun
+
+    def end(self, cursors: Cursors) -> list[LeftOut]:
+        """No more are, from these cursors on; how many were."""
+        ended = [LeftOut(ch, it.from_ms, cursors.positions[ch].last_ms, it.rows) for ch, it in self._open.items()]
+        self._open = {}
+        return ended
