@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import fill
+from typing import TextIO
 
 from gateway import app, log, parts, trackers
 from gateway.administration import arguments as access
@@ -60,7 +61,7 @@ def _explain(error: BaseException) -> int:
         cause = cause.exceptions[0]
     match cause:
         case ConfigError():
-            print(describe(cause), file=sys.stderr)
+            _print(describe(cause), sys.stderr)
             return EXIT_CONFIG
         case GatewayError() | StoreLockedError():
             return _fail(f"{cause}.")
@@ -224,7 +225,7 @@ async def _check(options: argparse.Namespace) -> int:
     try:
         settings = load(path)
     except ConfigError as error:
-        print(describe(error))  # what this command was asked for, so not to stderr
+        _print(describe(error), sys.stdout)  # what this command was asked for, so not to stderr
         return EXIT_CONFIG
     count = len(settings.trackers)
     print(f"{path} is in order: {count} tracker{'' if count == 1 else 's'}, port {settings.live.port}.")
@@ -272,10 +273,17 @@ def _cause(error: OSError) -> str:
 
 
 def _fail(sentence: str) -> int:
-    if sys.stderr.isatty():
-        sentence = fill(sentence, shutil.get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
-    print(sentence, file=sys.stderr)
+    _print(sentence, sys.stderr)
     return 1
+
+
+def _print(lines: str, stream: TextIO | None) -> None:
+    """Print lines, on a terminal broken between words; nowhere if there is no stream."""
+    if stream is not None and stream.isatty():
+        width = shutil.get_terminal_size().columns
+        broken = (fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines.splitlines())
+        lines = "\n".join(broken)
+    print(lines, file=stream)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[object, object, int]]] = {

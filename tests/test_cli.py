@@ -251,6 +251,21 @@ def test_a_check_prints_every_mistake_where_its_output_is_read(
     assert told.err == ""
 
 
+def test_mistakes_are_broken_between_words_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[cloud]\nusername = 1\n[live]\nport = "a"\nhots = "x"\n')
+    cli.main(["config", "check", "--config", str(path)])
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    cli.main(["config", "check", "--config", str(path)])
+    broken = capsys.readouterr().out
+    assert broken.split() == whole.split()
+    assert max(map(len, broken.splitlines())) <= 30 < max(map(len, whole.splitlines()))
+
+
 def test_a_scan_without_a_gateway_listens_with_the_adapter_that_is_configured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
