@@ -5,8 +5,8 @@ import { ask, fetched, Refusal } from "/web/http.js";
 
 const TICK_MS = 1000;
 const FOR_ALL = "Open it with their camera, or send them this link:";
-const FOR_NOBODY_ELSE = "Only this machine can open it, because the gateway listens nowhere else: a phone needs one with a "
-  + "host in [live] of its configuration.";
+const FOR_NOBODY_ELSE = "Only this machine can open it: the gateway listens nowhere else. For others, set host in [live] of "
+  + "its configuration.";
 const IS_HERE = /^(localhost|127\..*|\[::1\])$/;
 const form = document.querySelector("#inviting form");
 let timer = 0;

@@ -17,8 +17,8 @@ from gateway.access.grants import NewGrant
 from gateway.access.releases import Releases
 from gateway.access.roles import Role
 from gateway.live.board import Board
+from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import Hub
 from gateway.problems import Problems
 from gateway.store import Store, open_store
 from gateway.telemetry.channel import Channel, Wearer
@@ -52,6 +52,7 @@ class Gateway:
 
     Attributes:
         is_open: Whether this machine needs no credential.
+        host: On which it listens; "0.0.0.0" is for others, too.
         port: Where it listens, once it has.
     """
 
@@ -60,6 +61,7 @@ class Gateway:
     releases: Releases
     store: Store
     is_open: bool
+    host: str
     channels: dict[int, Channel] = field(default_factory=dict)
     board: Board = field(default_factory=Board)
     shelf: Shelf = field(default_factory=full_shelf)
@@ -83,7 +85,7 @@ class Gateway:
             releases=self.releases,
             is_open_on_loopback=self.is_open,
         )
-        async with server.listening("127.0.0.1", self.port) as self.port:
+        async with server.listening(self.host, self.port, is_insecure=True) as self.port:
             yield
 
     def rows_came(self, ch: int, block: SampleBlock, presence: str = "live") -> None:
@@ -104,7 +106,9 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(folder: Path, *, is_open: bool = False, is_release_required: bool = True) -> AsyncIterator[Gateway]:
+async def gateway(
+    folder: Path, *, is_open: bool = False, is_release_required: bool = True, host: str = "127.0.0.1"
+) -> AsyncIterator[Gateway]:
     """A gateway with four trackers that has not opened its doors yet."""
     subjects = {serial: name or serial for serial, name, _ in TEAM}
     async with open_store(folder, (grants.SCHEMA, audit.SCHEMA, releases.SCHEMA)) as store:
@@ -121,7 +125,7 @@ async def gateway(folder: Path, *, is_open: bool = False, is_release_required: b
         )
         await doorkeeper.load()
         await known.load()
-        made = Gateway(doorkeeper, noted, known, store, is_open)
+        made = Gateway(doorkeeper, noted, known, store, is_open, host)
         for ch, (serial, name, number) in enumerate(TEAM, 1):
             made.channels[ch] = Channel(ch, Wearer(serial, name, number), 20_000)
             made.channels[ch].device_id = 4100 + ch

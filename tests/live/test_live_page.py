@@ -118,7 +118,9 @@ async def test_what_is_wrong_stands_above_and_goes(seen: Seen) -> None:
     board = seen.gateway.board
     assert await seen.page.evaluate("document.querySelector('#problems').hidden")
     for code in ("one", "two", "three"):
-        board.state_changed(f"problem/{code}/", "open", text=f"Thing {code} is wrong", action="mend it")
+        board.state_changed(
+            f"problem/{code}/", "open", text=f"Thing {code} is wrong", action="mend it", since_ms=NOW_MS
+        )
     await seen.page.until("document.querySelector('#problems summary').innerText === '1 more'")
     first = await seen.page.evaluate("document.querySelector('#first').innerText.split('\\n')")
     assert first == ["Thing one is wrong: mend it.", "Thing two is wrong: mend it."]
@@ -176,12 +178,37 @@ async def test_it_can_be_read_and_touched_outdoors(seen: Seen, width: int) -> No
     for ch, presence in ((2, "stale"), (3, "lost")):
         seen.gateway.board.presence_changed(seen.gateway.channels[ch], presence)
     text = "Tracker SN-1 belongs to another account"
-    seen.gateway.board.state_changed("problem/foreign/SN-1", "open", text=text, action="ask its owner to release it")
+    seen.gateway.board.state_changed(
+        "problem/foreign/SN-1", "open", text=text, action="ask its owner to release it", since_ms=NOW_MS
+    )
     await seen.until("Ada Lindqvist", power="1288")
     await seen.until("Bea Okafor", state="stale")
     await seen.until(HOSTILE, state="lost")
     await seen.page.until("!document.querySelector('#problems').hidden")
     await assert_readable(seen.page, width)
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 800), (390, 844)])
+async def test_on_a_phone_the_heads_take_one_line_each(
+    browser_port: int, tmp_path: Path, width: int, height: int
+) -> None:
+    async with (
+        gateway(tmp_path) as served,
+        served.listening(),
+        opened(browser_port, f"{served.url}/web/live.css") as page,
+    ):
+        await served.let_in(page, Role.ADMIN, "Katharina Elisabeth Bergström")
+        await page.resize(width, height)
+        await page.do("Page.navigate", url=f"{served.url}/")
+        seen = Seen(page, served, AsyncExitStack())
+        served.rows_came(1, rows(wall_ms(), speed=5.0, heart_rate=151, power=240, battery=83))
+        await seen.until("Ada Lindqvist", power="240")
+        assert await page.evaluate("document.querySelectorAll('nav a').length") == 3
+        assert await page.evaluate("document.querySelector('nav').getBoundingClientRect().height") < 60
+        assert await page.evaluate("document.querySelector('thead').getBoundingClientRect().height") < 40
+        await page.evaluate("document.querySelector('nav summary').click()")
+        await page.until("document.querySelector('.who').checkVisibility()")
+        await assert_readable(page, width)
 
 
 async def test_by_ear_it_is_a_table_on_a_phone_too(seen: Seen) -> None:
@@ -247,6 +274,9 @@ async def test_who_signs_out_is_out(browser_port: int, tmp_path: Path) -> None:
         await served.let_in(page, Role.TECHNICIAN)
         await page.do("Page.navigate", url=f"{served.url}/")
         await page.until("document.querySelectorAll('nav a').length === 3")
+        assert not await page.evaluate("document.querySelector('nav button').checkVisibility()")
+        await page.evaluate("document.querySelector('nav summary').click()")
+        await page.until("document.querySelector('nav button').checkVisibility()")
         await page.evaluate("document.querySelector('nav button').click()")
         await page.until("document.querySelector('dialog')?.open")
         await page.evaluate("document.querySelector('#yes').click()")

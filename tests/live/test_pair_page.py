@@ -9,7 +9,7 @@ import pytest
 from gateway.access.caller import Scope
 from gateway.access.roles import Role
 from tests.live.browser import BROWSER, Page, opened
-from tests.live.gateways import Gateway, gateway
+from tests.live.gateways import ROOT, Gateway, gateway
 from tests.live.reading import WIDTHS, assert_readable
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a browser: install the package chromium")
@@ -123,6 +123,33 @@ async def test_who_is_let_in_already_is_told_so(page: Page, served: Gateway) -> 
     assert "let in already, as laptop of Kim" in await page.until(
         "document.querySelector('#now')?.checkVisibility() && document.querySelector('#now').innerText"
     )
+
+
+async def test_who_is_new_is_not_told_of_any_throwing_out(page: Page) -> None:
+    await page.until("document.querySelector('#site').innerText")
+    sent = "performance.getEntriesByType('resource').some((it) => it.name.endsWith('/api/v1/me') && it.responseStatus)"
+    await page.until(sent)
+    assert not await page.evaluate("document.querySelector('#out').checkVisibility()")
+
+
+async def test_who_was_thrown_out_is_told_why_and_what_to_do(browser_port: int, served: Gateway) -> None:
+    async with opened(browser_port, f"{served.url}/web/live.css") as page:
+        await served.let_in(page, Role.VIEWER)
+        await page.do("Page.navigate", url=f"{served.url}/")
+        await page.at(f"{served.url}/")
+        await page.until("document.querySelectorAll('tbody tr').length")
+        (grant,) = served.doorkeeper.grants
+        await served.doorkeeper.revoke(grant.id, ROOT)
+        await page.at(f"{served.url}/pair")
+        out = "document.querySelector('#out').checkVisibility() && document.querySelector('#out').innerText"
+        told = await page.until(out)
+        assert "thrown out" in told
+        assert "ask for a new code" in told
+        code = await served.code()
+        await page.evaluate(f"location.hash = 'code={code}'")
+        await page.until("!document.querySelector('#code').checkVisibility()")
+        await page.evaluate(ENTER)
+        await page.at(f"{served.url}/")
 
 
 async def test_a_device_has_a_name_that_its_owner_knows_it_by(page: Page) -> None:
