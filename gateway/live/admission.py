@@ -19,6 +19,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 """What they ask for changes nothing."""
 
 _OPEN = "this machine"
+_ANYBODY = Caller(_OPEN, _OPEN, Role.ADMIN)
 _NOWHERE = ("unknown", 0)
 """No address by which anybody can ask."""
 
@@ -54,7 +55,18 @@ class Admission:
             return self._doorkeeper.admit(token, address_of(request), asyncio.get_running_loop().time())
         if token is not None:
             raise RequestError(ErrorCode.UNAUTHORIZED, "This gateway gives out no tokens: ask without one.")
-        return Caller(_OPEN, _OPEN, Role.ADMIN) if self.is_open(request) else None
+        return _ANYBODY if self.is_open(request) else None
+
+    def recognised(self, request: web.BaseRequest) -> Caller | None:
+        """Who asks over the network, if they may come in: for their place only, so nothing is refused or counted."""
+        entrance = entrance_of(request)
+        try:
+            token = None if entrance.is_local else _token_of(request, entrance)
+        except RequestError:
+            return None
+        if token is not None:
+            return None if self._doorkeeper is None else self._doorkeeper.recognised(token)
+        return _ANYBODY if self.is_open(request) else None
 
     def is_open(self, request: web.BaseRequest) -> bool:
         """Whether one needs no credential where a request comes from."""

@@ -10,6 +10,8 @@ from typing import Any, cast
 from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError
 
+from gateway.access.caller import Caller
+from gateway.live.admission import Admission
 from gateway.live.gate import Gate
 from gateway.live.limits import Limits
 from gateway.live.names import parsed
@@ -46,6 +48,7 @@ class Connection(web.RequestHandler):
 
     Attributes:
         heard_s: When its last byte came, by the clock of the loop.
+        caller: Who has shown a credential on it, last; None as long as nobody has.
         below: What carries TLS, or else the connection's own transport: what has not gone waits there.
     """
 
@@ -60,6 +63,7 @@ class Connection(web.RequestHandler):
         """
         super().__init__(server, loop=asyncio.get_running_loop(), **_OPTIONS)
         self.heard_s = 0.0
+        self.caller: Caller | None = None
         self.below: asyncio.WriteTransport | None = None
         self._gate = gate
         self._places = places
@@ -75,7 +79,7 @@ class Connection(web.RequestHandler):
     @property
     def is_seated(self) -> bool:
         """Whether there is room for it; if not, it is here to be told so."""
-        return self._place is Place.SEAT
+        return self._place in {Place.SEAT, Place.GUEST}
 
     def arrive(self, transport: asyncio.BaseTransport) -> bool:
         """Take a place, once; False if there is none of any kind."""
@@ -92,6 +96,16 @@ class Connection(web.RequestHandler):
         if self._places is not None:
             self._places.leave(self._address, self._place)
             self._place = Place.NONE
+
+    def recognise(self) -> None:
+        """Have the place of somebody who is let in, from now on."""
+        if self._places is not None:
+            self._place = self._places.recognise(self._address, self._place)
+
+    def evict_unless(self, holds: Callable[[Caller], bool]) -> None:
+        """End what its caller has begun who is not let in any more; a stream says goodbye by itself."""
+        if self.caller is not None and not self._upgraded and not holds(self.caller):
+            self._cut("evicted")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; the first request has its time from here on."""
@@ -211,15 +225,41 @@ class Connection(web.RequestHandler):
             self._wire = None
 
 
-async def answer(gate: Gate, turnstile: Turnstile, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:
-    """Answer a request when it is its turn, or refuse it; who has no seat learns when to come back, and goes."""
+async def answer(
+    gate: Gate,
+    turnstile: Turnstile,
+    admission: Admission | None,
+    handler: _Handler,
+    request: web.BaseRequest,
+) -> web.StreamResponse:
+    """Answer a request when it is its turn, or refuse it; who has no seat learns when to come back, and goes.
+
+    Args:
+        gate: Refuses.
+        turnstile: Says whose turn it is.
+        admission: Knows who has a right to a seat; None where nobody shows who they are.
+        handler: Answers.
+        request: It.
+    """
     await turnstile.passed()
     connection = request.protocol
-    if not isinstance(connection, Connection) or connection.is_seated:
+    if not isinstance(connection, Connection):
+        return await gate.admit(handler, request)
+    caller = None if admission is None else admission.recognised(request)
+    if caller is not None:
+        connection.caller = caller
+        connection.recognise()
+    if connection.is_seated:
         return await gate.admit(handler, request)
     refused = await gate.admit(_no_seat, request)
     refused.force_close()
     return refused
+
+
+def spare(request: web.BaseRequest) -> None:
+    """Let a connection live on whose caller ends their own access: the answer says that it is so."""
+    if isinstance(request.protocol, Connection):
+        request.protocol.caller = None
 
 
 async def _no_seat(_request: web.BaseRequest) -> web.StreamResponse:

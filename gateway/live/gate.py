@@ -2,10 +2,12 @@
 
 import asyncio
 import math
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import unquote_plus
 
 import msgspec
 from aiohttp import web
@@ -13,7 +15,7 @@ from aiohttp import web
 from gateway.access.errors import AccessCode, AccessError, NotAdmittedError
 from gateway.live.admission import entrance_of
 from gateway.live.limits import LIMITS
-from gateway.live.names import is_asked_for, is_own_page
+from gateway.live.names import host_of, is_asked_for, is_own_page
 from gateway.live.page import is_for_people, nowhere
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 
@@ -76,6 +78,9 @@ _SEAL = {
     "X-Content-Type-Options": "nosniff",
 }
 """On every answer, unless it says something else itself, as pages do."""
+
+_parameters_of = re.compile("[?&;#]").split
+"""Of an address, with its path before them: servers have disagreed on what parts them, and logs keep it all."""
 
 _WORTHLESS = 'Bearer error="invalid_token"'
 """A credential was shown, and does not count any more: by that, pages tell who was thrown out from a stranger."""
@@ -160,7 +165,9 @@ class Gate:
         entrance, origin = entrance_of(request), request.headers.get("Origin")
         # Not what aiohttp calls the host: without the header it would ask DNS for ours, and all else would wait.
         host = request.headers.get("Host", "")
-        if not entrance.is_local and not is_asked_for(host, entrance, self._names):
+        named = host_of(request.raw_path)  # by HTTP's rule it outweighs the header, for others on the way too
+        asked = (host,) if named is None else (host, named)
+        if not entrance.is_local and not all(is_asked_for(name, entrance, self._names) for name in asked):
             text = "Ask for this gateway by its address, or by a name that stands in [live] names of its configuration."
             raise RequestError(ErrorCode.BAD_HOST, text)
         if origin is not None and (entrance.is_local or not is_own_page(origin, host, entrance)):
@@ -210,7 +217,8 @@ async def body_of(request: web.BaseRequest, most: int = MAX_BODY_BYTES) -> bytes
 
 def _check_url(request: web.BaseRequest) -> None:
     """Addresses end in logs and screenshots: a secret in one is not taken, so that nobody gets used to it."""
-    if not _SECRETS.isdisjoint(name.lower() for name in request.query):
+    names = (unquote_plus(part.partition("=")[0]) for part in _parameters_of(request.raw_path))
+    if not _SECRETS.isdisjoint(name.lower() for name in names):
         text = "Never send a token in an address: use the header `Authorization: Bearer TOKEN`, and renew this one."
         raise RequestError(ErrorCode.TOKEN_IN_URL, text)
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from gateway.access.audit import DENIED, DONE, Audit
 from gateway.access.caller import Caller
@@ -25,7 +25,10 @@ ADMISSION = "admission"
 UNNOTED = ""
 """The deed of what is no news, or takes note of itself."""
 
+_GO_ON = "100-continue"
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Expected = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 
 class Route(NamedTuple):
@@ -68,7 +71,8 @@ class Guard:
         """
         if deed is None:
             deed = UNNOTED if method in SAFE_METHODS else str(action)
-        self._add(Route(method, path), action, partial(self._serve, action, handler, deed))
+        route = Route(method, path)
+        self._add(route, action, partial(self._serve, action, handler, deed), partial(self._go_on, action))
 
     def add_in_band(self, path: str, action: Action, handler: Handler) -> None:
         """Serve an address, which one opens, to those who may do something or will show it as soon as it is open."""
@@ -79,11 +83,7 @@ class Guard:
         self._add(Route(method, path), None, partial(self._serve_everybody, handler))
 
     async def _serve(self, action: Action, handler: Handler, deed: str, request: web.Request) -> web.StreamResponse:
-        caller = self._caller_of(request)
-        if caller is None:
-            text = "Show a token: `insiders-gateway access create` makes one, `access code` lets a browser in."
-            raise RequestError(ErrorCode.UNAUTHORIZED, text)
-        self._allow(caller, action, request)
+        caller = self._check(action, request)
         if deed == UNNOTED:
             return await handler(request)
         outcome = "failed"
@@ -97,6 +97,16 @@ class Guard:
             self._note(caller, deed, request, outcome)
         return answer
 
+    async def _go_on(self, action: Action, request: web.Request) -> None:
+        """Answer `Expect`: only who may send a body is asked for it."""
+        self._check(action, request)
+        if request.version != HttpVersion11:
+            return
+        if request.headers[hdrs.EXPECT].lower() != _GO_ON:
+            raise web.HTTPExpectationFailed
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # of the answer, nothing has gone
+
     async def _serve_in_band(self, action: Action, handler: Handler, request: web.Request) -> web.StreamResponse:
         caller = self._caller_of(request)
         if caller is not None:
@@ -109,6 +119,14 @@ class Guard:
         except AccessError:
             self._note(None, ADMISSION, request, DENIED)
             raise
+
+    def _check(self, action: Action, request: web.Request) -> Caller:
+        caller = self._caller_of(request)
+        if caller is None:
+            text = "Show a token: `insiders-gateway access create` makes one, `access code` lets a browser in."
+            raise RequestError(ErrorCode.UNAUTHORIZED, text)
+        self._allow(caller, action, request)
+        return caller
 
     def _caller_of(self, request: web.Request) -> Caller | None:
         try:
@@ -129,9 +147,9 @@ class Guard:
             subject = request.get(SUBJECT) or " ".join(request.match_info.values())
             self._audit.note(caller, deed, subject, outcome, address_of(request))
 
-    def _add(self, route: Route, action: Action | None, handler: Handler) -> None:
+    def _add(self, route: Route, action: Action | None, handler: Handler, go_on: _Expected | None = None) -> None:
         self._table[route] = action
         if route.method == hdrs.METH_GET:
-            self._router.add_get(route.path, handler)  # and HEAD
+            self._router.add_get(route.path, handler, expect_handler=go_on)  # and HEAD
         else:
-            self._router.add_route(route.method, route.path, handler)
+            self._router.add_route(route.method, route.path, handler, expect_handler=go_on)

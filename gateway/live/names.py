@@ -78,6 +78,13 @@ def is_asked_for(host: str, entrance: Entrance, names: frozenset[str]) -> bool:
     return name in names or (is_loopback and name == "localhost")
 
 
+def host_of(target: str) -> str | None:
+    """The host in the address of a request; None where there is only a path, as is usual."""
+    if target.startswith("/") or target == "*":
+        return None
+    return target.partition("://")[2].partition("/")[0]
+
+
 def host_name(host: str) -> str:
     """The name or address in a `Host` header, without the port; empty if there is none."""
     found = _parts_of(host)

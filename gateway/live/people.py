@@ -24,6 +24,7 @@ from gateway.access.doorkeeper import Doorkeeper
 from gateway.access.grants import Grant
 from gateway.access.roles import MAY, Action
 from gateway.live.admission import address_of, cookie_name, entrance_of
+from gateway.live.connection import spare
 from gateway.live.gate import body_of, json_answer
 from gateway.live.guard import CALLER, SUBJECT, Guard
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
@@ -115,7 +116,7 @@ class AccessRoutes:
             raise RequestError(
                 ErrorCode.NOTHING_TO_DO, "Here one is let in without a credential: there is none to end."
             )
-        await self._doorkeeper.revoke(caller.grant, caller)
+        await self._end(request, caller.grant)
         answer = json_answer({})
         entrance = entrance_of(request)
         answer.del_cookie(cookie_name(entrance), path="/", secure=entrance.is_tls, httponly=True, samesite="Strict")
@@ -135,9 +136,15 @@ class AccessRoutes:
         return answer
 
     async def _revoke(self, request: web.Request) -> web.Response:
-        grant = await self._doorkeeper.revoke(request.match_info["id"], request[CALLER])
+        grant = await self._end(request, request.match_info["id"])
         request[SUBJECT] = grant.person
         return json_answer(reported(grant))
+
+    async def _end(self, request: web.Request, grant_id: str) -> Grant:
+        caller = request[CALLER]
+        if grant_id == caller.grant:
+            spare(request)
+        return await self._doorkeeper.revoke(grant_id, caller)
 
     async def _squads(self, _request: web.Request) -> web.Response:
         return json_answer(SquadsReport(self._doorkeeper.squads))

@@ -1,5 +1,6 @@
 """The server on the local network: puts routes, guard and doors together."""
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -21,6 +22,7 @@ from gateway.live.certificates import CertificateRoutes
 from gateway.live.connection import Connection, answer
 from gateway.live.data import DataRoutes
 from gateway.live.doors import GOODBYE_S, local_socket, open_door, tcp_sockets
+from gateway.live.eviction import evict
 from gateway.live.gate import Gate
 from gateway.live.guard import Guard
 from gateway.live.hub import Hub
@@ -92,7 +94,7 @@ class LiveServer:
         self._releases = releases
         self._certificates = certificates
         self._limits = limits
-        self._is_open_on_loopback = is_open_on_loopback
+        self._admission = Admission(doorkeeper, is_open_on_loopback=is_open_on_loopback)
         self._names = names
         self._gateway_id = gateway_id
         self._gate = Gate(hub.refusals, own_names(names))
@@ -164,17 +166,29 @@ class LiveServer:
         try:
             http = cast("web.Server", runner.server)
             # Around the application: it refuses some requests before it would ask its middlewares.
-            http.request_handler = partial(answer, self._gate, self._turnstile, http.request_handler)
-            yield http
+            http.request_handler = partial(answer, self._gate, self._turnstile, self._admission, http.request_handler)
+            async with self._evicting(http):
+                yield http
         finally:
             await runner.cleanup()
 
+    @asynccontextmanager
+    async def _evicting(self, http: web.Server) -> AsyncIterator[None]:
+        if self._doorkeeper is None:
+            yield
+            return
+        async with asyncio.TaskGroup() as tasks:
+            evicting = tasks.create_task(evict(self._doorkeeper, http))
+            try:
+                yield
+            finally:
+                evicting.cancel()
+
     def add_routes(self, router: web.UrlDispatcher) -> Guard:
         """Every address that is served, behind a guard."""
-        admission = Admission(self._doorkeeper, is_open_on_loopback=self._is_open_on_loopback)
-        guard = Guard(router, admission, self._audit)
+        guard = Guard(router, self._admission, self._audit)
         guard.add_in_band("/api/v1/stream", Action.FOLLOW, self._streaming.serve)
-        DataRoutes(self._hub, self._gateway_id, self._counted, admission).add_to(guard)
+        DataRoutes(self._hub, self._gateway_id, self._counted, self._admission).add_to(guard)
         if self._sensors is not None:
             SensorRoutes(self._sensors).add_to(guard)
         if self._pairings is not None:
@@ -229,7 +243,7 @@ class LiveServer:
             except OSError as error:
                 _LOG.warning("Browsers are not sent on from port %(port)s: %(error)s", {"port": port, "error": error})
                 sockets = []
-            http = web.Server(partial(answer, self._gate, self._turnstile, redirection(to)))
+            http = web.Server(partial(answer, self._gate, self._turnstile, None, redirection(to)))
             doors.push_async_callback(http.shutdown, GOODBYE_S)
             for sock in sockets:
                 await doors.enter_async_context(self._door(sock, http, self._places))

@@ -7,7 +7,6 @@ from math import inf
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
-from gateway.access.caller import Caller
 from gateway.live.admission import address_of
 from gateway.live.connection import Connection
 from gateway.live.gate import Gate
@@ -79,12 +78,14 @@ class Streaming:
             return ws  # gone meanwhile
         codec = Codec(ws.ws_protocol or Codec.JSON)
         ws.wire = wire = Wire(connection.transport, connection.below, connection, codec)
-        await self._speak(ws, wire, codec, request.get(CALLER), address_of(request))
+        await self._speak(ws, wire, codec, connection, request)
         return ws
 
-    async def _speak(self, ws: "_Websocket", wire: Wire, codec: Codec, caller: Caller | None, address: str) -> None:
+    async def _speak(
+        self, ws: "_Websocket", wire: Wire, codec: Codec, connection: Connection, request: web.Request
+    ) -> None:
         now = asyncio.get_running_loop().time
-        session = self._pump.join(wire, codec, now(), caller, address)
+        session = self._pump.join(wire, codec, now(), request.get(CALLER), address_of(request))
         self._turn_now()
         try:
             async for message in ws:
@@ -93,6 +94,8 @@ class Streaming:
                     break  # nothing more can be read
                 if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                     is_due = session.receive(message.data, now())
+                    if session.caller is not None:
+                        connection.recognise()
                 else:
                     is_due = not session.heard(now())
                     if message.type is WSMsgType.PING:

@@ -1,5 +1,6 @@
 """Who gets where: the whole table of roles and addresses, credentials of every form, and what is noted of it."""
 
+import asyncio
 import os
 import pwd
 import socket
@@ -23,7 +24,7 @@ from gateway.live.admission import Admission
 from gateway.live.gate import STATUSES
 from gateway.live.page import PAGE
 from gateway.live.requests import ErrorCode
-from tests.live.house import House, local, opened
+from tests.live.house import House, local, opened, raw
 
 EVERYBODY = None
 NEEDED: dict[tuple[str, str], Role | None] = {
@@ -174,6 +175,49 @@ async def test_a_token_in_an_address_is_not_taken_even_if_it_is_right(
             assert (answer.status, (await answer.json())["code"]) == (400, "token_in_url")
     async with http.get(f"{house.base}/api/v1/gaps?{name}", headers=await house.bearer(Role.ADMIN)) as answer:
         assert answer.status == 400
+
+
+@pytest.mark.parametrize("hidden", ["?device=SN-1;token={}", "?a=1;b;%74oken={}", ";key={}", "?a=1#token={}"])
+async def test_nor_is_one_that_a_parser_of_ours_would_not_even_see(house: House, hidden: str) -> None:
+    target = f"/api/v1/gaps{hidden.format(await house.token(Role.ADMIN))}"
+    shown = f"Authorization: Bearer {await house.token(Role.ADMIN)}\r\nConnection: close"
+    answer = await raw(house.port, f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n{shown}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"token_in_url" in answer
+
+
+async def asked(house: House, method: str, path: str, *lines: str, body: bytes = b"") -> list[int]:
+    """The statuses of what comes back to somebody who sends the body only after all that has come."""
+    head = (f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", "Content-Length: 2", *lines)
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write("\r\n".join((*head, "", "")).encode())
+    found = []
+    while (line := await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 "):
+        found.append(int(line.split()[1]))
+        if found[-1] == 100:
+            await reader.readuntil(b"\r\n")
+            writer.write(body)
+        else:
+            break
+    writer.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"), [(None, [401]), (Role.VIEWER, [403]), (Role.TECHNICIAN, [100, 200]), (Role.ADMIN, [100, 200])]
+)
+async def test_a_body_is_asked_for_only_of_who_may_send_it(
+    house: House, role: Role | None, expected: list[int]
+) -> None:
+    shown = () if role is None else (f"Authorization: Bearer {await house.token(role)}",)
+    assert await asked(house, "PUT", "/api/v1/pairings/team", "Expect: 100-continue", *shown, body=b"{}") == expected
+    assert house.reached.deeds == (["import 2"] if expected == [100, 200] else [])
+
+
+async def test_an_expectation_that_is_not_known_is_told_only_to_who_may_ask(house: House) -> None:
+    shown = f"Authorization: Bearer {await house.token(Role.ADMIN)}"
+    assert await asked(house, "PUT", "/api/v1/pairings/team", "Expect: wonders", shown) == [417]
+    assert await asked(house, "PUT", "/api/v1/pairings/team", "Expect: wonders") == [401]
 
 
 async def test_thirty_guessed_tokens_are_looked_at_five_times(house: House, http: aiohttp.ClientSession) -> None:
