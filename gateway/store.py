@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 DATABASE = "store.sqlite"
 """In the state folder."""
 
-_FORM = 3
+_FORM = 4
 """Counts up when there is a table more, or one is different; kept as SQLite's user_version."""
 
 _LOG_FILE, _MARKER = f"{DATABASE}-wal", f"{DATABASE}.exists"

@@ -8,8 +8,8 @@ from gateway.access.grants import NewGrant, digest_of
 from gateway.secret import Secret
 
 LASTS_S = 300.0
-MAX_OPEN = 100
-"""Codes that are waited for at once."""
+MAX_OPEN = 10
+"""Codes of one maker that wait at once: whoever makes them without end must leave others theirs."""
 
 _BYTES = 16
 
@@ -52,9 +52,9 @@ class Codes:
         return len(self._offers)
 
     def make(self, new: NewGrant, by: Caller, now_s: float) -> Invitation | None:
-        """A new code; None if too many are open."""
+        """A new code; None if too many of theirs are open."""
         self._expire(now_s)
-        if len(self._offers) >= MAX_OPEN:
+        if sum(_maker(offer.by) == _maker(by) for offer in self._offers.values()) >= MAX_OPEN:
             return None
         code = Secret(secrets.token_urlsafe(_BYTES))
         self._offers[digest_of(code)] = Offer(new, by, now_s + LASTS_S)
@@ -72,3 +72,7 @@ class Codes:
     def _expire(self, now_s: float) -> None:
         for digest in [digest for digest, offer in self._offers.items() if offer.until_s <= now_s]:
             del self._offers[digest]
+
+
+def _maker(by: Caller) -> tuple[str | None, str]:
+    return by.grant, by.person

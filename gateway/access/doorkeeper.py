@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from gateway.access.caller import Caller
-from gateway.access.codes import Codes, Invitation
+from gateway.access.codes import MAX_OPEN, Codes, Invitation
 from gateway.access.errors import AccessCode, AccessError, NotAdmittedError, Reason
 from gateway.access.grants import MAX_GRANTS, Grant, NewGrant, checked, digest_of, granted, named, new_token
 from gateway.access.guessing import Guesses
@@ -34,11 +34,11 @@ class Doorkeeper:
         Args:
             store: With the tables of `gateway.access.grants`.
             now_ms: The wall clock, epoch ms.
-            is_clock_sure: Whether that can be trusted; while it cannot, nothing that has expired is dropped.
+            is_clock_sure: Whether that can be trusted; while it cannot, it is no earlier than it has been when it
+                could, and nothing that has expired is dropped.
             squads: Those of the configuration.
         """
         self.squads = tuple(sorted(set(squads)))
-        self._now_ms = now_ms
         self._register = Register(store, now_ms, is_clock_sure)
         self._guesses = Guesses()
         self._codes = Codes()
@@ -85,7 +85,7 @@ class Doorkeeper:
             self._check_loaded()
             self._guesses.wrong(address, digest, now_s)
             raise NotAdmittedError(Reason.UNKNOWN)
-        if grant.expires_ms <= self._now_ms():
+        if grant.expires_ms <= self._register.now_ms():
             raise NotAdmittedError(Reason.EXPIRED)
         self._register.used(grant)
         return grant.caller
@@ -100,7 +100,7 @@ class Doorkeeper:
         if caller.grant is None:
             return True
         grant = self._register.get(caller.grant)
-        return grant is not None and self._now_ms() < grant.expires_ms
+        return grant is not None and self._register.now_ms() < grant.expires_ms
 
     async def create(self, new: NewGrant, by: Caller) -> tuple[Grant, Secret]:
         """Let a device in.
@@ -145,13 +145,14 @@ class Doorkeeper:
             now_s: Monotonic, in seconds.
 
         Raises:
-            AccessError: If that cannot be given, or not by them, or too many codes are open.
+            AccessError: If that cannot be given, or not by them, or too many codes of theirs are open.
         """
         self._check_may(by, Action.INVITE_VIEWERS if new.role is Role.VIEWER else Action.MANAGE_ACCESS)
         invitation = self._codes.make(checked(new, self.squads), by, now_s)
         if invitation is None:
             raise AccessError(
-                AccessCode.TOO_MANY_ATTEMPTS, "Too many codes wait to be used: try again in five minutes."
+                AccessCode.BAD_REQUEST,
+                f"{MAX_OPEN} codes of yours wait to be used: use one of them, or wait five minutes, and make another.",
             )
         return invitation
 
@@ -181,6 +182,8 @@ class Doorkeeper:
         try:
             return await self._granted(replace(offer.new, device=device), offer.by)
         except AccessError:
+            if not self.holds(offer.by):
+                raise NotAdmittedError(Reason.UNKNOWN_CODE) from None
             self._codes.put_back(digest, offer)
             raise
 
@@ -213,14 +216,17 @@ class Doorkeeper:
         self._check_loaded()
         if len(self.grants) >= MAX_GRANTS:
             raise AccessError(AccessCode.BAD_REQUEST, f"{MAX_GRANTS} devices are let in already: throw some out first.")
-        grant, token = granted(new, by.person, self._now_ms()), new_token()
+        grant, token = granted(new, by.person, self._register.now_ms()), new_token()
         while self._register.has_had(grant.id):
-            grant = granted(new, by.person, self._now_ms())
+            grant = granted(new, by.person, self._register.now_ms())
         try:
-            await self._register.add(digest_of(token), grant)
+            is_added = await self._register.add(digest_of(token), grant, lambda: self.holds(by))
         except StoreError as error:
             text = f"Nobody new can be let in. {error.text}: {error.action}."
             raise AccessError(AccessCode.STORE_FAILED, text) from None
+        if not is_added:
+            text = "Who let this device in was thrown out meanwhile: ask somebody else."
+            raise AccessError(AccessCode.FORBIDDEN, text)
         return grant, token
 
 

@@ -23,6 +23,10 @@ CREATE TABLE IF NOT EXISTS access_grant (
     checksum INTEGER NOT NULL,
     used_ms INTEGER
 ) STRICT;
+CREATE TABLE IF NOT EXISTS access_time (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    sure_ms INTEGER NOT NULL
+) STRICT;
 """
 
 MAX_DAYS = 365
@@ -203,6 +207,17 @@ def write_uses(connection: Connection, uses: Iterable[tuple[str, int]]) -> None:
     connection.executemany(
         "UPDATE access_grant SET used_ms = ? WHERE id = ?", [(used_ms, grant_id) for grant_id, used_ms in uses]
     )
+
+
+def write_time(connection: Connection, sure_ms: int) -> None:
+    """Keep the time that it certainly was, epoch ms."""
+    connection.execute("INSERT OR REPLACE INTO access_time VALUES (1, ?)", (sure_ms,))
+
+
+def read_time(connection: Connection) -> int:
+    """The time that it certainly was the last time that this was kept, epoch ms; 0 if it never was."""
+    row = connection.execute("SELECT sure_ms FROM access_time").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -43,13 +43,14 @@ class Register:
         Args:
             store: With the tables of `gateway.access.grants`.
             now_ms: The wall clock, epoch ms.
-            is_clock_sure: Whether that can be trusted; while it cannot, nothing that has expired is dropped.
+            is_clock_sure: Whether that can be trusted; while it cannot, it is no earlier than it has been when it
+                could, and nothing that has expired is dropped.
         """
         self.revision = 0
         self.rejected = 0
         self.is_loaded = False
         self._store = store
-        self._now_ms = now_ms
+        self._wall_ms = now_ms
         self._is_clock_sure = is_clock_sure
         self._grants: dict[str, Grant] = {}
         self._digests: dict[str, bytes] = {}
@@ -58,6 +59,8 @@ class Register:
         self._ended: set[str] = set()  # never emptied: a database that comes back must not bring one of them back
         self._unwritten: set[str] = set()
         self._uses: dict[str, int] = {}
+        self._sure_ms = 0  # the last that was sure; of this run, or of one before
+        self._is_time_due = False  # by it, a grant has expired
         # The one of the store since which what is in memory is known to be on the disk; None while it is not.
         self._opening: int | None = None
         self._changed = asyncio.Event()
@@ -76,6 +79,10 @@ class Register:
             return None
         return StoreError("Who may come in was not read from the disk, or not written", "wait a minute")
 
+    def now_ms(self) -> int:
+        """The time by which grants expire, epoch ms: a machine without a battery starts with a clock of the past."""
+        return max(self._wall_ms(), self._sure_ms)
+
     def get(self, grant_id: str) -> Grant | None:
         """The grant with an id, if there is one."""
         return self._grants.get(grant_id)
@@ -90,7 +97,7 @@ class Register:
 
     def used(self, grant: Grant) -> None:
         """Somebody came in with it just now."""
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         self._grants[grant.id] = replace(grant, used_ms=now_ms)
         self._uses[grant.id] = now_ms
 
@@ -99,36 +106,52 @@ class Register:
         opening = self._store.openings
         try:
             kept, self.rejected = await self._store.read(keeping.read)
+            self._sure_ms = await self._store.read(keeping.read_time)
         except StoreError as error:
             _LOG.warning("Who may come in cannot be read: %(text)s", {"text": str(error)})
             return
         for digest, grant in kept:
             self._keep(digest, grant)
+        self._look_at_clock()
         self.is_loaded = True
         self._opening = opening
         if self.rejected:
             _LOG.error("%(count)s grants are damaged and let nobody in", {"count": self.rejected})
         self._tell()
 
-    async def add(self, digest: bytes, grant: Grant) -> None:
+    async def add(self, digest: bytes, grant: Grant, is_wanted: Callable[[], bool]) -> bool:
         """Let somebody in.
+
+        Args:
+            digest: The hash of their token.
+            grant: What they are given.
+            is_wanted: Whether they still shall be, asked when it is written down: whoever says so may be out by then.
+
+        Returns:
+            Whether they are.
 
         Raises:
             StoreError: If that could not be written down; then they are not.
         """
 
         def kept(_: None) -> None:
-            self._keep(digest, grant)
-            self._tell()
+            if is_wanted():
+                self._keep(digest, grant)
+                self._tell()
+            else:
+                self._has_ended(grant.id)
 
         await self._store.write(lambda connection: keeping.write(connection, [(digest, grant)]), kept)
+        is_added = grant.id in self._grants
+        if not is_added:
+            await self._write_ends_patiently()
+        return is_added
 
     async def end(self, grant: Grant) -> None:
         """Throw somebody out: at once, and for good as soon as that is written down; see `trouble`."""
         self._forget([grant])
         self._tell()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._write_ends(), PATIENCE_S)
+        await self._write_ends_patiently()
 
     async def changed(self, revision: int) -> int:
         """Wait until `revision` is another than this, and give it."""
@@ -149,11 +172,12 @@ class Register:
                 working = tasks.create_task(asyncio.sleep(0))
                 while True:
                     beat()
+                    self._look_at_clock()
                     self._expire()
                     if working.done() and (now() >= tend_s or self._is_behind):
                         working = tasks.create_task(self._tend())
                         tend_s = now() + MEND_S
-                    elif working.done() and now() >= uses_s:
+                    elif working.done() and (now() >= uses_s or (self._is_time_due and self._store.trouble is None)):
                         working = tasks.create_task(self._write_uses())
                         uses_s = now() + USES_S
                     await asyncio.sleep(TURN_S)
@@ -176,18 +200,26 @@ class Register:
             del self._ids[self._digests.pop(grant.id)]
             self._uses.pop(grant.id, None)
             self._expired.discard(grant.id)
-            self._ended.add(grant.id)
-            self._unwritten.add(grant.id)
+            self._has_ended(grant.id)
+
+    def _has_ended(self, grant_id: str) -> None:
+        self._ended.add(grant_id)
+        self._unwritten.add(grant_id)
 
     def _tell(self) -> None:
         self.revision += 1
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
+    def _look_at_clock(self) -> None:
+        if self._is_clock_sure():
+            self._sure_ms = self._wall_ms()
+
     def _expire(self) -> None:
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         expired = {grant.id for grant in self._grants.values() if grant.expires_ms <= now_ms}
         if expired != self._expired:  # also fewer, where the clock is set back
+            self._is_time_due |= not expired <= self._expired and self._is_clock_sure()
             self._expired = expired
             self._tell()
 
@@ -198,7 +230,7 @@ class Register:
             await self.load()
             return
         if self._is_clock_sure():
-            before_ms = self._now_ms() - KEPT_EXPIRED_MS
+            before_ms = self.now_ms() - KEPT_EXPIRED_MS
             self._forget([grant for grant in self._grants.values() if grant.expires_ms <= before_ms])
         if self._opening != self._store.openings:
             await self._write_all()
@@ -231,11 +263,23 @@ class Register:
         except StoreError as error:
             _LOG.warning("Who was thrown out cannot be written down yet: %(text)s", {"text": str(error)})
 
+    async def _write_ends_patiently(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._write_ends(), PATIENCE_S)
+
     async def _write_uses(self) -> None:
         uses, self._uses = self._uses, {}
-        if not uses:
+        if not uses and not self._is_time_due:
             return
+        self._look_at_clock()
+        sure_ms, self._is_time_due = self._sure_ms, False
+
+        def work(connection: Connection) -> None:
+            keeping.write_uses(connection, uses.items())
+            keeping.write_time(connection, sure_ms)
+
         try:
-            await self._store.write(lambda connection: keeping.write_uses(connection, uses.items()))
+            await self._store.write(work)
         except StoreError:
             self._uses = {**uses, **self._uses}
+            self._is_time_due = True

@@ -1,5 +1,7 @@
 """One-time codes: each lets one device in, for five minutes, whatever is tried in whatever order."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
@@ -20,11 +22,23 @@ def test_codes_cannot_be_guessed() -> None:
     assert "***" in repr(made[0])
 
 
-def test_only_so_many_are_open_at_once() -> None:
+def test_only_so_many_of_one_maker_are_open_at_once() -> None:
+    """And they take none away from others: of the same person on another device, of another one on this machine."""
     codes = Codes()
-    assert all(codes.make(NewGrant("Ada"), KIM, 0.0) for _ in range(MAX_OPEN))
+    made = [codes.make(NewGrant("Ada"), KIM, 0.0) for _ in range(MAX_OPEN)]
+    assert all(made)
     assert codes.make(NewGrant("Ada"), KIM, LASTS_S - 1) is None
+    for other in (replace(KIM, grant="other"), replace(KIM, person="root")):
+        assert codes.make(NewGrant("Ada"), other, LASTS_S - 1) is not None
     assert codes.make(NewGrant("Ada"), KIM, LASTS_S) is not None
+
+
+def test_a_used_code_makes_room_for_another() -> None:
+    codes = Codes()
+    made = [codes.make(NewGrant("Ada"), KIM, 0.0) for _ in range(MAX_OPEN)]
+    assert made[0] is not None
+    assert codes.take(digest_of(made[0].code), 1.0) is not None
+    assert codes.make(NewGrant("Ada"), KIM, 1.0) is not None
 
 
 class Opening(RuleBasedStateMachine):
@@ -35,16 +49,17 @@ class Opening(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.codes = Codes()
-        self.now_s = 0.0
+        self.now_s, self.makers = 0.0, 0
         self.good: dict[bytes, Offer] = {}
 
     @rule(target=made, person=st.sampled_from(["Ada", "Bea"]))
     def make(self, person: str) -> bytes:
-        new = NewGrant(person)
-        invitation = self.codes.make(new, KIM, self.now_s)
+        new, self.makers = NewGrant(person), self.makers + 1
+        by = replace(KIM, grant=f"{self.makers // MAX_OPEN}")
+        invitation = self.codes.make(new, by, self.now_s)
         assert invitation is not None
         digest = digest_of(invitation.code)
-        self.good[digest] = Offer(new, KIM, self.now_s + LASTS_S)
+        self.good[digest] = Offer(new, by, self.now_s + LASTS_S)
         return digest
 
     @rule(digest=made)

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -178,6 +179,36 @@ async def test_access_ends_when_its_time_is_over(tmp_path: Path) -> None:
             assert refused(doorkeeper, token) == (Reason.EXPIRED, 0.0)
 
 
+@pytest.mark.looptime
+@pytest.mark.parametrize("is_used", [True, False])
+async def test_what_has_expired_stays_so_where_the_clock_starts_in_the_past(tmp_path: Path, is_used: bool) -> None:
+    """A Pi without a battery that is switched on offline: that it is earlier than it was, nobody believes."""
+    disk_takes_no_time()
+    clock = Clock()
+    async with opened(tmp_path, clock) as (doorkeeper, _):
+        _, token = await doorkeeper.create(NewGrant("Ada", "laptop", lasts_days=1), KIM)
+        _, other = await doorkeeper.create(NewGrant("Bea", "laptop", lasts_days=3), KIM)
+        async with kept(doorkeeper):
+            clock.ms += DAY_MS
+            if is_used:
+                doorkeeper.admit(other, HERE, 0.0)
+            await asyncio.sleep(3.0)
+    clock.ms, clock.is_sure = BEGAN_MS, False
+    async with opened(tmp_path, clock) as (doorkeeper, _):
+        assert refused(doorkeeper, token) == (Reason.EXPIRED, 0.0)
+        caller = doorkeeper.admit(other, HERE, 0.0)
+        grant, _ = await doorkeeper.create(NewGrant("Cem", "laptop", lasts_days=1), KIM)
+        assert grant.expires_ms == BEGAN_MS + 2 * DAY_MS
+        assert doorkeeper.holds(grant.caller)
+        async with kept(doorkeeper):  # the clock is set, and it is earlier than what was believed: so be it
+            await asyncio.sleep(3.0)
+            assert refused(doorkeeper, token) == (Reason.EXPIRED, 0.0)
+            clock.is_sure = True
+            await asyncio.sleep(3.0)
+            assert doorkeeper.admit(token, HERE, 0.0).person == "Ada"
+        assert doorkeeper.holds(caller)
+
+
 async def test_the_machine_itself_needs_no_grant(tmp_path: Path) -> None:
     async with opened(tmp_path) as (doorkeeper, _):
         assert doorkeeper.holds(KIM)
@@ -235,6 +266,39 @@ async def test_an_admin_who_was_thrown_out_does_nothing_more(tmp_path: Path) -> 
         assert list(doorkeeper.grants) == []
 
 
+@asynccontextmanager
+async def waiting(store: Store) -> AsyncIterator[None]:
+    """A disk that does one thing after another, and until the context ends another one."""
+    is_free = threading.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(store.read(lambda _: is_free.wait()))
+        await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            is_free.set()
+
+
+async def test_nobody_comes_in_through_an_admin_who_was_thrown_out_while_it_was_written(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (doorkeeper, store):
+        grant, token = await doorkeeper.create(NewGrant("Ada", "laptop", Role.ADMIN), KIM)
+        ada = doorkeeper.admit(token, HERE, 0.0)
+        code = doorkeeper.invite(NewGrant("Ada", role=Role.ADMIN), ada, 0.0).code
+        async with asyncio.TaskGroup() as tasks:
+            async with waiting(store):
+                creating = tasks.create_task(failed(doorkeeper.create(NewGrant("Ada", "phone", Role.ADMIN), ada)))
+                redeeming = tasks.create_task(failed(doorkeeper.redeem(code, "phone", HERE, 0.0)))
+                await asyncio.sleep(0)
+                revoking = tasks.create_task(doorkeeper.revoke(grant.id, KIM))
+                await asyncio.sleep(0)
+            await revoking
+        assert (creating.result(), redeeming.result()) == (AccessCode.FORBIDDEN, AccessCode.UNKNOWN_CODE)
+        assert list(doorkeeper.grants) == []
+        assert is_well(doorkeeper)
+    async with opened(tmp_path) as (doorkeeper, _):
+        assert list(doorkeeper.grants) == []
+
+
 async def test_a_code_lets_one_device_in_and_no_second(tmp_path: Path) -> None:
     async with opened(tmp_path) as (doorkeeper, _):
         code = doorkeeper.invite(NewGrant("Bea", lasts_days=7), KIM, 0.0).code
@@ -276,8 +340,9 @@ async def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path) as (doorkeeper, _):
         for _ in range(MAX_OPEN):
             code = doorkeeper.invite(NewGrant("Bea"), KIM, 0.0).code
-        with pytest.raises(AccessError):
+        with pytest.raises(AccessError, match=r"^10 codes of yours wait to be used: use one of them") as told:
             doorkeeper.invite(NewGrant("Bea"), KIM, 0.0)
+        assert told.value.code is AccessCode.BAD_REQUEST
         for _ in range(3):
             await doorkeeper.create(ADA, KIM)
         assert await failed(doorkeeper.create(ADA, KIM)) is AccessCode.BAD_REQUEST

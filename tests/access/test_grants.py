@@ -31,7 +31,7 @@ def at(text: str) -> int:
 @pytest.fixture
 def connection() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.execute(keeping.SCHEMA)
+        connection.executescript(keeping.SCHEMA)
         yield connection
 
 
@@ -130,7 +130,7 @@ def test_whatever_is_shown_as_a_token_can_be_looked_up(text: str) -> None:
 def test_what_is_written_is_read_again(grants: list[Grant]) -> None:
     pairs = [(digest_of(Secret(grant.id)), grant) for grant in grants]
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.execute(keeping.SCHEMA)
+        connection.executescript(keeping.SCHEMA)
         keeping.write(connection, pairs)
         assert keeping.read(connection) == (pairs, 0)
 
