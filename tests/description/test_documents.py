@@ -30,8 +30,8 @@ HTTP_ONLY = {"hello", "gaps", "history", "error"}
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_documents_are_those_of_the_code(name: str) -> None:
-    """`python -m description` writes them anew."""
-    assert (DOCS / name).read_bytes() == written(name)
+    is_same = (DOCS / name).read_bytes() == written(name)
+    assert is_same, f"docs/{name} is not what the code says now: run `python -m description`, and look at what changes"
 
 
 def within(document: Any) -> Iterator[dict[str, Any]]:
