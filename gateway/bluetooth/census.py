@@ -44,6 +44,7 @@ class Entry:
         kind: What it measures, as far as anybody knows.
         presence: Whether it is in the air.
         verdict: Who has it.
+        is_withheld: Whether it is, or may be, of an athlete who may not be shown, whatever the assignments say.
         inspection: What the last closer look has found.
         inspected_s: When that was.
     """
@@ -54,13 +55,14 @@ class Entry:
     kind: SensorKind
     presence: Presence
     verdict: Verdict
+    is_withheld: bool
     inspection: Inspection | None
     inspected_s: float | None
 
     @property
     def is_released(self) -> bool:
         """Whether what it measures may be told: it does not if it is of an athlete who may not be shown."""
-        return all(assignment.is_released for assignment in self.assignments)
+        return not self.is_withheld and all(assignment.is_released for assignment in self.assignments)
 
     @property
     def tracker(self) -> str | None:
@@ -83,10 +85,17 @@ class Census:
 
     def entries(self, radio: Radio, now_s: float) -> list[Entry]:
         """Sensors of trackers in the order of these, then other known kinds, strongest first, then the rest."""
-        assigned = self._assigned()
+        assigned, withheld = self._assigned(), self._withheld()
         sensors = self._sightings.sensors
         entries = [
-            self._entry(own_id, sensors.get(own_id), assigned.get(own_id, ()), radio, now_s)
+            self._entry(
+                own_id,
+                sensors.get(own_id),
+                assigned.get(own_id, ()),
+                radio,
+                now_s,
+                is_withheld=withheld is None or own_id in withheld,
+            )
             for own_id in (*assigned, *(own_id for own_id in sensors if own_id not in assigned))
         ]
         return sorted(entries, key=_rank)
@@ -105,13 +114,21 @@ class Census:
         """What trackers have or shall have, by the id of the sensor; the tracker that has it goes first."""
         assigned: dict[str, list[Assignment]] = {}
         for assignment in self._trackers.assignments():
-            sensor = self._sightings.find(assignment.address, assignment.name)
-            expected_id = sensor_id(advertised_id(assignment.name), assignment.address)
-            assigned.setdefault(expected_id if sensor is None else sensor.id, []).append(assignment)
+            assigned.setdefault(self._id(assignment.address, assignment.name), []).append(assignment)
         return {
             own_id: tuple(sorted(group, key=self._claim)) if len(group) > 1 else tuple(group)
             for own_id, group in assigned.items()
         }
+
+    def _withheld(self) -> frozenset[str] | None:
+        """The ids of sensors of athletes who may not be shown, besides what is assigned; None if any may be one."""
+        withheld = self._trackers.withheld()
+        return None if withheld is None else frozenset(self._id(address, name) for address, name in withheld)
+
+    def _id(self, address: str, name: str | None) -> str:
+        """Of the sensor that somebody knows by an address and a name."""
+        sensor = self._sightings.find(address, name)
+        return sensor_id(advertised_id(name), address) if sensor is None else sensor.id
 
     def _just_looked_at(self, now_s: float) -> set[str]:
         """Whose silence is our doing."""
@@ -125,7 +142,14 @@ class Census:
         return (not assignment.is_applied, not self._trackers.delivers(assignment.serial_number, assignment.kind))
 
     def _entry(
-        self, own_id: str, sensor: Sensor | None, assignments: tuple[Assignment, ...], radio: Radio, now_s: float
+        self,
+        own_id: str,
+        sensor: Sensor | None,
+        assignments: tuple[Assignment, ...],
+        radio: Radio,
+        now_s: float,
+        *,
+        is_withheld: bool,
     ) -> Entry:
         kind = SensorKind.UNKNOWN if sensor is None else sensor.kind
         if kind is SensorKind.UNKNOWN and assignments:
@@ -159,7 +183,7 @@ class Census:
             are_trackers_known=self._trackers.are_known,
         )
         verdict = judge(evidence)
-        return Entry(own_id, sensor, assignments, kind, where, verdict, look.inspection, look.inspected_s)
+        return Entry(own_id, sensor, assignments, kind, where, verdict, is_withheld, look.inspection, look.inspected_s)
 
 
 def _ago(at_s: float | None, now_s: float) -> float | None:

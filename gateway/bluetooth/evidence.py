@@ -43,6 +43,12 @@ class Trackers(Protocol):
     def assignments(self) -> Sequence[Assignment]:
         """Every sensor of every tracker."""
 
+    def withheld(self) -> Sequence[tuple[str, str | None]] | None:
+        """Address and name of what athletes who may not be shown are to wear, besides what stands in `assignments`.
+
+        None while it is not known what all of these athletes wear: then any sensor may be theirs.
+        """
+
     def delivers(self, serial_number: str, kind: SensorKind) -> bool | None:
         """Whether the tracker sends what this kind of sensor measures; None if it sends nothing at all."""
 

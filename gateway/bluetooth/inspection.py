@@ -107,7 +107,7 @@ class Inspection(msgspec.Struct, frozen=True, tag_field="op", tag="inspection"):
         )
 
 
-_WITHHELD = "What it measures is not told: its athlete is not released"
+_WITHHELD = "What it measures is not told: its athlete is not released, or nobody knows yet whose it is"
 
 _SAID = (
     "battery_percent",

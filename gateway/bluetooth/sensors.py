@@ -127,9 +127,9 @@ class Sensors:
         return heart_rates(self._entries.values(), self._now())
 
     def withheld(self) -> frozenset[str]:
-        """The addresses that trackers look for of straps whose athletes may not be shown."""
-        assignments = (assignment for entry in self._entries.values() for assignment in entry.assignments)
-        return frozenset(assignment.address for assignment in assignments if not assignment.is_released)
+        """The addresses that trackers look for of sensors of which nothing may be told."""
+        withheld = (entry for entry in self._entries.values() if not entry.is_released)
+        return frozenset(assignment.address for entry in withheld for assignment in entry.assignments)
 
     async def inspect(self, sensor_id: str, *, is_link_taken_knowingly: bool) -> Inspection:
         """Look closer at a sensor: connect, read, listen for some seconds, and let it go.

@@ -13,6 +13,8 @@ from gateway.bluetooth.report import SensorsReport
 from gateway.bluetooth.sensors import InspectionRefused, Sensors
 from gateway.cloud.models import BluetoothConfig, Pairing
 from gateway.live.requests import ErrorCode, RequestError
+from gateway.pairing.desired import Desired
+from gateway.pairing.documents import Sensor
 from gateway.telemetry.channel import Channel
 from gateway.telemetry.delivery import delivers
 from insiders_codecs.address import normal_form
@@ -32,6 +34,9 @@ class Listening(Protocol):
     @property
     def is_complete(self) -> bool:
         """Whether it is known which trackers are ours, and of each of them what it listens to."""
+
+    def desired(self, serial_number: str) -> Desired:
+        """What is wanted of a tracker."""
 
 
 class SensorUsers:
@@ -59,6 +64,17 @@ class SensorUsers:
             if serial_number in self._channels
             for assignment in _assignments(self._channels[serial_number], config)
         ]
+
+    def withheld(self) -> Sequence[tuple[str, str | None]] | None:
+        """Address and name of what athletes who may not be shown are to wear; None while any sensor may be theirs."""
+        closed = [serial_number for serial_number, channel in self._channels.items() if not channel.is_released]
+        if not closed:
+            return ()
+        if self.listening is None or not (self.are_known or self.listening.current.keys() >= set(closed)):
+            return None
+        wishes = [self.listening.desired(serial_number) for serial_number in closed]
+        wanted = (wish for desired in wishes for wish in (desired.heart_rate, desired.power))
+        return [(wish.address, wish.name or None) for wish in wanted if isinstance(wish, Sensor)]
 
     def delivers(self, serial_number: str, kind: SensorKind) -> bool | None:
         """Whether the tracker sends what this kind of sensor measures; None if it sends nothing at all."""

@@ -75,6 +75,9 @@ class _NoTrackers:
     def assignments(self) -> Sequence[Assignment]:
         return ()
 
+    def withheld(self) -> Sequence[tuple[str, str | None]]:
+        return ()
+
     def delivers(self, serial_number: str, kind: SensorKind) -> bool | None:
         raise LookupError(serial_number, kind)  # without an assignment nobody asks
 

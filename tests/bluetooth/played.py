@@ -90,10 +90,14 @@ class Fleet:
 
     are_known = True
     all: Sequence[Assignment] = ()
+    closed: Sequence[tuple[str, str | None]] | None = ()
     delivering: dict[str, bool | None] = field(default_factory=dict)
 
     def assignments(self) -> Sequence[Assignment]:
         return self.all
+
+    def withheld(self) -> Sequence[tuple[str, str | None]] | None:
+        return self.closed
 
     def delivers(self, serial_number: str, kind: SensorKind) -> bool | None:
         return self.delivering.get(serial_number)

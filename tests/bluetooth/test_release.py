@@ -15,7 +15,7 @@ pytestmark = pytest.mark.looptime
 
 CLOSED = replace(OURS, is_released=False)
 OTHERS = Assignment("SIM-0002", "Bo", None, SensorKind.HEART_RATE, address(1), NAME, is_applied=True)
-WITHHELD = "What it measures is not told: its athlete is not released"
+WITHHELD = "What it measures is not told: its athlete is not released, or nobody knows yet whose it is"
 
 
 def told_heart(world: World) -> bool:
@@ -85,3 +85,36 @@ async def test_a_release_that_is_withdrawn_during_a_look_is_heeded() -> None:
         world.fleet.all = [OURS]
         await asyncio.sleep(2)
         assert not told_heart(world), "it was not kept either"
+
+
+async def test_while_nobody_knows_whose_straps_there_are_no_heart_rate_is_told() -> None:
+    """It may be that of an athlete who is not released: also a strap that others have may be on two trackers."""
+    async with played() as world:
+        world.fleet.closed = None
+        await world.advertise(5)
+        assert (world.one().presence, world.one().heart_rate_bpm) == ("seen", None)
+        found = await world.sensors.inspect(ID, is_link_taken_knowingly=True)
+        assert (found.battery_percent, found.heart_rate, found.warnings) == (80, None, (WITHHELD,))
+        world.fleet.all = [OTHERS]
+        await world.advertise(2)
+        assert not told_heart(world)
+        assert world.sensors.heart_rates() == {}
+        assert world.sensors.withheld() == {address(1)}
+        world.fleet.closed = ()
+        await world.advertise(2)
+        assert told_heart(world)
+        assert world.sensors.heart_rates() == {address(1): 71}
+
+
+@pytest.mark.parametrize("known_as", [(address(1), NAME), (address(9), NAME), (address(1), None)])
+async def test_a_strap_that_an_unreleased_athlete_is_to_get_is_not_told(
+    known_as: tuple[str, str | None],
+) -> None:
+    async with played() as world:
+        world.fleet.closed = [known_as]
+        await world.advertise(5)
+        assert (world.one().presence, world.one().heart_rate_bpm) == ("seen", None)
+        assert not told_heart(world)
+        world.fleet.closed = ()
+        await world.advertise(3)
+        assert told_heart(world)

@@ -66,6 +66,9 @@ class Field:
         kind = SensorKind.POWER if self.assigned.is_meter else SensorKind.HEART_RATE
         return [Assignment(TRACKER, "Ada", 10, kind, unit.address, unit.name, is_applied=True)]
 
+    def withheld(self) -> Sequence[tuple[str, str | None]]:
+        return ()
+
     def delivers(self, serial_number: str, kind: SensorKind) -> bool | None:
         if not self.is_tracker_on or self.assigned is None:
             return None

@@ -1,7 +1,7 @@
 """What the sensors' part is told of the trackers: whose each sensor is, and whether it delivers."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from gateway.bluetooth.sensors import Refusal
 from gateway.bridges.sensors import SensorUsers
 from gateway.cloud.models import BluetoothConfig, Pairing, PairingSet
 from gateway.live.requests import ErrorCode
+from gateway.pairing.desired import Desired
+from gateway.pairing.documents import Sensor, Wish
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.address import normal_form
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
@@ -31,6 +33,10 @@ class Read:
 
     current: dict[str, BluetoothConfig]
     is_complete: bool = True
+    wanted: Desired = field(default_factory=Desired)
+
+    def desired(self, serial_number: str) -> Desired:
+        return self.wanted if serial_number == "SIM-0001" else Desired()
 
 
 def users(current: PairingSet = NOBODY, target: PairingSet = NOBODY, channel: Channel | None = None) -> SensorUsers:
@@ -103,6 +109,49 @@ async def test_nothing_is_known_before_the_cloud_is_asked_and_has_told_of_all(
     told = SensorUsers({1: Channel(1, Wearer("SIM-0001"), 1000)}, read)
     assert told.are_known is are_known
     assert told.assignments() == []
+
+
+def two(read: Read | None, *released: str) -> SensorUsers:
+    """Two trackers, of which some wearers may be shown."""
+    channels = {number: Channel(number, Wearer(f"SIM-000{number}"), 1000) for number in (1, 2)}
+    for channel in channels.values():
+        channel.since_ms = 0 if channel.wearer.serial_number in released else None
+    return SensorUsers(channels, read)
+
+
+NOTHING = BluetoothConfig(NOBODY, NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("read", "released", "is_known"),
+    [
+        (None, (), False),
+        (None, ("SIM-0001",), False),
+        (None, ("SIM-0001", "SIM-0002"), True),
+        (Read({}, is_complete=False), ("SIM-0001", "SIM-0002"), True),
+        (Read({}, is_complete=False), ("SIM-0001",), False),
+        (Read({"SIM-0001": NOTHING}, is_complete=False), ("SIM-0001",), False),
+        (Read({"SIM-0002": NOTHING}, is_complete=False), ("SIM-0001",), True),
+        (Read({"SIM-0002": NOTHING}, is_complete=False), (), False),
+        (Read({}), (), True),
+    ],
+)
+async def test_any_sensor_may_be_an_unreleased_athletes_until_their_trackers_are_read(
+    read: Read | None, released: tuple[str, ...], *, is_known: bool
+) -> None:
+    withheld = two(read, *released).withheld()
+    assert (withheld is not None) is is_known
+    assert not withheld
+
+
+async def test_what_an_unreleased_athlete_is_to_get_is_withheld_before_the_cloud_is_told() -> None:
+    wanted = Desired(
+        heart_rate=Sensor("a0:9e:1a:00:00:01", "Polar H10 AE60D42F"), power=Sensor("e8:fe:6e:00:00:01", "")
+    )
+    read = Read({}, wanted=wanted)
+    assert two(read).withheld() == [("a0:9e:1a:00:00:01", "Polar H10 AE60D42F"), ("e8:fe:6e:00:00:01", None)]
+    assert two(read, "SIM-0001").withheld() == []
+    assert two(Read({}, wanted=Desired(heart_rate=Wish.NONE))).withheld() == []
 
 
 async def test_each_kind_of_sensor_is_seen_in_its_own_values() -> None:

@@ -210,6 +210,9 @@ class Air:
             for tracker in self.team
         ]
 
+    def withheld(self) -> Sequence[tuple[str, str | None]]:
+        return ()
+
     def delivers(self, serial_number: str, kind: SensorKind) -> bool | None:
         [tracker] = [tracker for tracker in self.team if tracker.serial_number == serial_number]
         tracker.note(self.airspace, self.now_s())

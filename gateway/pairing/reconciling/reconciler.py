@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from gateway.cloud.errors import CloudError, Throttled
 from gateway.cloud.models import BluetoothConfig
+from gateway.pairing.desired import Desired
 from gateway.pairing.documents import ClearForm, Documents, documents_of
 from gateway.pairing.evidence.sources import Evidence
 from gateway.pairing.keeping.chronicle import Chronicle, Dated
@@ -124,6 +125,10 @@ class Reconciler:
     def is_complete(self) -> bool:
         """Whether it is known which trackers are ours, and of each of them what it listens to."""
         return self._observer.is_complete
+
+    def desired(self, serial_number: str) -> Desired:
+        """What is wanted of a tracker."""
+        return self._observer.desired(serial_number)
 
     def fleet(self) -> Fleet:
         """All that the plan is made from, as it is now."""
