@@ -10,15 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.access.roles import Role
-from gateway.live.board import Board
-from gateway.live.hub import Hub
-from gateway.live.server import LiveServer
 from gateway.uploads.recording import Clue, Span, State
 from gateway.uploads.report import LeftOutReport, TroubleReport
 from tests.live.browser import BROWSER, Page, opened
 from tests.live.gateways import gateway
 from tests.live.reading import WIDTHS, assert_readable
-from tests.live.shelf import HOSTILE, NOW_MS, Shelf, full_shelf
+from tests.live.shelf import HOSTILE, NOW_MS, Shelf
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a browser: install the package chromium")
 
@@ -47,15 +44,14 @@ class Seen:
 
 
 @pytest.fixture(name="seen")
-async def _seen(browser_port: int) -> AsyncIterator[Seen]:
-    shelf = full_shelf()
-    hub = Hub({}, Board(), "e", "Test", "0.0", 60.0, lambda: 60_000, lambda: True)
+async def _seen(browser_port: int, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
     async with (
-        LiveServer(hub, dict, recordings=shelf, is_open_on_loopback=True).listening("127.0.0.1", 0) as served,
-        opened(browser_port, f"http://127.0.0.1:{served}/recordings") as page,
+        gateway(tmp_path_factory.mktemp("gateway"), is_open=True) as served,
+        served.listening(),
+        opened(browser_port, f"{served.url}/recordings") as page,
     ):
         await page.until("document.querySelectorAll('#yours .card').length")
-        yield Seen(page, shelf)
+        yield Seen(page, served.shelf)
         assert page.complaints == []
 
 
@@ -311,3 +307,24 @@ async def test_a_coach_is_told_that_recordings_are_not_theirs(browser_port: int,
         await served.let_in(page, Role.VIEWER)
         await page.do("Page.navigate", url=f"{served.url}/recordings")
         assert "A viewer may not do this" in await page.until("document.querySelector('#offline')?.innerText")
+
+
+async def test_who_is_known_is_not_asked_for_their_name(browser_port: int, tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path) as served,
+        served.listening(),
+        opened(browser_port, f"{served.url}/web/recordings.css") as page,
+    ):
+        await served.let_in(page, Role.TECHNICIAN, "Tom Tech")
+        await page.do("Page.navigate", url=f"{served.url}/recordings")
+        await page.at(f"{served.url}/recordings")
+        await page.until("document.querySelectorAll('#yours .card').length")
+        assert not await page.evaluate("document.querySelector('#author').checkVisibility()")
+        await page.choose("#files", asi(tmp_path, "one.asi"))
+        await page.until("document.querySelector('#sent').innerText.includes('keeps it')")
+        ((_, _, _, author, _),) = served.shelf.asked
+        assert author == "Tom Tech"
+
+
+async def test_who_is_unknown_is_asked_for_their_name(seen: Seen) -> None:
+    assert await seen.page.evaluate("document.querySelector('#author').checkVisibility()")
