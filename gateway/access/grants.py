@@ -118,7 +118,7 @@ def checked(new: NewGrant, squads: Collection[str]) -> NewGrant:
     """
     scope = new.scope
     if scope != _EVERYBODY and new.role is not Role.VIEWER:
-        raise _bad(f"Only viewers can be limited to squads or to positions: a {new.role} sees all.")
+        raise _bad(f"Only viewers can be limited to squads or to positions: the role {new.role} sees all.")
     if scope.squads is not None:
         if not scope.squads:
             raise _bad("Name at least one squad, or none for all.")
