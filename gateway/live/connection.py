@@ -31,6 +31,9 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_PIPELINED = 8
 """Requests that may wait while one is answered."""
 
+FRAMES_BYTES = 4 * 1024
+"""What is read at once of a websocket: frames may have six bytes, and all that was read is taken apart at once."""
+
 RETRY_S = 10
 """When to come back who found no seat."""
 
@@ -64,7 +67,7 @@ class Connection(web.RequestHandler):
         super().__init__(server, loop=asyncio.get_running_loop(), **_OPTIONS)
         self.heard_s = 0.0
         self.caller: Caller | None = None
-        self.below: asyncio.WriteTransport | None = None
+        self.below: asyncio.Transport | None = None
         self._gate = gate
         self._places = places
         self._limits = limits
@@ -83,7 +86,7 @@ class Connection(web.RequestHandler):
 
     def arrive(self, transport: asyncio.BaseTransport) -> bool:
         """Take a place, once; False if there is none of any kind."""
-        if self.below is None and isinstance(transport, asyncio.WriteTransport):
+        if self.below is None and isinstance(transport, asyncio.Transport):
             self.below = transport
         if self._places is not None and self._place is Place.NONE:
             peer = transport.get_extra_info("peername")
@@ -106,6 +109,16 @@ class Connection(web.RequestHandler):
         """End what its caller has begun who is not let in any more; a stream says goodbye by itself."""
         if self.caller is not None and not self._upgraded and not holds(self.caller):
             self._cut("evicted")
+
+    def read_frames(self) -> None:
+        """Read little at once from now on: a websocket's frames come."""
+        reading: Any = self.below
+        reading.max_size = FRAMES_BYTES
+
+    def stop_reading(self) -> None:
+        """Hear nothing more of what comes."""
+        if self.below is not None:
+            self.below.pause_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; the first request has its time from here on."""

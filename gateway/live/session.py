@@ -52,6 +52,7 @@ class Session:
 
     Attributes:
         closing: With which code it ends, once that is said.
+        is_deaf: Whether so much was heard that nothing more counts.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Session:
         """
         self.codec = codec
         self.closing: CloseCode | None = None
+        self.is_deaf = False
         self._shared = shared
         self._hub = shared.hub
         self._outlet = outlet
@@ -103,7 +105,7 @@ class Session:
         Returns:
             Whether there is something to say to it.
         """
-        if self.closing is not None or not self.heard(now_s):
+        if not self.heard(now_s) or self.closing is not None:
             return True
         try:
             message = decode(payload, self.codec)
@@ -120,6 +122,7 @@ class Session:
         """Count a frame of the client; False if it was one too many."""
         if self._bucket.take(now_s):
             return True
+        self.is_deaf = True
         self.say_goodbye(CloseCode.TOO_MUCH, "Messages came faster than `limits` allows.", 5000, is_resumable=True)
         return False
 

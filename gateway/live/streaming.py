@@ -13,8 +13,9 @@ from gateway.live.gate import Gate
 from gateway.live.guard import CALLER
 from gateway.live.hub import Hub
 from gateway.live.limits import Limits
-from gateway.live.pump import Pump
+from gateway.live.pump import GOODBYE_S, Pump
 from gateway.live.shared import AuditView, DoorkeeperView, Shared
+from gateway.live.turnstile import Turnstile
 from gateway.live.wire import Wire
 from insiders_codecs.live import Codec
 
@@ -24,6 +25,9 @@ SHORTEST_PAUSE_S = 0.001
 """A timer may fire a tick of the clock early; without this the loop would spin until the tick has passed."""
 
 AFTER_FAULT_S = 1.0
+
+HEARD_AT_ONCE = 8
+"""Frames of all clients that are handled with one turn of the loop: whoever only listens does not wait for a burst."""
 
 
 class Streaming:
@@ -51,6 +55,7 @@ class Streaming:
         self._gate = gate
         self._limits = limits
         self._pump = Pump(Shared(hub, served, limits, doorkeeper, audit))
+        self._turnstile = Turnstile(HEARD_AT_ONCE)
         self._next: asyncio.TimerHandle | None = None
 
     @property
@@ -76,6 +81,7 @@ class Streaming:
         connection = request.protocol
         if connection.transport is None or not isinstance(connection, Connection) or connection.below is None:
             return ws  # gone meanwhile
+        connection.read_frames()
         codec = Codec(ws.ws_protocol or Codec.JSON)
         ws.wire = wire = Wire(connection.transport, connection.below, connection, codec)
         await self._speak(ws, wire, codec, connection, request)
@@ -89,6 +95,7 @@ class Streaming:
         self._turn_now()
         try:
             async for message in ws:
+                await self._turnstile.passed()
                 if message.type is WSMsgType.ERROR:
                     self._count(message.data)
                     break  # nothing more can be read
@@ -103,6 +110,10 @@ class Streaming:
                 if is_due:
                     self._pump.wake(session)
                     self._turn_now()
+                if session.is_deaf:
+                    connection.stop_reading()
+                    await asyncio.sleep(GOODBYE_S)  # for it to hear why
+                    break
         finally:
             self._pump.leave(session)
             if not wire.is_idle:

@@ -72,7 +72,9 @@ class Wire:
         """Whether the kernel has all that was written, so that more would not pile up here."""
         if self.is_held or self._is_over or self._gathered_bytes >= PORTION_BYTES:
             return False
-        return not self._below.get_write_buffer_size() and not self._transport.is_closing()
+        # TLS knows only of its own end, and not that the connection below is gone.
+        is_closing = self._below.is_closing() or self._transport.is_closing()
+        return not is_closing and not self._below.get_write_buffer_size()
 
     @property
     def is_over(self) -> bool:

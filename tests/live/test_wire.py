@@ -99,6 +99,15 @@ def test_bytes_that_wait_below_tls_count() -> None:
     assert wire.blocked_s(3.0) == 3.0
 
 
+def test_nothing_is_written_where_the_connection_below_tls_is_gone() -> None:
+    above, below = Kernel(), Kernel()
+    wire = Wire(above, below, Ear(0.0), Codec.JSON)
+    below.abort()
+    assert not wire.is_ready
+    wire.pong(b"", 1.0)
+    assert above.taken == b""
+
+
 def test_who_is_cut_off_is_written_to_no_more() -> None:
     wire, kernel = made()
     wire.abort()
