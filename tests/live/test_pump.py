@@ -69,7 +69,7 @@ def test_who_leaves_before_being_greeted_is_forgotten() -> None:
 def test_a_board_of_many_states_is_written_in_few_portions() -> None:
     board = Board()
     for number in range(300):
-        board.state_changed(f"problem/code/{number}", "open", text="x" * 100)
+        board.state_changed(f"problem/code/{number}", "open", text="x" * 100, action="wait", since_ms=0)
     hub = Hub({}, board, "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
     kernel = CountingKernel()
     client = Client(hub, now_s=NOW_S, is_hasty=True, kernel=kernel)
@@ -82,7 +82,7 @@ def test_a_board_of_many_states_is_written_in_few_portions() -> None:
 def test_who_does_not_take_the_first_portion_is_not_written_a_second() -> None:
     board = Board()
     for number in range(300):
-        board.state_changed(f"problem/code/{number}", "open", text="x" * 100)
+        board.state_changed(f"problem/code/{number}", "open", text="x" * 100, action="wait", since_ms=0)
     hub = Hub({}, board, "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
     kernel = CountingKernel()
     kernel.bytes_per_s = 0.0
