@@ -5,7 +5,7 @@ import { ask, Refusal } from "/web/http.js";
 import { agreed } from "/web/question.js";
 
 const ROOT = "/api/v1/releases";
-const NOT_ASKED = "The configuration asks for no release: everybody is shown. What is given here counts as soon as it does.";
+const NOT_ASKED = "The configuration asks for no release: everybody is shown. Those given here count once it asks.";
 let report = null, isGiver = false;
 
 /* Show them to whoever may see them. */
