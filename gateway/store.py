@@ -112,6 +112,16 @@ class Store:
             raise _again(self.trouble)
         return await self._worker.run(lambda: self._database.transact("BEGIN", work))
 
+    async def beside(self, work: Callable[[Path], _T], then: Callable[[_T], None] = lambda _: None) -> _T:
+        """Do something with the folder itself, in the store's thread; `then` is as in `write`.
+
+        Raises:
+            OSError: What that raises; also if the disk does not answer.
+        """
+        if self._worker.is_overdue and self.trouble is not None:
+            raise _again(self.trouble)
+        return await self._worker.run(lambda: work(self._folder), then)
+
     async def mend(self) -> bool:
         """Where there is trouble, try again; look whether what was damaged is still there.
 

@@ -55,8 +55,13 @@ class Doorkeeper:
 
     @property
     def trouble(self) -> StoreError | None:
-        """Why nobody new can be let in, or who was thrown out may be back after a restart; None if all is well."""
+        """Why nobody new can be let in, or the end of a grant is not written down; None if all is well."""
         return self._register.trouble
+
+    @property
+    def is_forgetful(self) -> bool:
+        """Whether a restart would let in somebody who was thrown out; only while there is `trouble`."""
+        return self._register.is_forgetful
 
     @property
     def rejected(self) -> int:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from gateway.access import grants as keeping
 from gateway.access.grants import Grant
+from gateway.access.tombstones import Tombstones
 from gateway.store import Connection, Store, StoreError
 
 _LOG = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ MEND_S = 60.0
 PATIENCE_S = 3.0
 """How long the end of a grant waits for the disk until its answer comes without."""
 
+TOMBSTONES = "access.ended"
 KEPT_EXPIRED_MS = 30 * 86_400_000
 """What has expired is still listed for so long."""
 
@@ -58,6 +60,7 @@ class Register:
         self._expired: set[str] = set()
         self._ended: set[str] = set()  # never emptied: a database that comes back must not bring one of them back
         self._unwritten: set[str] = set()
+        self._tombstones = Tombstones(store, TOMBSTONES)
         self._uses: dict[str, int] = {}
         self._sure_ms = 0  # the last that was sure; of this run, or of one before
         self._is_time_due = False  # by it, a grant has expired
@@ -78,6 +81,11 @@ class Register:
         if self._opening == self._store.openings and not self._unwritten:
             return None
         return StoreError("Who may come in was not read from the disk, or not written", "wait a minute")
+
+    @property
+    def is_forgetful(self) -> bool:
+        """Whether a restart would let in somebody who was thrown out."""
+        return any(grant_id not in self._tombstones for grant_id in self._unwritten)
 
     def now_ms(self) -> int:
         """The time by which grants expire, epoch ms: a machine without a battery starts with a clock of the past."""
@@ -104,6 +112,7 @@ class Register:
     async def load(self) -> None:
         """Read the store; where that fails nothing is known, and it is tried again every minute."""
         opening = self._store.openings
+        await self._tombstones.load()
         try:
             kept, self.rejected = await self._store.read(keeping.read)
             self._sure_ms = await self._store.read(keeping.read_time)
@@ -111,7 +120,10 @@ class Register:
             _LOG.warning("Who may come in cannot be read: %(text)s", {"text": str(error)})
             return
         for digest, grant in kept:
-            self._keep(digest, grant)
+            if grant.id in self._tombstones:
+                self._has_ended(grant.id)
+            else:
+                self._keep(digest, grant)
         self._look_at_clock()
         self.is_loaded = True
         self._opening = opening
@@ -225,6 +237,7 @@ class Register:
 
     async def _tend(self) -> None:
         if not await self._store.mend():
+            await self._tombstones.add(self._unwritten)
             return
         if not self.is_loaded:
             await self.load()
@@ -253,6 +266,7 @@ class Register:
             return
         self._opening = opening
         self._unwritten.difference_update(ended)
+        await self._clear_tombstones()
 
     async def _write_ends(self) -> None:
         ended = tuple(self._unwritten)
@@ -262,6 +276,13 @@ class Register:
             )
         except StoreError as error:
             _LOG.warning("Who was thrown out cannot be written down yet: %(text)s", {"text": str(error)})
+            await self._tombstones.add(ended)
+            return
+        await self._clear_tombstones()
+
+    async def _clear_tombstones(self) -> None:
+        if not self._unwritten:
+            await self._tombstones.clear()
 
     async def _write_ends_patiently(self) -> None:
         with suppress(TimeoutError):

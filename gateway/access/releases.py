@@ -7,7 +7,8 @@ the disk, and only for rows measured from then on.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -15,6 +16,7 @@ from gateway.access.caller import Caller
 from gateway.access.errors import AccessCode, AccessError
 from gateway.access.release import Release, ReleasesReport, Wearer, dated, reported
 from gateway.access.release_records import SCHEMA, Kept, load, put
+from gateway.access.tombstones import Tombstones
 from gateway.problems import Problems
 from gateway.store import Store, StoreError
 
@@ -24,6 +26,8 @@ ALL: Final = "*"
 """In place of a list: every athlete of the configuration."""
 
 MAX_BASIS = 200
+
+TOMBSTONES = "releases.withdrawn"
 
 _TURN_S = 1.0
 _MEND_S = 60.0
@@ -82,6 +86,7 @@ class Releases:
         self._wearers = {serial: Wearer(subject, 0) for serial, subject in self._subjects.items()}
         self._given: dict[str, Release] = {}  # on their way to the disk
         self._withdrawn: set[str] = set()  # before the store could be read
+        self._tombstones = Tombstones(store, TOMBSTONES)
         self._saved: Kept | None = None  # None until the store was read
         self._opening = 0
         self._has_failed = False  # what holds now could not be brought to the disk
@@ -106,6 +111,7 @@ class Releases:
     async def load(self) -> None:
         """Read the store; where that fails nobody is released until it succeeds."""
         opening = self._store.openings
+        await self._tombstones.load()
         try:
             kept = await self._store.read(load)
         except StoreError as error:
@@ -114,7 +120,8 @@ class Releases:
             return
         self._problems.resolve(_UNREAD)
         self._opening, self._saved = opening, kept
-        self._releases = {athlete: it for athlete, it in kept.releases.items() if athlete not in self._withdrawn}
+        withdrawn = {it for it in kept.releases if it in self._withdrawn or it in self._tombstones}
+        self._releases = {athlete: it for athlete, it in kept.releases.items() if athlete not in withdrawn}
         wearers = dict(kept.wearers)
         for serial, subject in self._subjects.items():
             known = wearers.get(serial)
@@ -253,6 +260,11 @@ class Releases:
         """Whether what holds now is on the disk."""
         return self._opening == self._store.openings and self._saved == Kept(self._releases, self._wearers)
 
+    @property
+    def _taken_back(self) -> Collection[str]:
+        """Whose releases are on the disk, or may be, and do not count any more."""
+        return self._withdrawn if self._saved is None else self._saved.releases.keys() - self._releases.keys()
+
     def _named(self, athletes: Iterable[str]) -> tuple[str, ...]:
         known = dict.fromkeys(self._subjects.values())
         if athletes == ALL:
@@ -297,20 +309,25 @@ class Releases:
 
     async def _keep(self) -> None:
         """Bring what holds now to the disk; where that fails it is tried again."""
+        action = "wait; if that stays so, replace the card"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                try:
+                    if self._saved is not None and not self._is_kept:
+                        await self._save(Kept(dict(self._releases), dict(self._wearers)))
+                except StoreError as error:
+                    action = error.action
+                if self._is_kept:
+                    await self._tombstones.clear()
+                else:
+                    await self._tombstones.add(self._taken_back)
         if self._saved is None:
             return
-        action = "wait; if that stays so, replace the card"
-        if not self._is_kept:
-            try:
-                async with asyncio.timeout(_PATIENCE_S):
-                    await self._save(Kept(dict(self._releases), dict(self._wearers)))
-            except TimeoutError:
-                pass
-            except StoreError as error:
-                action = error.action
         self._has_failed = not self._is_kept
         if self._has_failed:
             text = "Releases were changed and the disk has not kept that, so it is forgotten if the gateway ends now"
+            if all(athlete in self._tombstones for athlete in self._taken_back):
+                text = "Releases were changed and the disk has not kept that; what was withdrawn stays so all the same"
             self._problems.report(_UNSAVED, text, action)
         else:
             self._problems.resolve(_UNSAVED)

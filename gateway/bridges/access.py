@@ -43,7 +43,9 @@ async def tell_access(doorkeeper: Doorkeeper, problems: Problems, beat: Callable
         if trouble is None:
             problems.resolve(_UNSAVED)
         else:
-            text = "Who is let in cannot be written down: nobody new comes in, and a restart lets in who was thrown out"
+            text = "Who is let in cannot be written down: nobody new comes in"
+            if doorkeeper.is_forgetful:
+                text += ", and a restart lets in who was thrown out"
             problems.report(_UNSAVED, text, trouble.action)
         if doorkeeper.rejected:
             number = doorkeeper.rejected

@@ -35,7 +35,7 @@ KIM = Caller("root", "this machine", Role.ADMIN)
 
 
 class Door(RuleBasedStateMachine):
-    """What is known of each token: until when it is good, or that it may be back: its end was not on the disk."""
+    """What is known of each token: until when it is good."""
 
     tokens = Bundle[str]("tokens")
     codes = Bundle[str]("codes")
@@ -50,7 +50,7 @@ class Door(RuleBasedStateMachine):
         self.good: dict[str, int] = {}
         self.ids: dict[str, str] = {}
         self.open_codes: dict[str, float] = {}
-        self.ends: dict[str, int] = {}  # not on the disk yet
+        self.ends: set[str] = set()  # not in the database yet, and not back after a restart all the same
         self.runner.run(self._open())
 
     def teardown(self) -> None:
@@ -101,9 +101,9 @@ class Door(RuleBasedStateMachine):
             assert (is_known, error.code) == (False, AccessCode.UNKNOWN_GRANT)  # noqa: PT017
             return
         assert is_known
-        expires_ms = self.good.pop(token)
+        del self.good[token]
         if self.is_broken:
-            self.ends[token] = expires_ms
+            self.ends.add(token)
 
     @rule()
     def guess(self) -> None:
@@ -140,7 +140,6 @@ class Door(RuleBasedStateMachine):
         self.runner.run(self._open())
         self.is_broken = False
         self.open_codes.clear()
-        self.good.update(self.ends)  # the one thing that a bad disk takes back, and `trouble` says so
         self.ends.clear()
 
     @invariant()
