@@ -86,6 +86,34 @@ def test_who_stops_dealing_with_rows_gets_the_newest_then_none_then_an_end(hub: 
     assert told == [(1, "open"), (2, "open"), (3, "open")]
 
 
+def test_who_acknowledges_the_same_old_message_again_and_again_is_as_slow_as_who_stopped(
+    hub: Hub, one: Channel
+) -> None:
+    runner = Runner(hub, one)
+    runner.is_acking = False
+    old = [message["seq"] for message in runner.client.heard if message["op"] == "d"][-1]
+    for _ in range(5):
+        runner.run(1)
+        runner.client.say(op="ack", subs=[[1, old]])
+    assert runner.level == "conflated"
+
+
+@pytest.mark.parametrize("wanted", [{}, {"mode": "latest", "max_hz": 10}, {"on_slow": "drop_oldest"}])
+def test_a_slow_client_gets_something_twice_a_second_however_often_rows_come(
+    hub: Hub, one: Channel, wanted: dict[str, Any]
+) -> None:
+    runner = Runner(hub, one, **wanted)
+    runner.is_acking = False
+    runner.run(5)
+    assert runner.level == "conflated"
+    heard = list[Message]()
+    for t_ms in range(runner.next_s * 1000, runner.next_s * 1000 + 3000, 100):
+        one.rows_came(block(t_ms), 0.0)
+        heard += runner.client.wait(0.1)
+    assert runner.level == "conflated"
+    assert 5 <= ops(heard).count("d") <= 7
+
+
 def test_who_was_slow_is_told_exactly_how_many_rows_were_left_out(hub: Hub, one: Channel) -> None:
     runner = Runner(hub, one)
     runner.is_acking = False
@@ -235,18 +263,19 @@ def test_of_states_that_change_while_nothing_goes_the_last_one_is_told(hub: Hub,
     assert [m["text"] for m in client.wait(0.5) if m["op"] == "state"] == ["9999"]
 
 
+@pytest.mark.parametrize("count", [1, 8])
 @pytest.mark.parametrize("codec", Codec)
-def test_the_past_goes_no_faster_than_it_may_to_one_and_to_all(codec: Codec) -> None:
+def test_the_past_goes_no_faster_than_it_may_to_one_and_to_all(codec: Codec, count: int) -> None:
     channels = {ch: Channel(ch, Wearer(f"SN-{ch}"), 6000) for ch in range(1, 11)}
     for channel in channels.values():
         for second in range(0, 600, 60):
             channel.rows_came(seconds(second, second + 60), 0.0)
     hub = Hub(channels, Board(), EPOCH, "", "", 600.0, lambda: 0, lambda: None)
     pump = Pump(Shared(hub))
-    clients = [Client(hub, codec, pump=pump) for _ in range(8)]
+    clients = [Client(hub, codec, pump=pump) for _ in range(count)]
     for client in clients:
         client.say(**{"op": "sub", "sub": 1, "from": {"last_s": 600}})
-    sent = [0] * 8
+    sent = [0] * count
     for step in range(1, 61):
         clients[0].wait(0.1)
         for place, client in enumerate(clients):
