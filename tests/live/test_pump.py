@@ -4,13 +4,14 @@ from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.pump import GREETED_AT_ONCE, Pump
 from gateway.live.shared import Shared
-from gateway.live.wire import PORTION_BYTES
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import encode
 from tests.live.listening import Client, Kernel
 
 NOW_S = 1000.0
 CROWD = 2 * GREETED_AT_ONCE + 1
+PORTION_BYTES = 16 * 1024
+"""What a connection takes at once, whatever is written: more of it would only wait."""
 
 
 class CountingKernel(Kernel):
@@ -69,20 +70,20 @@ def test_who_leaves_before_being_greeted_is_forgotten() -> None:
 def test_a_board_of_many_states_is_written_in_few_portions() -> None:
     board = Board()
     for number in range(300):
-        board.state_changed(f"problem/code/{number}", "open", text="x" * 100, action="wait", since_ms=0)
+        board.state_changed(f"problem/tracker_foreign/SN-{number}", "open", text="x" * 100, action="wait", since_ms=0)
     hub = Hub({}, board, "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
     kernel = CountingKernel()
     client = Client(hub, now_s=NOW_S, is_hasty=True, kernel=kernel)
     client.listen()
     assert sum(message["op"] == "state" for message in client.heard) == 300
-    assert len(kernel.writes) == sum(kernel.writes) // PORTION_BYTES + 1
+    assert len(kernel.writes) == sum(kernel.writes) // PORTION_BYTES + 1 > 2
     assert max(kernel.writes) < PORTION_BYTES + 1024
 
 
 def test_who_does_not_take_the_first_portion_is_not_written_a_second() -> None:
     board = Board()
     for number in range(300):
-        board.state_changed(f"problem/code/{number}", "open", text="x" * 100, action="wait", since_ms=0)
+        board.state_changed(f"problem/tracker_foreign/SN-{number}", "open", text="x" * 100, action="wait", since_ms=0)
     hub = Hub({}, board, "e", "Test", "0.0", 60.0, lambda: 0, lambda: True)
     kernel = CountingKernel()
     kernel.bytes_per_s = 0.0
