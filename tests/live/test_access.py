@@ -4,6 +4,7 @@ import asyncio
 import os
 import pwd
 import socket
+import struct
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -23,7 +24,7 @@ from gateway.access.roles import MAY, Action, Role
 from gateway.live.admission import Admission
 from gateway.live.gate import STATUSES
 from gateway.live.page import PAGE
-from gateway.live.requests import ErrorCode
+from gateway.live.requests import ErrorCode, RequestError
 from tests.live.house import House, local, opened, raw
 
 EVERYBODY = None
@@ -503,6 +504,27 @@ def test_an_open_loopback_is_not_open_to_the_network(peer: str, *, is_open: bool
     transport = mock.Mock(get_extra_info=lambda name, default=None: info.get(name, default))
     request = make_mocked_request("GET", "/", transport=transport)
     assert Admission(None, is_open_on_loopback=True).is_open(request) is is_open
+
+
+@pytest.mark.parametrize(("user", "is_admin"), [(0, True), (990, True), (1000, False), (991, False), (65_534, False)])
+def test_only_root_and_the_user_of_the_service_are_anybody_at_the_local_socket(
+    user: int, monkeypatch: pytest.MonkeyPatch, *, is_admin: bool
+) -> None:
+    """Whoever else gets hold of it: by a group that was given the folder, or a descriptor handed on."""
+    monkeypatch.setattr(os, "geteuid", lambda: 990)
+    peer = struct.pack("3i", 4711, user, 990)
+    local = mock.Mock(family=socket.AF_UNIX, getsockopt=lambda *_: peer)
+    transport = mock.Mock(get_extra_info=lambda name, default=None: {"socket": local}.get(name, default))
+    request = make_mocked_request("GET", "/", transport=transport)
+    admission = Admission(None, is_open_on_loopback=True)
+    if is_admin:
+        caller = admission.caller_of(request)
+        assert caller is not None
+        assert (caller.role, caller.scope) == (Role.ADMIN, Scope())
+    else:
+        with pytest.raises(RequestError, match="Only root") as refused:
+            admission.caller_of(request)
+        assert refused.value.code is ErrorCode.FORBIDDEN
 
 
 async def test_loopback_is_closed_unless_it_is_opened(house: House, http: aiohttp.ClientSession) -> None:
