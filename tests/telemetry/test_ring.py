@@ -7,9 +7,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from numpy.typing import NDArray
 
 from gateway.telemetry.ring import LIVE_WINDOW_MS, Ring, rows_for
-from insiders_codecs.packing import RowTable
+from insiders_codecs.packing import Rows, RowTable, as_rows
 from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 
 
@@ -205,6 +206,26 @@ def test_rows_of_the_past_do_not_push_out_younger_ones() -> None:
         expected = range(max(0, 1000 * newest_s - 60_000), 1000 * newest_s, 100)
         assert set(expected) <= set(times_held(ring))
     assert ring.overrun == 0
+
+
+def test_an_answer_about_the_past_leaves_no_copy_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else memory that was given back would hold rows of somebody who has withdrawn since."""
+    copies = list[NDArray[np.uint8]]()
+
+    def seen(raw: NDArray[np.uint8]) -> Rows:
+        copies.append(raw)
+        return as_rows(raw)
+
+    monkeypatch.setattr("gateway.telemetry.ring.as_rows", seen)
+    ring = Ring(1, 10)
+    for start in range(0, 1500, 300):  # so that it has begun again from the front
+        ring.append(block(start, start + 100, start + 200))
+    got = ring.between(600, 1400)
+    assert got.t_ms.tolist() == list(range(600, 1400, 100))
+    assert np.rint(got.column(Column.ALTITUDE) * 1000).tolist() == got.t_ms.tolist()
+    assert [len(copy) for copy in copies] == [8]
+    assert not copies[0].any()
+    assert len(read_all(ring, 0)) == 10, "what is kept is kept"
 
 
 def test_memory_that_history_needed_is_given_back() -> None:
