@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.tls.ground import HERE, NOW, is_trusted, moment
 NAMES = HERE | {"gateway.example.org"}
 
 _NOBODY = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "Nobody")])
+_FURTHER = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "Further")])
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,38 @@ async def test_the_thief_of_these_tests_is_a_good_one(authority: Authority) -> N
     context = server_context()
     put_into(context, abused(authority, x509.DNSName("other.local")))
     assert await is_trusted(context, "other.local", authority.certificate)
+
+
+def furthered(authority: Authority) -> bytes:
+    """Another authority that is signed by one, and what a gateway would serve that has its certificate of that."""
+    signer = x509.load_pem_x509_certificate(authority.certificate.encode())
+    signing_key = load_pem_private_key(authority.pem, None)
+    assert isinstance(signing_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        x509.CertificateBuilder(signer.subject, _FURTHER, key.public_key(), x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(signing_key, hashes.SHA256())
+    )
+    between = certificate.public_bytes(Encoding.PEM)
+    further = between + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return abused(replace(authority, certificate=between.decode(), pem=further), x509.DNSName("pitch.local")) + between
+
+
+async def test_the_authority_may_not_make_further_ones(authority: Authority) -> None:
+    context = server_context()
+    put_into(context, furthered(authority))
+    assert not await is_trusted(context, "pitch.local", authority.certificate)
+
+
+async def test_one_that_may_would_be_trusted_with_what_the_further_one_signs() -> None:
+    """Else the test above would pass for another reason."""
+    unbounded = company(None, ec.generate_private_key(ec.SECP256R1()))
+    context = server_context()
+    put_into(context, furthered(unbounded))
+    assert await is_trusted(context, "pitch.local", unbounded.certificate)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")

@@ -1,5 +1,8 @@
 """Whatever stands in a file: either a certificate that can be served, or one clause that says why not."""
 
+import ssl
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +58,20 @@ def test_any_bytes_between_the_lines_are_never_worse_than_an_error(body: bytes) 
     for read in (read_leaf, read_authority):
         with pytest.raises(CertificateError):
             read(pem + key)
+
+
+def test_what_is_spoken_is_no_older_than_tls_1_2_whatever_the_system_would_allow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python begins at 1.2, and the configuration of OpenSSL may say otherwise."""
+
+    def allowing(protocol: int) -> ssl.SSLContext:
+        context = ssl.SSLContext(protocol)
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        return context
+
+    monkeypatch.setattr("gateway.tls.pem.ssl", SimpleNamespace(**{**vars(ssl), "SSLContext": allowing}))
+    assert server_context().minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 def test_what_cannot_be_served_is_not_taken() -> None:
