@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gateway.live.authors import signed
 from gateway.live.requests import ErrorCode, RequestError, parse_body
 from gateway.pairing.desk.pairings import Pairings
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
@@ -38,25 +39,27 @@ class ServedPairings:
         with _refusing():
             return await self._pairings.explain(serial_number)
 
-    async def set_(self, serial_number: str, body: bytes) -> PairingReport:
+    async def set_(self, serial_number: str, body: bytes, author: str | None) -> PairingReport:
         """Want something of one tracker."""
         with _refusing():
-            return await self._pairings.set_(serial_number, parse_body(body, SetRequest))
+            return await self._pairings.set_(serial_number, signed(parse_body(body, SetRequest), author))
 
-    async def import_(self, body: bytes) -> PlanReport:
+    async def import_(self, body: bytes, author: str | None) -> PlanReport:
         """Want something of several trackers."""
         with _refusing():
-            return await self._pairings.import_(parse_body(body, ImportRequest))
+            return await self._pairings.import_(signed(parse_body(body, ImportRequest), author))
 
-    async def apply(self, body: bytes) -> PlanReport:
+    async def apply(self, body: bytes, author: str | None) -> PlanReport:
         """Approve changes."""
         with _refusing():
-            return await self._pairings.apply(parse_body(body, ApplyRequest))
+            return await self._pairings.apply(signed(parse_body(body, ApplyRequest), author))
 
-    async def act(self, action: str, serial_number: str | None, body: bytes) -> PairingReport | PairingsReport:
+    async def act(
+        self, action: str, serial_number: str | None, body: bytes, author: str | None
+    ) -> PairingReport | PairingsReport:
         """Adopt, suspend, resume or retry: one tracker, or all of them."""
         with _refusing():
-            return await self._actions[action](serial_number, parse_body(body, PersonRequest))
+            return await self._actions[action](serial_number, signed(parse_body(body, PersonRequest), author))
 
 
 @contextmanager

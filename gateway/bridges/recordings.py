@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from gateway.fleet.claim import Claim, owned
 from gateway.fleet.ownership import Claims
+from gateway.live.authors import signed
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
 from gateway.uploads.desk import Desk
 from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
@@ -50,21 +51,23 @@ class ServedRecordings:
         with _refusing():
             return self._desk.show(recording_id)
 
-    async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> RecordingReport:
+    async def add(
+        self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str], author: str | None
+    ) -> RecordingReport:
         """Take a file over."""
         with _refusing():
-            return await self._desk.add(blocks, size, parse_query(query, AddRequest))
+            return await self._desk.add(blocks, size, signed(parse_query(query, AddRequest), author))
 
-    async def act(self, action: str, recording_id: str, body: bytes) -> RecordingReport:
+    async def act(self, action: str, recording_id: str, body: bytes, author: str | None) -> RecordingReport:
         """Assign, retry or discard one of them."""
         with _refusing():
             match action:
                 case "assign":
-                    return await self._desk.assign(recording_id, parse_body(body, AssignRequest))
+                    return await self._desk.assign(recording_id, signed(parse_body(body, AssignRequest), author))
                 case "retry":
-                    return await self._desk.retry(recording_id, parse_body(body, PersonRequest))
+                    return await self._desk.retry(recording_id, signed(parse_body(body, PersonRequest), author))
                 case _:
-                    return await self._desk.discard(recording_id, parse_body(body, PersonRequest))
+                    return await self._desk.discard(recording_id, signed(parse_body(body, PersonRequest), author))
 
     async def rebuild(self) -> RebuiltReport:
         """Read all files of the spool, and tell the queue again from them."""

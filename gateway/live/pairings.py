@@ -5,6 +5,7 @@ from functools import partial
 from aiohttp import web
 
 from gateway.access.roles import Action
+from gateway.live.authors import author_of
 from gateway.live.gate import body_of, json_answer
 from gateway.live.guard import Guard
 from gateway.live.source import PairingsView
@@ -47,14 +48,17 @@ class PairingRoutes:
         return json_answer(await self._pairings.explain(request.match_info["serial_number"]))
 
     async def _set(self, request: web.Request) -> web.Response:
-        return json_answer(await self._pairings.set_(request.match_info["serial_number"], await body_of(request)))
+        serial_number, author = request.match_info["serial_number"], author_of(request)
+        return json_answer(await self._pairings.set_(serial_number, await body_of(request), author))
 
     async def _import(self, request: web.Request) -> web.Response:
-        return json_answer(await self._pairings.import_(await body_of(request)))
+        author = author_of(request)
+        return json_answer(await self._pairings.import_(await body_of(request), author))
 
     async def _apply(self, request: web.Request) -> web.Response:
-        return json_answer(await self._pairings.apply(await body_of(request)))
+        author = author_of(request)
+        return json_answer(await self._pairings.apply(await body_of(request), author))
 
     async def _act(self, action: str, request: web.Request) -> web.Response:
-        serial_number = request.match_info.get("serial_number")
-        return json_answer(await self._pairings.act(action, serial_number, await body_of(request)))
+        serial_number, author = request.match_info.get("serial_number"), author_of(request)
+        return json_answer(await self._pairings.act(action, serial_number, await body_of(request), author))

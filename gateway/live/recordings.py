@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.access.roles import Action
+from gateway.live.authors import author_of
 from gateway.live.gate import body_of, check_plain, json_answer
 from gateway.live.guard import Guard
 from gateway.live.requests import ErrorCode, RequestError, parse_query
@@ -67,13 +68,15 @@ class RecordingRoutes:
 
     async def _add(self, request: web.Request) -> web.Response:
         check_plain(request)
+        author = author_of(request)
         async with aclosing(_blocks_of(request)) as blocks:
-            answer = json_answer(await self._recordings.add(blocks, request.content_length, request.query))
+            answer = json_answer(await self._recordings.add(blocks, request.content_length, request.query, author))
         answer.set_status(_CREATED)
         return answer
 
     async def _act(self, action: str, request: web.Request) -> web.Response:
-        return json_answer(await self._recordings.act(action, request.match_info["id"], await body_of(request)))
+        recording_id, author = request.match_info["id"], author_of(request)
+        return json_answer(await self._recordings.act(action, recording_id, await body_of(request), author))
 
     async def _rebuild(self, _request: web.Request) -> web.Response:
         return json_answer(await self._recordings.rebuild())

@@ -202,7 +202,8 @@ class PairingsView(Protocol):
     """Which sensors the trackers shall listen to.
 
     Every method answers with what becomes the JSON of the answer. A serial number is anything that a stranger wrote; a
-    body is JSON, as it came. All but the first three raise `RequestError` with the code that says why not.
+    body is JSON, as it came; an author is who is known to have sent it: instead of whom it names, unless that is None.
+    All but the first three raise `RequestError` with the code that says why not.
     """
 
     def report(self) -> object:
@@ -217,16 +218,16 @@ class PairingsView(Protocol):
     async def explain(self, serial_number: str) -> object:
         """How one tracker stands, and what has happened to it."""
 
-    async def set_(self, serial_number: str, body: bytes) -> object:
+    async def set_(self, serial_number: str, body: bytes, author: str | None) -> object:
         """Want something of one tracker."""
 
-    async def import_(self, body: bytes) -> object:
+    async def import_(self, body: bytes, author: str | None) -> object:
         """Want something of several trackers."""
 
-    async def apply(self, body: bytes) -> object:
+    async def apply(self, body: bytes, author: str | None) -> object:
         """Approve changes."""
 
-    async def act(self, action: str, serial_number: str | None, body: bytes) -> object:
+    async def act(self, action: str, serial_number: str | None, body: bytes, author: str | None) -> object:
         """Adopt, suspend, resume or retry: one tracker, or all of them."""
 
 
@@ -234,7 +235,8 @@ class RecordingsView(Protocol):
     """The recordings on their way into the cloud.
 
     Every method answers with what becomes the JSON of the answer. An id is anything that a stranger wrote; a body is
-    JSON, as it came. All but the first two raise `RequestError` with the code that says why not.
+    JSON, as it came; an author is who is known to have sent it: instead of whom it names, unless that is None. All but
+    the first two raise `RequestError` with the code that says why not.
     """
 
     async def report(self, *, is_all: bool) -> object:
@@ -246,16 +248,19 @@ class RecordingsView(Protocol):
     def show(self, recording_id: str) -> object:
         """How one of them stands."""
 
-    async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> object:
+    async def add(
+        self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str], author: str | None
+    ) -> object:
         """Take a file over; to be cancelled at any time, and then nothing of it is kept.
 
         Args:
             blocks: Its bytes, as they come.
             size: How many of them were announced; None if nothing was.
             query: What the request says of it, as it came.
+            author: Who brings it.
         """
 
-    async def act(self, action: str, recording_id: str, body: bytes) -> object:
+    async def act(self, action: str, recording_id: str, body: bytes, author: str | None) -> object:
         """Assign, retry or discard one of them."""
 
     async def rebuild(self) -> object:

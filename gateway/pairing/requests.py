@@ -79,7 +79,7 @@ class SetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes:
         heart_rate, power: What.
         generation: Only if what is wanted now has this one.
-        author: Who wants it.
+        author: Who wants it; counts only where the gateway does not know who asks.
         reason: Why, in their words.
         is_scanned: Whether the sensor was held to the gateway.
         immediate: Tell the tracker at once, not when it starts next.
@@ -127,7 +127,7 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes:
         approve: Hash of a group of changes, or of all of them.
-        author: Who approves.
+        author: Who approves; counts only where the gateway does not know who asks.
         immediate: Tell the trackers at once.
         during_session: Though athletes train.
         unconfirmed: Do not wait until a tracker confirms that it has let a sensor go.
@@ -141,7 +141,12 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class PersonRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Adopt, suspend, resume, retry: who, and why in their words."""
+    """Adopt, suspend, resume, retry.
+
+    Attributes:
+        author: Who wants it; counts only where the gateway does not know who asks.
+        reason: Why, in their words.
+    """
 
     author: Author = ""
     reason: Words = ""

@@ -49,7 +49,7 @@ class PersonRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Retry or discard.
 
     Attributes:
-        author: Who wants it.
+        author: Who wants it; counts only where the gateway does not know who asks.
     """
 
     author: Author = ""
@@ -60,7 +60,7 @@ class AssignRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     Attributes:
         tracker: Serial number.
-        author: Who says so.
+        author: Who says so; counts only where the gateway does not know who asks.
     """
 
     tracker: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -73,7 +73,7 @@ class AddRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes:
         name: Of the file, with folders or without.
         tracker: Serial number; "" if its name shall say it, or a person later.
-        author: Who brings it.
+        author: Who brings it; counts only where the gateway does not know who asks.
         modified_ms: When the file was written last where it comes from, epoch ms; None if that is not known.
         sha256: Of its bytes, hexadecimal, to be compared with what comes; "" if that is not known.
     """

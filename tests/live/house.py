@@ -45,12 +45,14 @@ class Clock:
 
 @dataclass
 class Reached:
-    """Sensors, pairings and recordings of which nothing is known but who asked for what."""
+    """Sensors, pairings and recordings of which nothing is known but what was asked for, and in whose name."""
 
     deeds: list[str] = field(default_factory=list)
+    authors: list[str | None] = field(default_factory=list)
 
-    def _note(self, deed: str) -> dict[str, str]:
+    def _note(self, deed: str, *authors: str | None) -> dict[str, str]:
         self.deeds.append(deed)
+        self.authors.extend(authors)
         return {"deed": deed}
 
     def report(self) -> object:
@@ -68,17 +70,17 @@ class Reached:
     async def explain(self, serial_number: str) -> object:
         return self._note(f"explain {serial_number}")
 
-    async def set_(self, serial_number: str, body: bytes) -> object:
-        return self._note(f"set {serial_number} {len(body)}")
+    async def set_(self, serial_number: str, body: bytes, author: str | None) -> object:
+        return self._note(f"set {serial_number} {len(body)}", author)
 
-    async def import_(self, body: bytes) -> object:
-        return self._note(f"import {len(body)}")
+    async def import_(self, body: bytes, author: str | None) -> object:
+        return self._note(f"import {len(body)}", author)
 
-    async def apply(self, body: bytes) -> object:
-        return self._note(f"apply {len(body)}")
+    async def apply(self, body: bytes, author: str | None) -> object:
+        return self._note(f"apply {len(body)}", author)
 
-    async def act(self, action: str, subject: str | None, body: bytes) -> object:
-        return self._note(f"{action} {subject} {len(body)}")
+    async def act(self, action: str, subject: str | None, body: bytes, author: str | None) -> object:
+        return self._note(f"{action} {subject} {len(body)}", author)
 
 
 @dataclass
@@ -94,9 +96,11 @@ class Shelved(Reached):
     def show(self, recording_id: str) -> object:
         return self._note(f"show {recording_id}")
 
-    async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> object:
+    async def add(
+        self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str], author: str | None
+    ) -> object:
         came = sum([len(block) async for block in blocks])
-        return self._note(f"add {came} of {size} {dict(query)}")
+        return self._note(f"add {came} of {size} {dict(query)}", author)
 
     async def rebuild(self) -> object:
         return self._note("rebuild")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from gateway.live.authors import signed
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
 from gateway.uploads.overview import overview
 from gateway.uploads.recording import Basis, Clue, Recording, Source, Span, State, Way
@@ -105,8 +106,10 @@ class Shelf:
     def show(self, recording_id: str) -> object:
         return self._report(self.recordings[recording_id])
 
-    async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> object:
-        wanted = parse_query(query, AddRequest)
+    async def add(
+        self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str], author: str | None
+    ) -> object:
+        wanted = signed(parse_query(query, AddRequest), author)
         digest, count = hashlib.sha256(), 0
         async for block in blocks:
             digest.update(block)
@@ -126,16 +129,16 @@ class Shelf:
         )
         return self.show(sha256)
 
-    async def act(self, action: str, recording_id: str, body: bytes) -> object:
+    async def act(self, action: str, recording_id: str, body: bytes, author: str | None) -> object:
         known = self.recordings[recording_id]
         if "busy" in known.name:
             raise RequestError(ErrorCode.NOT_NOW, "It is being sent: wait until that has ended.")
         if action == "assign":
-            wish = parse_body(body, AssignRequest)
+            wish = signed(parse_body(body, AssignRequest), author)
             self.asked.append((action, known.id, wish.tracker, wish.author))
             self.recordings[recording_id] = assigned(known, wish.tracker, wish.author, NOW_MS)
         else:
-            by = parse_body(body, PersonRequest).author
+            by = signed(parse_body(body, PersonRequest), author).author
             self.asked.append((action, known.id, by))
             self.recordings[recording_id] = (retried if action == "retry" else discarded)(known, by, NOW_MS)
         return self.show(recording_id)

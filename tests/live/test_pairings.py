@@ -58,17 +58,17 @@ class Desk:
             raise self.refusal
         return {"op": "pairing", "serial_number": serial_number}
 
-    async def set_(self, serial_number: str, body: bytes) -> object:
-        return self._changed("set", serial_number, body)
+    async def set_(self, serial_number: str, body: bytes, author: str | None) -> object:
+        return self._changed("set", serial_number, body, author)
 
-    async def import_(self, body: bytes) -> object:
-        return self._changed("import", body)
+    async def import_(self, body: bytes, author: str | None) -> object:
+        return self._changed("import", body, author)
 
-    async def apply(self, body: bytes) -> object:
-        return self._changed("apply", body)
+    async def apply(self, body: bytes, author: str | None) -> object:
+        return self._changed("apply", body, author)
 
-    async def act(self, action: str, serial_number: str | None, body: bytes) -> object:
-        return self._changed(action, serial_number, body)
+    async def act(self, action: str, serial_number: str | None, body: bytes, author: str | None) -> object:
+        return self._changed(action, serial_number, body, author)
 
     def _changed(self, *asked: object) -> object:
         if self.refusal is not None:
@@ -117,7 +117,7 @@ async def test_what_is_to_be_changed_arrives_as_it_was_sent(served: Served, meth
     ((what, *rest),) = served.desk.asked
     serial = ["SN-1"] if path.startswith("trackers") else [None] if path in ACTIONS else []
     assert what in {"set", "import", "apply", *ACTIONS}
-    assert rest == [*serial, b'{"author": "Kim"}']
+    assert rest == [*serial, b'{"author": "Kim"}', None]
 
 
 @pytest.mark.parametrize("serial", ["a b", "a/b", "../team", "%2e%2e", "käse?x#y", "plan", "adopt"])
@@ -125,7 +125,7 @@ async def test_a_serial_number_arrives_as_it_is_whatever_is_in_it(served: Served
     told = json.loads(await fetch_pairings(served.url, tracker_path(serial)))
     assert told["serial_number"] == serial
     await change_pairings(served.url, "POST", tracker_path(serial, "retry"), {})
-    assert served.desk.asked == [("retry", serial, b"{}")]
+    assert served.desk.asked == [("retry", serial, b"{}", None)]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ class Desk:
     def show(self, recording_id: str) -> object:
         return self._answered("show", recording_id)
 
-    async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> object:
+    async def add(
+        self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str], author: str | None
+    ) -> object:
         if self.refusal is not None:
             raise self.refusal
         self.came = 0
@@ -70,10 +72,10 @@ class Desk:
             is_whole = True
         finally:
             self.left += not is_whole
-        return self._answered("add", size, dict(query))
+        return self._answered("add", size, dict(query), author)
 
-    async def act(self, action: str, recording_id: str, body: bytes) -> object:
-        return self._answered(action, recording_id, body)
+    async def act(self, action: str, recording_id: str, body: bytes, author: str | None) -> object:
+        return self._answered(action, recording_id, body, author)
 
     async def rebuild(self) -> object:
         return self._answered("rebuild")
@@ -142,13 +144,13 @@ async def test_one_recording_is_shown(served: Served) -> None:
 async def test_what_a_person_says_arrives_as_it_was_sent(served: Served, path: str) -> None:
     assert (await served.ask("POST", f"/{path}", b'{"author": "Kim"}'))[0] == 200
     name, _, action = path.partition("/")
-    assert served.desk.asked == [(action, name, b'{"author": "Kim"}') if action else ("rebuild",)]
+    assert served.desk.asked == [(action, name, b'{"author": "Kim"}', None) if action else ("rebuild",)]
 
 
 async def test_a_file_is_taken_over_with_what_is_said_of_it(served: Served) -> None:
     status, answer = await served.ask("POST", "?name=SN-1/a%20b.asi&author=Kim", b"ASI" * 1000)
     assert (status, answer) == (201, {"what": "add"})
-    assert served.desk.asked == [("add", 3000, {"name": "SN-1/a b.asi", "author": "Kim"})]
+    assert served.desk.asked == [("add", 3000, {"name": "SN-1/a b.asi", "author": "Kim"}, None)]
     assert served.desk.came == 3000
 
 
