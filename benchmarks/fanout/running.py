@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,9 +164,11 @@ def _begun_ns(notes: NDArray[Any], told: Mapping[str, Any]) -> NDArray[np.int64]
     reads: dict[int, list[int]] = {}
     for stamp, at_ns in told["reads"]:
         reads.setdefault(stamp, []).append(at_ns)
-    # Somebody out of step has rows read for them alone: it was the last time before the frame came.
+    every = sorted(at_ns for _, at_ns in told["reads"])
+    # Somebody out of step has rows read for them alone: it was the last time before the frame came. A message that has
+    # no room for the first tracker's rows, because the machine has kept us waiting, goes with the one before it.
     begun = [
-        max(at_ns for at_ns in reads[stamp] if at_ns <= came_ns)
+        max((at_ns for at_ns in reads.get(stamp, ()) if at_ns <= came_ns), default=every[bisect(every, came_ns) - 1])
         for stamp, came_ns in zip(notes["stamp"].tolist(), notes["came_ns"].tolist(), strict=True)
     ]
     return np.array(begun, np.int64)
