@@ -46,7 +46,8 @@ _TEXT = """\
 What can be asked of a gateway over HTTP; live-protocol.md and access.md say what all of it means.
 
 Ignore every field that you do not know: that is how it grows. What can be asked with GET can be asked with HEAD.
-An address that is not here is refused with 404 `unknown_path`, another method with 405 `method_not_allowed`.
+An address that is not here is refused with 404 `unknown_path`, or a page that says so where a browser asks; another
+method with 405 `method_not_allowed`.
 
 Roles stand with each operation: `x-action` is what one has to be allowed to, the security requirement names the least
 role that is. Requests on the gateway's local socket need no credential, nor do any from its own machine where

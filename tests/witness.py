@@ -67,7 +67,8 @@ class Witness:
 
     def _answered(self, original: Any) -> Any:
         async def prepare(response: web.Response, request: web.BaseRequest) -> Any:
-            is_ours = type(request.protocol).__module__.startswith("gateway.live.")
+            # What port 80 gets, which sends browsers on, are no requests of an application.
+            is_ours = type(request.protocol).__module__.startswith("gateway.live.") and isinstance(request, web.Request)
             if is_ours and not (request.path.startswith(_BEHIND) and _test().startswith(_MADE_UP)):
                 body = response.body if isinstance(response.body, bytes) else b""
                 told = faults_of_answer(request.method, request.path, response.status, response.content_type, body)

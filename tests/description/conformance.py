@@ -20,6 +20,9 @@ from insiders_codecs.live import Codec, Message
 NOWHERE = {404: ["unknown_path"], 405: ["method_not_allowed"]}
 """How it is answered that there is nothing to ask at an address, or not so: codes by status."""
 
+PAGE_OF_NOWHERE = (404, "text/html")
+"""The same for who asks with a browser."""
+
 
 def faults_of_message(message: Message, codec: Codec) -> list[str]:
     """What is wrong with a message of the websocket."""
@@ -37,7 +40,7 @@ def faults_of_answer(method: str, path: str, status: int, media: str, body: byte
     operation, codes = operation_at(method, path)
     if operation is not None and status == operation.status:
         faults = _faults_of_content(operation.answer, media, body)
-    elif operation is not None and status == 304 and operation.unchanged:
+    elif (status == 304 and operation.unchanged) if operation else (status, media) == PAGE_OF_NOWHERE:
         faults = []
     elif status not in codes:
         faults = [f"no document knows the status, with {_code(body)}"]
