@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.access.doorkeeper import Doorkeeper
 from gateway.bridges.pairings import ServedPairings
 from gateway.live.board import Board
 from gateway.live.hub import Hub
@@ -30,6 +31,8 @@ from gateway.pairing.requests import ApplyRequest, ImportRequest, PersonRequest,
 from gateway.problems import Problems
 from gateway.terminal.questions import change_pairings, fetch_pairings, tracker_path
 from insiders_gateway_client.errors import RefusalError
+from insiders_gateway_client.gateway import Gateway
+from tests.bridges.letting_in import technician
 from tests.fakes.clouds import wall_ms
 from tests.pairing.desks import Wearer
 from tests.pairing.reconciled import METER, OTHER_STRAP, STRAP, Bench, bench
@@ -76,18 +79,14 @@ class Faced:
 
 
 @asynccontextmanager
-async def faced(folder: Path, trackers: int = 2) -> AsyncIterator[Faced]:
+async def faced(folder: Path, trackers: int = 2, doorkeeper: Doorkeeper | None = None) -> AsyncIterator[Faced]:
     async with bench(folder, trackers) as gateway:
         board = Board()
         people = [Wearer(gateway.serial(place), f"Athlete {place}", place) for place in range(trackers)]
         desk = Pairings(gateway.reconciler, gateway.records, gateway.told, people, Problems(wall_ms), board)
         hub = Hub({}, board, "e", "Test", "0.0", 60.0, wall_ms, lambda: True)
-        async with (
-            LiveServer(hub, dict, pairings=ServedPairings(desk), is_open_on_loopback=True).listening(
-                "127.0.0.1", 0
-            ) as port,
-            asyncio.TaskGroup() as tasks,
-        ):
+        server = LiveServer(hub, dict, pairings=ServedPairings(desk), doorkeeper=doorkeeper, is_open_on_loopback=True)
+        async with server.listening("127.0.0.1", 0) as port, asyncio.TaskGroup() as tasks:
             telling = tasks.create_task(desk.run(lambda: None))
             await asyncio.sleep(5)
             yield Faced(gateway, f"ws://127.0.0.1:{port}/api/v1/stream", board, hub.refusals)
@@ -110,6 +109,34 @@ async def test_a_strap_is_set_and_in_order_when_the_tracker_has_been_switched_of
         told = [it for it in face.board.since(0) if it["key"] == f"pairing/{face.gateway.serial(0)}"]
         assert [(it["value"], it["name"]) for it in told] == [("in_sync", "Athlete 0")]
         assert len(face.gateway.writes()) == 1
+
+
+async def test_what_a_technician_does_is_told_as_theirs_whomever_the_request_names(tmp_path: Path) -> None:
+    async with (
+        technician(tmp_path / "access", "Tom Tech") as (doorkeeper, token),
+        faced(tmp_path, 2, doorkeeper) as face,
+    ):
+        gateway, said = Gateway(face.url, token), {"author": "Somebody Else"}
+        path = f"pairings/{tracker_path(face.gateway.serial(0))}"
+        await gateway.ask("PATCH", path, json={"heart_rate": msgspec.to_builtins(STRAP), **said})
+        await face.until("awaiting_device")
+        entry = {"serial_number": face.gateway.serial(0), "heart_rate": "none", "power": "unmanaged"}
+        await gateway.ask("PUT", "pairings/team", json={"trackers": [entry], **said})
+        (group,) = (await face.plan()).change_sets
+        await gateway.ask("POST", "pairings/apply", json={"approve": group.hash, **said})
+        await gateway.ask("POST", f"{path}/suspend", json={})
+        await face.tell("resume")  # without a token: nobody knows who asks
+        report = msgspec.json.decode(await gateway.ask("GET", path), type=PairingReport)
+        assert {it.reason: it.author for it in report.events if it.author} == {
+            "Wanted": "Tom Tech",
+            "Imported": "Tom Tech",
+            "Approved": "Tom Tech",
+            "Suspended": "Tom Tech",
+            "Resumed": "Kim",
+        }
+        await gateway.ask("POST", "pairings/suspend", json=said)
+        told = msgspec.json.decode(await gateway.ask("GET", "pairings"), type=PairingsReport)
+        assert told.paused_by == "Tom Tech"
 
 
 async def test_two_straps_are_exchanged_in_ordered_steps_once_a_person_has_approved(tmp_path: Path) -> None:

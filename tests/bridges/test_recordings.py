@@ -18,6 +18,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from gateway.access.doorkeeper import Doorkeeper
 from gateway.bridges.recordings import ServedRecordings
 from gateway.live.board import Board
 from gateway.live.gate import STATUSES
@@ -37,6 +38,7 @@ from gateway.uploads.taking.intake import Intake
 from gateway.uploads.taking.naming import Known
 from gateway.uploads.transitions import assigned, discarded, found_missing
 from gateway.worker import Worker
+from tests.bridges.letting_in import technician
 from tests.uploads.sending.bringing import Bringing, asi, bringing, wall_ms
 
 pytestmark = pytest.mark.looptime
@@ -71,10 +73,12 @@ class Faced:
     inbox: Inbox
     refusals: Counter[str]
     beats: list[float]
+    token: str | None = None
 
     async def ask(self, method: str, path: str = "", body: Any = None) -> tuple[int, bytes]:
+        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         url = f"http://127.0.0.1:{self.port}{ADDRESS}{path}"
-        async with aiohttp.ClientSession() as http, http.request(method, url, data=body) as answer:
+        async with aiohttp.ClientSession(headers=headers) as http, http.request(method, url, data=body) as answer:
             return answer.status, await answer.read()
 
     async def well(self, method: str, path: str = "", body: Any = None) -> RecordingReport:
@@ -101,7 +105,7 @@ class Faced:
 
 
 @asynccontextmanager
-async def faced(folder: Path, **knobs: object) -> AsyncIterator[Faced]:
+async def faced(folder: Path, doorkeeper: Doorkeeper | None = None, **knobs: object) -> AsyncIterator[Faced]:
     worker = Worker("intake")
     try:
         async with bringing(folder, None, **knobs) as gateway:
@@ -121,7 +125,9 @@ async def faced(folder: Path, **knobs: object) -> AsyncIterator[Faced]:
                 wall_ms,
             )
             hub = Hub({}, board, "e", "Test", "0.0", 60.0, wall_ms, lambda: True)
-            server = LiveServer(hub, dict, recordings=ServedRecordings(desk), is_open_on_loopback=True)
+            server = LiveServer(
+                hub, dict, recordings=ServedRecordings(desk), doorkeeper=doorkeeper, is_open_on_loopback=True
+            )
             async with server.listening("127.0.0.1", 0) as port, asyncio.TaskGroup() as tasks:
                 loop = asyncio.get_running_loop()
                 telling = tasks.create_task(desk.run(lambda: beats.append(loop.time())))
@@ -270,6 +276,26 @@ async def test_a_person_answers_and_it_goes_on(tmp_path: Path) -> None:
         assert f"for tracker {seen.gateway.serial()} (Ada): only" in answer["text"]
         _, answer = await seen.refused("POST", f"/{ada.id}/retry")
         assert answer["text"] == "It cannot be retried now (The cloud has it and has finished its work): discard."
+
+
+async def test_what_a_technician_does_is_kept_as_theirs_whomever_the_request_names(tmp_path: Path) -> None:
+    async with (
+        technician(tmp_path / "access", "Tom Tech") as (doorkeeper, token),
+        faced(tmp_path, doorkeeper, upload_answer_lost_fraction=1.0) as seen,
+    ):
+        seen.token, said = token, {"author": "Somebody Else"}
+        one = await seen.well("POST", "?name=a.asi&author=Somebody+Else", asi())
+        assert seen.gateway[one.sha256].author == "Tom Tech"
+        wish = {"tracker": seen.gateway.serial(1), **said}
+        await seen.well("POST", f"/{one.id}/assign", json.dumps(wish))
+        await seen.gateway.until(one.sha256, State.AMBIGUOUS)
+        seen.gateway.faults(upload_answer_lost_fraction=0.0)
+        await seen.well("POST", f"/{one.id}/retry", json.dumps(said))
+        await seen.gateway.until(one.sha256, State.DONE, within_s=60)
+        gone = await seen.well("POST", f"/{one.id}/discard", json.dumps(said))
+        assert gone.text == "Tom Tech has deleted it here"
+        decided = [(it.state, it.author) for it in gone.trail if it.author]
+        assert decided == [(state, "Tom Tech") for state in ("queued", "queued", "discarded")]
 
 
 async def test_a_person_does_not_have_to_wait_for_the_hour(tmp_path: Path) -> None:
