@@ -1,9 +1,10 @@
 """The canary of the whole run: what is logged and refused while tests run is kept, and searched when they are over.
 
 Kept are log records of every logger at every level that a test switches on, as our formatters tell them; what Python
-programs that tests start write to stderr; and what the live server answers to whom it refuses, with its counters.
-Searched for are every `Secret` that was made, tokens, names of the athletes of fixtures and demo, their coordinates and
-heart rates. One hit fails the run, and says what kind of value it was, in which test and where, without the value.
+programs that tests start write to stderr; and what the live server answers to whom it refuses, over HTTP and on a
+websocket, with its counters. Searched for are every `Secret` that was made, tokens, names of the athletes of fixtures
+and demo, their coordinates and heart rates. One hit fails the run, and says what kind of value it was, in which test
+and where, without the value.
 """
 
 import logging
@@ -19,11 +20,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from hypothesis import currently_in_test_context
 
+from gateway.live.wire import Wire
 from gateway.log import told
 from gateway.secret import MASK, Secret
+from insiders_codecs.live import Codec, decode
 
 _SITE = Path(__file__).parent / "canary_site"
 _SHORTEST_SECRET = 12  # a shorter one may be a word
@@ -44,6 +47,10 @@ _KINDS = {
     ),
     "a heart rate": re.compile(r"heart.?rate\W{1,4}\d|\bhr\W{1,3}\d|\d ?bpm\b", re.IGNORECASE),
 }
+
+_REFUSAL = re.compile(rb"error|bye")
+_OP_WITHIN = 16
+"""Bytes of a message, in which its `op` stands: rows, of which there are many more, need not be decoded."""
 
 _FOR_PEOPLE = re.compile(
     r"stderr of .*(?:-m gateway|insiders-gateway) (?:access|gaps|pair|recordings|release|scan|tls|trackers|watch)\b"
@@ -89,6 +96,7 @@ class Canary:
             (Secret, "__init__", self._secret),
             (subprocess.Popen, "__init__", self._started),
             (web.Response, "prepare", self._answered),
+            (Wire, "send", self._sent),
         ):
             self._hooks.enter_context(mock.patch.object(owner, name, hook(getattr(owner, name))))
 
@@ -158,6 +166,16 @@ class Canary:
             return await original(response, request)
 
         return prepare
+
+    def _sent(self, original: Any) -> Any:
+        def send(wire: Wire, now_s: float, *parts: bytes) -> None:
+            op = _REFUSAL.search(parts[0][:_OP_WITHIN])
+            if op is not None:
+                message = decode(b"".join(parts), Codec.JSON if wire._kind is WSMsgType.TEXT else Codec.MSGPACK)
+                self.keep(f"the {op[0].decode()} on a websocket", message["text"])
+            original(wire, now_s, *parts)
+
+        return send
 
     def _kept(self) -> Iterator[tuple[str, str, str]]:
         """Test, place and text."""

@@ -12,15 +12,26 @@ ROOT = Path(__file__).parent.parent
 
 OPENING = """
 import logging, subprocess, sys
+from unittest import mock
 import aiohttp
 import pytest
 from aiohttp import web
+from gateway.live.wire import Wire
 from gateway.secret import Secret
+from insiders_codecs.live import Codec, encode
 
 LOG = logging.getLogger("gateway.x")
 
 def say(text, name="gateway.x"):
     logging.getLogger(name).warning("%(text)s", {"text": text})
+
+def refuse(text, codec):
+    message = {"op": "error", "code": "bad_message", "text": text}
+    Wire(mock.Mock(), mock.Mock(), mock.Mock(), codec).send(0.0, encode(message, codec))
+
+def end(text, codec):
+    message = {"op": "bye", "code": 4401, "text": text, "retry_after_ms": 0, "resumable": True}
+    Wire(mock.Mock(), mock.Mock(), mock.Mock(), codec).send(0.0, encode(message, codec))
 
 def err(text, *command):
     program = f"import sys; print({text!r}, file=sys.stderr)"
@@ -37,6 +48,11 @@ SHOWN = [
     ("a coordinate", "stderr of ", 'err("latitude 45.0001234")'),
     ("a coordinate", "stderr of ", 'err("rows: [-300001234]")'),
     ("a name", "stderr of ", 'err("O\'Brien")'),
+    ("a heart rate", "stderr of ", 'err("for her: 187 bpm", "-m gateway pair")'),
+    ("a name", "the error on a websocket", 'refuse("Mina Sorensen is not there", Codec.JSON)'),
+    ("a token", "the error on a websocket", 'refuse("no igw_" + 43 * "x", Codec.MSGPACK)'),
+    ("a secret", "the bye on a websocket", 'Secret("wonderful-words"); end("with wonderful-words", Codec.JSON)'),
+    ("a heart rate", "the bye on a websocket", 'end("at 187 bpm", Codec.MSGPACK)'),
 ]
 
 HIDDEN = [
@@ -50,6 +66,7 @@ HIDDEN = [
     'say("Minas Danas, heart_rate and power")',
     'err("for her: Mina Sorensen", "-m gateway pair")',
     'print("Mina Sorensen, 187 bpm, 45.0001234")',
+    'refuse("Give device=SERIAL_NUMBER of a tracker of this gateway.", Codec.JSON)',
 ]
 
 
@@ -73,7 +90,8 @@ def test_each_kind_of_value_fails_the_run_wherever_it_is_shown(tmp_path: Path) -
     result = run(tmp_path, *(body for *_, body in SHOWN))
     assert f"{len(SHOWN)} passed" in result.stdout
     assert result.returncode == pytest.ExitCode.TESTS_FAILED
-    found = re.findall(r"(?m)^CANARY (.*) in (the log of \S+|stderr of ).*?, first in \S*::test_(\d+) ", result.stdout)
+    place = r"the log of \S+|stderr of |the \w+ on a websocket"
+    found = re.findall(rf"(?m)^CANARY (.*) in ({place}).*?, first in \S*::test_(\d+) ", result.stdout)
     assert sorted(found, key=lambda it: int(it[2])) == [
         (kind, place, str(number)) for number, (kind, place, _) in enumerate(SHOWN)
     ]
