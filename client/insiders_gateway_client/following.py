@@ -28,6 +28,9 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 10.0
 LONGEST_ASKED_S = 60.0
 """A gateway may ask for a longer pause than our own, but not for ever."""
 
+_TICK_S = 0.001
+"""A timer may fire a little early: what is so near is now, or one would ask again and again until then."""
+
 SILENCE_S = 10.0
 """The server says the time every 2 s; five times that without a word means that the connection is dead."""
 
@@ -174,7 +177,7 @@ class Following:
         silent_s = now_s() + SILENCE_S
         while True:
             ack_s = acks.wait_s(now_s())
-            if ack_s == 0:
+            if ack_s is not None and ack_s < _TICK_S:
                 with suppress(ConnectionError):  # a connection that ends has words that are not read yet
                     await self._say(ws, acks.take(now_s()))
                 continue
@@ -182,7 +185,7 @@ class Following:
             try:
                 return await ws.receive(left_s if ack_s is None else min(left_s, ack_s))
             except TimeoutError:
-                if now_s() >= silent_s:
+                if now_s() >= silent_s - _TICK_S:
                     raise
 
     async def _say(self, ws: aiohttp.ClientWebSocketResponse, message: Message) -> None:
