@@ -32,6 +32,9 @@ CREATE INDEX IF NOT EXISTS audit_line_of ON audit_line (deed, outcome, person, a
 LOOKED = "looked"
 """The deed of following live data or their past: the same once more within `MERGED_MS` is counted in one line."""
 
+ADMISSION = "admission"
+"""The deed of showing a token or a code."""
+
 DONE, DENIED = "done", "denied"
 MERGED_MS = 600_000
 KEPT_MS = 365 * 86_400_000

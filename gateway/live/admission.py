@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.access.caller import Caller
 from gateway.access.doorkeeper import Doorkeeper
 from gateway.access.roles import Role
-from gateway.live.names import Entrance, parsed
+from gateway.live.names import Entrance, is_loopback, parsed
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.secret import Secret
 
@@ -70,7 +70,7 @@ class Admission:
 
     def is_open(self, request: web.BaseRequest) -> bool:
         """Whether one needs no credential where a request comes from."""
-        return entrance_of(request).is_local or (self._is_open_on_loopback and _is_loopback(address_of(request)))
+        return entrance_of(request).is_local or (self._is_open_on_loopback and is_loopback(address_of(request)))
 
 
 def entrance_of(request: web.BaseRequest) -> Entrance:
@@ -125,8 +125,3 @@ def _peer_of(request: web.BaseRequest) -> Caller:
     except KeyError:
         name = f"user {user}"
     return Caller(name, _OPEN, Role.ADMIN)
-
-
-def _is_loopback(address: str) -> bool:
-    found = parsed(address)
-    return found is not None and found.is_loopback

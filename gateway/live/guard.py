@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aiohttp import HttpVersion11, hdrs, web
 
-from gateway.access.audit import DENIED, DONE, Audit
+from gateway.access.audit import ADMISSION, DENIED, DONE, Audit
 from gateway.access.caller import Caller
 from gateway.access.errors import AccessError
 from gateway.access.roles import Action
@@ -18,9 +18,6 @@ CALLER = web.RequestKey("caller", Caller)
 
 SUBJECT = web.RequestKey("subject", str)
 """Whom a request is about, for the audit log, where its address does not tell."""
-
-ADMISSION = "admission"
-"""The deed of showing a token or a code."""
 
 UNNOTED = ""
 """The deed of what is no news, or takes note of itself."""

@@ -52,8 +52,8 @@ def front_url(host: str, port: int, configured: Iterable[str], *, is_tls: bool) 
         configured: Names that the configuration adds; the first is the best one.
         is_tls: Whether it is encrypted.
     """
-    is_here = host == "localhost" or _is_loopback(host)
-    name = "localhost" if is_here else next(iter(configured), f"{socket.gethostname().partition('.')[0].lower()}.local")
+    to_others = next(iter(configured), f"{socket.gethostname().partition('.')[0].lower()}.local")
+    name = "localhost" if is_loopback(host) else to_others
     scheme, usual = ("https", _HTTPS) if is_tls else ("http", _HTTP)
     return f"{scheme}://{name}" if port == usual else f"{scheme}://{name}:{port}"
 
@@ -69,13 +69,13 @@ def is_asked_for(host: str, entrance: Entrance, names: frozenset[str]) -> bool:
     if found is None:
         return False
     name, port = found[1].lower(), found[2]
-    is_loopback = _is_loopback(entrance.address)
-    if not is_loopback and (int(port) if port else _HTTPS if entrance.is_tls else _HTTP) != entrance.port:
+    is_from_here = is_loopback(entrance.address)
+    if not is_from_here and (int(port) if port else _HTTPS if entrance.is_tls else _HTTP) != entrance.port:
         return False
     address = parsed(name.strip("[]"))
     if address is not None:
-        return address == parsed(entrance.address) or (is_loopback and address.is_loopback)
-    return name in names or (is_loopback and name == "localhost")
+        return address == parsed(entrance.address) or (is_from_here and address.is_loopback)
+    return name in names or (is_from_here and name == "localhost")
 
 
 def host_of(target: str) -> str | None:
@@ -105,6 +105,7 @@ def parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def _is_loopback(address: str) -> bool:
-    found = parsed(address)
-    return found is not None and found.is_loopback
+def is_loopback(host: str) -> bool:
+    """Whether an address, of whatever family its socket is, or a name is one that only this machine reaches."""
+    found = parsed(host)
+    return host == "localhost" if found is None else found.is_loopback

@@ -11,8 +11,6 @@ from msgspec import Meta
 from gateway.live.forms import mismatch
 from insiders_codecs.live import Message
 
-MAX_SUBSCRIPTIONS = 64
-
 MAX_BODY_BYTES = 512 * 1024
 """Of a request over HTTP: what a list for 1000 trackers takes, both sensors of each, with room for long names."""
 

@@ -16,7 +16,6 @@ from gateway.access.audit import Audit
 from gateway.access.doorkeeper import Doorkeeper
 from gateway.access.releases import Releases
 from gateway.access.roles import Action
-from gateway.config import is_loopback
 from gateway.live.admission import Admission, entrance_of
 from gateway.live.certificates import CertificateRoutes
 from gateway.live.connection import Connection, answer
@@ -27,7 +26,7 @@ from gateway.live.gate import Gate
 from gateway.live.guard import Guard
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS, Limits
-from gateway.live.names import front_url, own_names
+from gateway.live.names import front_url, is_loopback, own_names
 from gateway.live.page import add_page
 from gateway.live.pairings import PairingRoutes
 from gateway.live.people import AccessRoutes

@@ -1,6 +1,6 @@
 """Whether a client is let in, as whom, and for how long; told the time, touches no socket."""
 
-from gateway.access.audit import DENIED, DONE, LOOKED
+from gateway.access.audit import ADMISSION, DENIED, DONE, LOOKED
 from gateway.access.caller import Caller
 from gateway.access.errors import NotAdmittedError
 from gateway.access.roles import Action
@@ -11,9 +11,6 @@ from gateway.secret import Secret
 from insiders_codecs.live import Message
 
 EXPIRY_WARNING_MS = 60_000
-
-ADMISSION = "admission"
-"""What the audit log calls it when somebody is not let in."""
 
 
 class Standing:

@@ -120,7 +120,3 @@ class Sight:
 
     def _is_of_squads(self, squads: Collection[str]) -> bool:
         return self.scope.squads is None or not self.scope.squads.isdisjoint(squads)
-
-
-EVERYTHING = Sight(Role.ADMIN, Scope())
-"""Of the gateway's own people."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.access.audit import ADMISSION
 from gateway.access.caller import Caller, Scope
 from gateway.access.errors import NotAdmittedError, Reason
 from gateway.access.roles import MAY, Action, Role
@@ -13,7 +14,6 @@ from gateway.live.limits import LIMITS
 from gateway.live.pump import Pump
 from gateway.live.session import NEEDED, CloseCode
 from gateway.live.shared import Shared
-from gateway.live.standing import ADMISSION
 from gateway.secret import Secret
 from gateway.telemetry.channel import Channel
 from insiders_codecs.live import Codec, Message

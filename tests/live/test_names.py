@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.names import Entrance, front_url, host_name, is_asked_for, is_own_page, own_names, parsed
+from gateway.live.names import Entrance, front_url, host_name, is_asked_for, is_loopback, is_own_page, own_names, parsed
 
 NAMES = frozenset({"pitch", "pitch.local", "gateway.example.org"})
 LAN = Entrance("192.168.1.7", 8770, is_tls=True)
@@ -111,6 +111,18 @@ def test_nothing_that_a_stranger_writes_raises(text: str) -> None:
 )
 def test_an_origin_is_ours_to_the_letter(origin: str, host: str, entrance: Entrance, *, is_ours: bool) -> None:
     assert is_own_page(origin, host, entrance) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("host", "is_so"),
+    [
+        ("127.0.0.1", True), ("127.9.8.7", True), ("::1", True), ("::ffff:127.0.0.1", True), ("localhost", True),
+        ("0.0.0.0", False), ("::", False), ("192.168.1.7", False), ("::ffff:192.168.1.7", False), ("fe80::1%lo", False),
+        ("pitch.local", False), ("localhost.example", False), ("", False),
+    ],
+)  # fmt: skip
+def test_only_this_machine_reaches_its_loopback_whatever_family_the_socket_has(host: str, *, is_so: bool) -> None:
+    assert is_loopback(host) is is_so
 
 
 def test_this_machine_goes_by_its_name_with_and_without_local(monkeypatch: pytest.MonkeyPatch) -> None:
