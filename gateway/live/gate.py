@@ -14,13 +14,13 @@ from aiohttp import web
 
 from gateway.access.errors import AccessCode, AccessError, NotAdmittedError
 from gateway.live.admission import entrance_of
-from gateway.live.limits import LIMITS
+from gateway.live.limits import Limits
 from gateway.live.names import host_of, is_asked_for, is_own_page
 from gateway.live.page import is_for_people, nowhere
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 
-BODY_S = LIMITS.body_s
-"""How long a body may take to come: the largest one takes a second over a slow network."""
+BODY_S = web.RequestKey("body_s", int)
+"""How long the body of a request may take to come: the largest one takes a second over a slow network."""
 
 STATUSES = {
     ErrorCode.MESSAGE_TOO_BIG: 413,
@@ -95,18 +95,21 @@ _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Gate:
     """Every request passes it."""
 
-    def __init__(self, refusals: Counter[str], names: frozenset[str]) -> None:
+    def __init__(self, refusals: Counter[str], names: frozenset[str], limits: Limits) -> None:
         """Make a gate.
 
         Args:
             refusals: Counts what was refused, by code.
             names: By which this machine may be asked besides its addresses.
+            limits: What one client may take.
         """
         self._refusals = refusals
         self._names = names
+        self._limits = limits
 
     async def admit(self, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, or refuse it: with a status, and with a code and a sentence in JSON."""
+        request[BODY_S] = self._limits.body_s
         try:
             self._check_names(request)
             _check_url(request)
@@ -200,15 +203,15 @@ async def body_of(request: web.BaseRequest, most: int = MAX_BODY_BYTES) -> bytes
     too_big = RequestError(ErrorCode.MESSAGE_TOO_BIG, f"The body may have {most} bytes: send less at once.")
     if (request.content_length or 0) > most:
         raise too_big
-    body = bytearray()
+    body, within_s = bytearray(), request[BODY_S]
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(within_s):
             async for block in request.content.iter_any():
                 body += block
                 if len(body) > most:
                     raise too_big
     except TimeoutError:
-        text = f"The body did not come within {BODY_S} s: send it at once."
+        text = f"The body did not come within {within_s} s: send it at once."
         raise RequestError(ErrorCode.BODY_TOO_SLOW, text) from None
     except web.RequestPayloadError:
         raise RequestError(ErrorCode.BAD_MESSAGE, "The body cannot be read.") from None

@@ -96,7 +96,7 @@ class LiveServer:
         self._admission = Admission(doorkeeper, is_open_on_loopback=is_open_on_loopback)
         self._names = names
         self._gateway_id = gateway_id
-        self._gate = Gate(hub.refusals, own_names(names))
+        self._gate = Gate(hub.refusals, own_names(names), limits)
         self._turnstile = Turnstile()
         self._places = Places(limits.max_clients, limits.max_clients_per_address)
         views = {"sensors": sensors, "pairings": pairings, "recordings": recordings}

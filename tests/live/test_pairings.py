@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from gateway.live.board import Board
-from gateway.live.gate import BODY_S
 from gateway.live.hub import Hub
+from gateway.live.limits import LIMITS
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.server import LiveServer
 from gateway.terminal.questions import change_pairings, fetch_pairings, tracker_path
@@ -268,7 +268,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(served: Served) -> No
         async with begun(served.port, *parts) as reader:
             before_s = asyncio.get_running_loop().time()
             assert await error_of(reader) == (408, "body_too_slow")
-            assert asyncio.get_running_loop().time() - before_s < BODY_S + 1
+            assert asyncio.get_running_loop().time() - before_s < LIMITS.body_s + 1
     assert served.desk.asked == []
 
 
@@ -288,7 +288,7 @@ async def test_a_body_that_turns_out_to_make_no_sense_leaves_nothing_in_the_log(
         parts = b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", b"Kim\r\n\r\n"
         async with begun(served.port, *parts) as reader:
             assert (await error_of(reader))[0] in {400, 408}
-            await asyncio.sleep(3 * BODY_S)
+            await asyncio.sleep(3 * LIMITS.body_s)
     assert [it for it in caplog.records if it.name.startswith(("aiohttp", "gateway"))] == []
     assert served.desk.asked == []
 
