@@ -119,19 +119,11 @@ class GapsView(Protocol):
         """All of them in numbers."""
 
 
-class AgeView(Protocol):
-    """How old the newest row was at its arrival, over the last minute."""
-
-    @property
-    def median_ms(self) -> int:
-        """Half the time it was more."""
-
-
 class AgesView(Protocol):
-    """The ages of a channel's rows when they come into the ring."""
+    """How old a channel's newest row is when it comes into the ring."""
 
-    def last_minute(self, now_s: float) -> AgeView | None:
-        """Those of the last minute before a time of the monotonic clock; None if nothing newer came."""
+    def median_ms(self, now_s: float) -> int | None:
+        """Of the minute before a time of the monotonic clock half the time it was more; None if nothing newer came."""
 
 
 class ChannelView(Protocol):

@@ -37,12 +37,12 @@ class Times:
 
     def _time(self, followed: Collection[int], now_s: float) -> Message:
         channels = [self._hub.channels[ch] for ch in followed if ch in self._hub.channels]
-        ages = [(channel.ch, channel.ages.last_minute(now_s)) for channel in channels]
+        ages = [(channel.ch, channel.ages.median_ms(now_s)) for channel in channels]
         return {
             "op": "time",
             **self.clock(now_s),
             "newest": [[channel.ch, channel.ring.newest] for channel in channels],
-            "ages": [[ch, age.median_ms] for ch, age in ages if age is not None],
+            "ages": [[ch, age_ms] for ch, age_ms in ages if age_ms is not None],
         }
 
 

@@ -1,20 +1,11 @@
 """How old a tracker's newest rows are when they arrive: from the measurement to the ring."""
 
-from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 
 _SLOTS = 60
 _NEVER = -_SLOTS
-
-
-@dataclass(frozen=True, slots=True)
-class Age:
-    """Ages of the newest row at its arrival, over one minute, milliseconds."""
-
-    median_ms: int
-    worst_ms: int
 
 
 class Ages:
@@ -35,8 +26,8 @@ class Ages:
             self._second[slot] = second
             self._age_ms[slot] = age_ms
 
-    def last_minute(self, now_s: float) -> Age | None:
-        """Median and worst of the last 60 seconds; None if nothing newer arrived in them."""
+    def median_ms(self, now_s: float) -> int | None:
+        """Of the last 60 seconds; None if nothing newer arrived in them."""
         ages_ms: list[int] = self._age_ms[self._second > int(now_s) - _SLOTS].tolist()
         # Not numpy's median: of sixty numbers it takes ten times as long.
-        return Age(round(median(ages_ms)), max(ages_ms)) if ages_ms else None
+        return round(median(ages_ms)) if ages_ms else None
