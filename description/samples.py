@@ -218,6 +218,7 @@ class SubscriptionGap(Struct, frozen=True, kw_only=True, tag_field="op", tag="ga
     Attributes:
         ch: Of which channel.
         sub: In which subscription.
+        after: Your cursor of this channel from then on; while they are being left out it stays there, whatever comes.
         from_ms: Time of the last row before them, epoch ms; null if that is not known.
         to_ms: Time of the first row after them; null if that is not known, or they are still being left out.
         rows: How many; null while they are being left out.
@@ -227,6 +228,7 @@ class SubscriptionGap(Struct, frozen=True, kw_only=True, tag_field="op", tag="ga
 
     ch: int
     sub: int
+    after: int
     from_ms: int | None
     to_ms: int | None
     rows: int | None

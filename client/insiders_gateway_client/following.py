@@ -132,7 +132,7 @@ class Following:
                 delay_s = min(2 * delay_s, LONGEST_RETRY_S)
 
     def rows(self, message: Message) -> list[Run]:
-        """The samples of a `snap` or `d` message.
+        """The samples of a `snap` or `d` message, but for those that have come in an earlier connection.
 
         Raises:
             GatewayError: If they do not fit what the server has announced.
@@ -140,9 +140,10 @@ class Following:
         try:
             if not message["blocks"]:
                 return []  # as for those who may see no tracker, who then hear of no columns either
-            return decode_rows(message, [self._schema[name] for name in self._columns])
+            runs = decode_rows(message, [self._schema[name] for name in self._columns])
         except (MessageError, KeyError):
             raise self._foreign() from None
+        return [part for run, block in zip(runs, message["blocks"], strict=True) for part in _new(run, block)]
 
     async def _connection(self, http: aiohttp.ClientSession) -> AsyncIterator[Message]:
         """One connection's messages, until it ends."""
@@ -227,3 +228,8 @@ class Following:
     def _foreign(self) -> GatewayError:
         where = self._transport.address.where
         return GatewayError(f"{where} has no live stream of a gateway: what it sends is not the live protocol")
+
+
+def _new(run: Run, block: Message) -> list[Run]:
+    """The parts of a run that had not come before, as `Cursors.take` has noted them."""
+    return [run.part(first, end) for first, end in block["new"]] if "new" in block else [run]

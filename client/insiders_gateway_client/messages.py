@@ -61,6 +61,11 @@ class Run:
         """Arrival number of the last row."""
         return self.n0 + len(self.t_ms) - 1
 
+    def part(self, first: int, end: int) -> "Run":
+        """Some of the rows, counted from 0."""
+        columns = {name: cells[first:end] for name, cells in self.columns.items()}
+        return Run(self.ch, self.n0 + first, self.t_ms[first:end], columns, self.is_late, self.is_misdated)
+
 
 def encode(message: Mapping[str, Any], codec: Codec) -> bytes | str:
     """Encode a message: text of JSON, bytes of msgpack."""

@@ -11,6 +11,7 @@ from gateway.live.source import Channels
 class _Omission:
     """Rows of a channel that are being left out."""
 
+    after: int
     from_ms: int | None
     withdrawn: int
     rows: int = 0
@@ -31,13 +32,14 @@ class Omissions:
         self._open = {ch: it for ch, it in self._open.items() if channels[ch].ring.withdrawn == it.withdrawn}
         begun = [left_out for left_out in passed if left_out.ch not in self._open]
         for left_out in begun:
-            self._open[left_out.ch] = _Omission(left_out.from_ms, channels[left_out.ch].ring.withdrawn)
+            withdrawn = channels[left_out.ch].ring.withdrawn
+            self._open[left_out.ch] = _Omission(left_out.after, left_out.from_ms, withdrawn)
         for left_out in passed:
             self._open[left_out.ch].rows += left_out.rows
         return begun
 
     def end(self, cursors: Cursors) -> list[LeftOut]:
         """No more are, from these cursors on; how many were."""
-        ended = [LeftOut(ch, it.from_ms, cursors.positions[ch].last_ms, it.rows) for ch, it in self._open.items()]
+        ended = [(ch, it, cursors.positions[ch]) for ch, it in self._open.items()]
         self._open = {}
-        return ended
+        return [LeftOut(ch, it.after, at.cursor, it.from_ms, at.last_ms, it.rows) for ch, it, at in ended]

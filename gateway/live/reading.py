@@ -39,12 +39,16 @@ class LeftOut:
 
     Attributes:
         ch: Number of the channel.
+        after: Arrival number of the last row before them.
+        until: Arrival number behind which it goes on.
         from_ms: Time of the last row before them; None if that is not known.
         to_ms: Time of the first one after them; None if that is not known.
         rows: How many.
     """
 
     ch: int
+    after: int
+    until: int
     from_ms: int | None
     to_ms: int | None
     rows: int
@@ -149,7 +153,7 @@ class Cursors:
             last_ms = max((int(block.t_ms[0]) for block in chosen.values()), default=None)
             passed = max(0, position.cursor - before) - len(chosen)
             if passed > 0:
-                left_out.append(LeftOut(ch, position.last_ms, last_ms, passed))
+                left_out.append(LeftOut(ch, before, position.cursor, position.last_ms, last_ms, passed))
             position.last_ms = position.last_ms if last_ms is None else last_ms
         return runs, left_out, True
 
@@ -178,11 +182,13 @@ def _read_newest(position: Position, ring: RingView, columns: tuple[int, ...]) -
 
 def _advance(position: Position, run: Arrivals, withdrawn: int) -> list[LeftOut]:
     """Move the cursor behind a run; if rows before it were overwritten unread, what says so."""
-    lost = run.n0 - max(position.cursor, withdrawn) - 1
+    before = max(position.cursor, withdrawn)
+    lost = run.n0 - before - 1
     before_ms = position.last_ms
     position.cursor = run.last
     if not run.is_misdated:
         position.last_ms = int(run.block.t_ms[-1])
     if lost <= 0:
         return []
-    return [LeftOut(run.ch, before_ms, None if run.is_misdated else int(run.block.t_ms[0]), lost)]
+    to_ms = None if run.is_misdated else int(run.block.t_ms[0])
+    return [LeftOut(run.ch, before, run.n0 - 1, before_ms, to_ms, lost)]

@@ -191,7 +191,8 @@ class Subscription:
             self.due_s = inf
             if self._may_leave_out:
                 positions = self._cursors.positions.items()
-                self._begin_omissions([LeftOut(ch, at.last_ms, None, 0) for ch, at in positions], channels, now_s)
+                none = [LeftOut(ch, at.cursor, at.cursor, at.last_ms, None, 0) for ch, at in positions]
+                self._begin_omissions(none, channels, now_s)
         elif self._may_leave_out:
             self._send_newest(self._cursors, channels, now_s)
         else:
@@ -249,8 +250,9 @@ class Subscription:
 
     def _begin_omissions(self, passed: Sequence[LeftOut], channels: Channels, now_s: float) -> None:
         """Count rows that are passed over, and say once of each channel that some are."""
-        records = (self._record(begun, "slow_consumer") for begun in self._omissions.count(passed, channels))
-        self._tell(now_s, (record | {"to_ms": None, "rows": None, "state": "open"} for record in records))
+        begun = self._omissions.count(passed, channels)
+        still = {"to_ms": None, "rows": None, "state": "open"}
+        self._tell(now_s, (self._record(it, "slow_consumer") | {"after": it.after} | still for it in begun))
 
     def _next(
         self, cursors: Cursors, channels: Channels, ends: Mapping[int, int] | None = None
@@ -281,6 +283,7 @@ class Subscription:
             "op": "gap",
             "ch": left_out.ch,
             "sub": self.request.sub,
+            "after": left_out.until,
             "from_ms": left_out.from_ms,
             "to_ms": left_out.to_ms,
             "rows": left_out.rows,

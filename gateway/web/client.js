@@ -12,6 +12,7 @@
  */
 
 const FIRST_RETRY_MS = 500, LONGEST_RETRY_MS = 10_000, LONGEST_ASKED_MS = 60_000;
+const MOST_HAD = 1 << 18;  // rows that are kept in mind while others are left out: seven hours
 const SILENCE_MS = 10_000, LOOK_MS = 1000, ACK_MS = 500, SLEPT_MS = 1000;
 const SUBPROTOCOL = "insiders.gw.v1+json", SUB = 1;
 const UNAUTHORIZED = 401, AUTH = 4401, ROLE = 4403;
@@ -42,26 +43,93 @@ export function pauseMs(failures, askedMs = 0, random = Math.random) {
   return Math.max(random() * longestMs, Math.min(askedMs, LONGEST_ASKED_MS));
 }
 
+/* Where the reader stands in one channel: the number to go on from, and which rows behind it have come all the same,
+ * a bit each. It stays while rows are being left out. */
+class Place {
+  had = 0n;
+  isHeld = false;
+
+  constructor(cursor) {
+    this.cursor = cursor;
+  }
+
+  move(cursor) {
+    this.had >>= BigInt(Math.max(0, cursor - this.cursor));
+    this.cursor = Math.max(this.cursor, cursor);
+  }
+
+  take(n0, rows) {
+    const last = n0 + rows - 1;
+    this.move(this.isHeld ? last - MOST_HAD : last);
+    for (let n = Math.max(n0, this.cursor + 1); n <= last; n++) this.had |= 1n << BigInt(n - this.cursor - 1);
+  }
+
+  /* Which of some rows have come before, as an array of booleans. */
+  known(n0, rows) {
+    const bits = BigInt.asUintN(rows, this.had >> BigInt(Math.max(0, n0 - this.cursor - 1)));
+    const before = Math.max(0, this.cursor - n0 + 1);
+    return Array.from({ length: rows }, (_, i) => i < before || (bits >> BigInt(i - before) & 1n) === 1n);
+  }
+}
+
 /* Where the reader stands: what a resume needs. */
 export class Position {
   epoch = null;
-  cursors = new Map();
+  #places = new Map();
 
   /* The `from` of a subscription: go on where there is something to go on from, else the last seconds. */
   from(lastS) {
-    return this.cursors.size ? { epoch: this.epoch, cursors: [...this.cursors], last_s: lastS } : { last_s: lastS };
+    const cursors = [...this.#places].map(([ch, { cursor }]) => [ch, cursor]);
+    return cursors.length ? { epoch: this.epoch, cursors, last_s: lastS } : { last_s: lastS };
+  }
+
+  /* The parts of a run, from first to end, that have not come in an earlier connection. */
+  *news({ ch, n0, times }) {
+    const known = this.#places.get(ch)?.known(n0, times.length) ?? [];
+    for (let first = 0, end; first < times.length; first = end) {
+      for (end = first; end < times.length && !known[end] === !known[first];) end++;
+      if (!known[first]) yield [first, end];
+    }
   }
 
   take(message) {
-    if (message.op === "hello" && message.epoch !== this.epoch) {
-      this.epoch = message.epoch;
-      this.cursors.clear();
-    } else if (message.op === "sub_ok") {
-      for (const { ch, cursor } of message.channels) this.cursors.set(ch, cursor);
-    } else if (message.op === "snap" || message.op === "d") {
-      for (const { ch, n0, rows } of message.blocks) this.cursors.set(ch, n0 + rows - 1);
+    switch (message.op) {
+      case "hello":
+        if (message.epoch !== this.epoch) this.#places.clear();
+        this.epoch = message.epoch;
+        for (const place of this.#places.values()) place.isHeld = false;
+        break;
+      case "channels":
+        for (const { ch, withdrawn } of message.channels) {
+          const place = this.#places.get(ch);
+          if (place?.cursor < withdrawn) this.#hold(place, withdrawn, false);
+        }
+        break;
+      case "sub_ok":
+        for (const { ch, cursor, recovered } of message.channels) {
+          if (recovered === "fresh" || !this.#places.has(ch)) this.#places.set(ch, new Place(cursor));
+          else this.#places.get(ch).move(cursor);
+        }
+        break;
+      case "gap":
+        if ("after" in message && this.#places.has(message.ch))
+          this.#hold(this.#places.get(message.ch), message.after, message.state === "open");
+        break;
+      case "snap": case "d":
+        for (const { ch, n0, rows } of message.blocks) this.#places.get(ch)?.take(n0, rows);
     }
   }
+
+  #hold(place, cursor, isHeld) {
+    place.move(cursor);
+    place.isHeld = isHeld;
+  }
+}
+
+/* Some rows of a run. */
+function part(run, first, end) {
+  const values = Object.fromEntries(Object.entries(run.values).map(([name, it]) => [name, it && it.slice(first, end)]));
+  return { ...run, n0: run.n0 + first, times: run.times.slice(first, end), values };
 }
 
 /* The runs of rows of a `snap` or `d`: times in epoch ms, values by column; NaN and null are what was not measured. */
@@ -197,7 +265,10 @@ export class LiveStream {
         break;
       case "sub_ok": this.#columns = message.columns; break;
       case "snap": case "d":
-        for (const run of runsOf(message, this.#columns)) this.#tell("rows", { channel: this.#channels.get(run.ch), ...run });
+        for (const run of runsOf(message, this.#columns)) {
+          const channel = this.#channels.get(run.ch);
+          for (const [first, end] of this.#position.news(run)) this.#tell("rows", { channel, ...part(run, first, end) });
+        }
         this.#seq = message.seq;
         break;
       case "gap": case "state": case "time": this.#tell(message.op, message); break;

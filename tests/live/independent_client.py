@@ -62,6 +62,8 @@ class Client:
     options: Message = field(default_factory=dict)  # of `sub`: devices, columns, mode, batch_ms, max_hz
     epoch: str | None = None
     cursors: dict[int, int] = field(default_factory=dict)
+    held: set[int] = field(default_factory=set)  # channels of which the cursor stays
+    had: dict[int, set[int]] = field(default_factory=dict)  # what came above it
     channels: dict[int, Message] = field(default_factory=dict)
     schema: dict[str, Message] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
@@ -94,20 +96,39 @@ class Client:
     async def _handle(self, message: Message) -> list[Row | Message]:
         match message["op"]:
             case "hello":
+                self.held.clear()
                 if message["epoch"] != self.epoch:
-                    self.epoch, self.cursors, self.channels = message["epoch"], {}, {}
+                    self.epoch, self.cursors, self.channels, self.had = message["epoch"], {}, {}, {}
                 start: Message = {"epoch": self.epoch, "cursors": sorted(self.cursors.items())}
                 if self.last_s is not None:
                     start["last_s"] = self.last_s
                 await self.send({"op": "sub", "sub": 1, "from": start, **self.options})
             case "channels":
                 self.schema.update({column["name"]: column for column in message["columns"]})
-                self.channels.update({channel["ch"]: channel for channel in message["channels"]})
+                for channel in message["channels"]:
+                    self.channels[channel["ch"]] = channel
+                    if self.cursors.get(channel["ch"], channel["withdrawn"]) < channel["withdrawn"]:
+                        self._move(channel["ch"], channel["withdrawn"])
             case "sub_ok":
                 self.names = message["columns"]
-                self.cursors.update({channel["ch"]: channel["cursor"] for channel in message["channels"]})
+                for channel in message["channels"]:
+                    self._move(channel["ch"], channel["cursor"])
+            case "gap" if "after" in message:
+                self._move(message["ch"], message["after"])
+                if message["state"] == "open":
+                    self.held.add(message["ch"])
             case "snap" | "d":
                 rows = list(decode_rows(message, self.names, self.schema))
-                self.cursors.update({row.ch: row.n for row in rows})
-                return [*rows, {k: v for k, v in message.items() if k not in ("blocks", "columns")}]
+                new = [row for row in rows if row.n not in self.had.setdefault(row.ch, set())]
+                for row in rows:
+                    if row.ch in self.held:
+                        self.had[row.ch].add(row.n)
+                    else:
+                        self._move(row.ch, row.n)
+                return [*new, {k: v for k, v in message.items() if k not in ("blocks", "columns")}]
         return [message]
+
+    def _move(self, ch: int, cursor: int) -> None:
+        self.cursors[ch] = cursor
+        self.held.discard(ch)
+        self.had[ch] = {n for n in self.had.get(ch, ()) if n > cursor}

@@ -87,7 +87,8 @@ BY_HAND = """
   };
   window.hello = { op: "hello", epoch: "e", utc_ms: 0 };
   const note = (name) => (...details) => told.push([name, ...details]);
-  const handlers = Object.fromEntries(["connected", "disconnected", "unauthorized"].map((name) => [name, note(name)]));
+  const names = ["connected", "disconnected", "unauthorized", "rows"];
+  const handlers = Object.fromEntries(names.map((name) => [name, note(name)]));
   const url = location.origin.replace("http", "ws") + "/api/v1/stream";
   window.stream = new LiveStream(handlers, { url, openSocket, clock });
   return true;
@@ -349,6 +350,71 @@ class TestByHand:
         await self.page.evaluate("pass(100_000)")
         assert await self.page.evaluate("told.map(([name]) => name)") == ["connected"]
         assert await self.sockets() == 1
+
+    async def say(self, socket: int, *messages: dict[str, Any]) -> None:
+        for message in messages:
+            await self.page.evaluate(f"sockets[{socket}].say({json.dumps(message)})")
+
+    async def come(self, socket: int, n0: int, count: int) -> None:
+        block = {"ch": 1, "n0": n0, "rows": count, "t0": n0 * 100, "dt": 100}
+        await self.say(socket, {"op": "d", "sub": 1, "seq": 1, "blocks": [block], "columns": []})
+
+    async def asked(self, socket: int) -> Any:
+        """Where the subscription of a connection begins."""
+        return await self.page.evaluate(f"sockets[{socket}].sent.find((it) => it.op === 'sub').from.cursors")
+
+    async def numbers(self) -> list[int]:
+        runs = await self.page.evaluate(
+            "told.filter(([name]) => name === 'rows').map(([, it]) => [it.n0, it.times.length, it.times[0]])"
+        )
+        assert all(first_ms == n0 * 100 for n0, _, first_ms in runs)
+        return [number for n0, count, _ in runs for number in range(n0, n0 + count)]
+
+    async def back(self, socket: int) -> None:
+        await self.page.evaluate(f"sockets[{socket}].cut(1006)")
+        await self.page.evaluate("pass(10_000)")
+        await self.page.until(f"sockets.length === {socket + 2}")
+        await self.page.evaluate(f"sockets[{socket + 1}].say(hello)")
+
+    async def test_what_was_left_out_comes_after_a_cut_and_nothing_comes_twice(self) -> None:
+        hello: Any = {"op": "hello", "epoch": "e", "utc_ms": 0}
+        begun: Any = {
+            "op": "sub_ok",
+            "sub": 1,
+            "columns": [],
+            "channels": [{"ch": 1, "recovered": "fresh", "cursor": 0}],
+        }
+        left_out: Any = {"op": "gap", "ch": 1, "sub": 1, "reason": "slow_consumer"}
+        await self.say(0, hello, begun)
+        await self.come(0, 1, 10)
+        await self.say(0, left_out | {"state": "open", "after": 10, "rows": None})
+        await self.come(0, 15, 1)
+        await self.come(0, 18, 2)
+        await self.back(0)
+        assert await self.asked(1) == [[1, 10]]
+        begun["channels"] = [{"ch": 1, "recovered": "exact", "cursor": 10}]
+        await self.say(1, begun)
+        await self.come(1, 11, 7)
+        await self.back(1)
+        assert await self.asked(2) == [[1, 17]], "what comes again moves the cursor as ever"
+        begun["channels"] = [{"ch": 1, "recovered": "exact", "cursor": 17}]
+        await self.say(2, begun)
+        await self.come(2, 18, 5)
+        assert sorted(await self.numbers()) == list(range(1, 23))
+        await self.say(2, left_out | {"state": "open", "after": 22, "rows": None})
+        await self.come(2, 30, 1)
+        await self.say(2, left_out | {"state": "closed", "after": 35, "rows": 12})
+        await self.back(2)
+        assert await self.asked(3) == [[1, 35]], "what was told exactly is told"
+
+    async def test_rows_that_were_taken_back_are_not_asked_for(self) -> None:
+        begun = {"op": "sub_ok", "sub": 1, "columns": [], "channels": [{"ch": 1, "recovered": "fresh", "cursor": 0}]}
+        gap = {"op": "gap", "ch": 1, "sub": 1, "reason": "slow_consumer", "state": "open", "after": 0, "rows": None}
+        await self.say(0, {"op": "hello", "epoch": "e", "utc_ms": 0}, begun, gap)
+        await self.say(0, {"op": "channels", "channels": [{"ch": 1, "withdrawn": 40}]})
+        await self.come(0, 41, 2)
+        await self.back(0)
+        assert await self.asked(1) == [[1, 42]]
 
     async def test_acknowledgements_are_gathered_for_half_a_second(self) -> None:
         block = {"ch": 1, "n0": 1, "rows": 0, "t0": 0, "dt": 100}

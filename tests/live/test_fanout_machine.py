@@ -15,6 +15,7 @@ from gateway.live.shared import Shared
 from gateway.secret import Secret
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec, Message
+from insiders_gateway_client.cursors import Cursors
 from tests.live.listening import CLOSE, Client
 from tests.live.test_session import EPOCH, seconds
 
@@ -40,40 +41,31 @@ class Keys:
 
 
 class Follower:
-    """What a program that follows everything knows: the rows it has, and those of which it was told that it has not.
+    """What a program that follows everything knows: the rows it has, and how many it was told that it has not.
 
-    A row is told to be missing by a verdict, a gap of its own, or, while rows are left out, by the numbers that jump.
+    It goes on after a cut as our own client does, and numbers jump only where rows are being left out.
     """
 
     def __init__(self, pump: Pump, hub: Hub, codec: Codec, on_slow: str, caller: Caller | None, now_s: float) -> None:
         self.pump, self.hub, self.codec, self.on_slow, self.caller = pump, hub, codec, on_slow, caller
-        self.got: dict[int, list[int]] = {ch: [] for ch in CHANNELS}
+        self.got: dict[int, set[int]] = {ch: set() for ch in CHANNELS}
         self.missing = dict.fromkeys(CHANNELS, 0)
+        self.cursors = Cursors()
         self.connect(now_s, caller)
 
-    @property
-    def last(self) -> dict[int, int]:
-        return {ch: self.got[ch][-1] if self.got[ch] else 0 for ch in CHANNELS}
-
     def connect(self, now_s: float, caller: Caller | None, token: str | None = None) -> None:
-        self.verdict = dict.fromkeys(CHANNELS, 0)  # told, and no row behind it has come
-        self.overrun = dict.fromkeys(CHANNELS, 0)  # likewise
-        self.jumped: dict[int, int] = {}  # by channel of which rows are left out: how many, by its numbers
-        self.owed = dict.fromkeys(CHANNELS, 0)  # told to be left out, and not jumped over yet
+        self.last = dict.fromkeys(CHANNELS, 0)  # in this connection
+        self.jumping: set[int] = set()
         self.seq = 0
-        self.sent_from = self.last
         self.client = Client(self.hub, self.codec, now_s, self.pump, caller, is_hasty=True)
         if token is not None:
             self.client.say(op="auth", token=token)
-        start = {"epoch": EPOCH, "cursors": list(self.last.items())}
-        self.client.say(**{"op": "sub", "sub": 1, "from": start, "on_slow": self.on_slow})
+        self.client.say(**{"op": "sub", "sub": 1, "from": self.cursors.start(0), "on_slow": self.on_slow})
 
     def cut(self) -> None:
-        """The connection is gone: it goes on behind the last row that it has, and is told anew what is missing."""
+        """The connection is gone, with whatever had not come."""
         self.client.kernel.abort()
         self.client.leave()
-        for ch in CHANNELS:
-            self.missing[ch] += self.jumped.get(ch, 0) - self.owed[ch] - self.overrun[ch] - self.verdict[ch]
 
     def acknowledge(self) -> None:
         if self.seq:
@@ -83,49 +75,41 @@ class Follower:
         self.client.take()
         new, self.client.heard = self.client.heard, []
         for message in new:
+            self.cursors.take(message)
             match message["op"]:
                 case "sub_ok":
                     for verdict in message["channels"]:
-                        ch = verdict["ch"]
-                        self.verdict[ch] = verdict.get("missing_rows", 0)
-                        self.missing[ch] += self.verdict[ch]
-                        self.sent_from[ch] = verdict["cursor"]
+                        self.missing[verdict["ch"]] += verdict.get("missing_rows", 0)
+                        self.last[verdict["ch"]] = verdict["cursor"]
                 case "gap":
                     self._gap(message)
                 case "snap" | "d":
                     assert message["seq"] == self.seq + 1
                     self.seq += 1
                     for run in message["blocks"]:
-                        self._rows(run["ch"], run["n0"], run["rows"])
+                        self._rows(run)
 
     def _gap(self, message: Message) -> None:
         ch = message["ch"]
-        if message["reason"] == "ring_overrun":
-            self.overrun[ch] += message["rows"]
-            self.missing[ch] += message["rows"]
-        elif message["state"] == "open":
+        if message["state"] == "open":
             assert self.on_slow == "conflate"
-            assert ch not in self.jumped
-            self.jumped[ch] = 0
-        else:
-            self.owed[ch] += message["rows"] - self.jumped.pop(ch)
-            assert self.owed[ch] >= 0
-            self.missing[ch] += message["rows"]
+            assert ch not in self.jumping
+            assert message["after"] == self.last[ch]
+            self.jumping.add(ch)
+            return
+        assert (message["reason"] == "slow_consumer") == (ch in self.jumping)
+        self.jumping.discard(ch)
+        self.missing[ch] += message["rows"]
+        self.last[ch] = message["after"]
 
-    def _rows(self, ch: int, n0: int, count: int) -> None:
-        last = max(self.sent_from[ch], self.last[ch])
-        jump = n0 - last - 1
-        assert jump >= 0, "a row came twice"
-        jump -= self.overrun[ch]
-        self.overrun[ch] = self.verdict[ch] = 0
-        owed = min(jump, self.owed[ch])
-        self.owed[ch] -= owed
-        jump -= owed
-        if ch in self.jumped:
-            self.jumped[ch] += jump
-        else:
-            assert jump == 0, "rows are lost untold"
-        self.got[ch] += range(n0, n0 + count)
+    def _rows(self, run: Message) -> None:
+        ch, n0 = run["ch"], run["n0"]
+        assert n0 > self.last[ch], "a row came twice"
+        assert n0 == self.last[ch] + 1 or ch in self.jumping, "rows are lost untold"
+        self.last[ch] = n0 + run["rows"] - 1
+        new = {n0 + row for first, end in run.get("new", [(0, run["rows"])]) for row in range(first, end)}
+        assert not new & self.got[ch], "a row counts twice"
+        self.got[ch] |= new
 
 
 class Crowd(RuleBasedStateMachine):
@@ -224,7 +208,7 @@ class Crowd(RuleBasedStateMachine):
         """A message with samples, and the news of a moment: never what came while somebody did not read."""
         if hasattr(self, "one"):
             assert self.one.client.kernel.most_waiting < 40_000
-            assert not self.other.jumped
+            assert not self.other.jumping
             assert self.other.client.session.closing is None
 
     def teardown(self) -> None:
@@ -238,7 +222,7 @@ class Crowd(RuleBasedStateMachine):
         for ch, channel in self.channels.items():
             newest = channel.ring.newest
             assert len(self.other.got[ch]) + self.other.missing[ch] == newest
-            assert len(self.one.got[ch]) + self.one.missing[ch] == newest, (self.one.got[ch], self.one.missing[ch])
+            assert len(self.one.got[ch]) + self.one.missing[ch] == newest
 
     def _back(self) -> None:
         self.one.cut()

@@ -12,6 +12,7 @@ from gateway.live.session import CloseCode
 from gateway.live.shared import Shared
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import MAX_ROWS, Codec, Message
+from insiders_gateway_client.cursors import Cursors
 from tests.live.listening import Client
 from tests.live.test_session import EPOCH, _hub, _one, block, numbers, ops, seconds
 
@@ -127,6 +128,89 @@ def test_who_was_slow_is_told_exactly_how_many_rows_were_left_out(hub: Hub, one:
     assert left_out == one.ring.newest - len(got) > 0
     assert got == sorted(set(got))
     assert got[-20:] == list(range(one.ring.newest - 19, one.ring.newest + 1))
+
+
+def _heard_by(cursors: Cursors, messages: list[Message]) -> tuple[list[int], int]:
+    """Numbers of the first channel's rows that our own client makes of it, and how many it is told not to have."""
+    got, missing = list[int](), 0
+    for message in messages:
+        cursors.take(message)
+        match message["op"]:
+            case "sub_ok":
+                missing += message["channels"][0].get("missing_rows", 0)
+            case "gap" if message["ch"] == 1 and message["state"] == "closed":
+                missing += message["rows"]
+            case "snap" | "d":
+                for run in message["blocks"]:
+                    spans = run.get("new", [(0, run["rows"])]) if run["ch"] == 1 else []
+                    got += [run["n0"] + row for first, end in spans for row in range(first, end)]
+    return got, missing
+
+
+@pytest.mark.parametrize("count", [5, 20], ids=["conflated", "shed"])
+def test_after_a_cut_what_was_left_out_follows_and_nothing_counts_twice(hub: Hub, one: Channel, count: int) -> None:
+    runner, cursors = Runner(hub, one), Cursors()
+    runner.is_acking = False
+    runner.run(count)
+    opened = next(m for m in runner.client.heard if m["op"] == "gap")
+    got, missing = _heard_by(cursors, runner.client.heard)
+    assert missing == 0
+    assert cursors.by_channel[1] == opened["after"] < got[-1] <= one.ring.newest
+    again = Client(hub, now_s=runner.client.now_s)
+    again.say(**{"op": "sub", "sub": 1, "from": cursors.start(0)})
+    again.wait(2.0)
+    rest, missing = _heard_by(cursors, again.heard)
+    assert sorted(got + rest) == list(range(1, one.ring.newest + 1))
+    assert missing == 0
+    assert cursors.by_channel[1] == one.ring.newest
+
+
+def test_what_was_overwritten_meanwhile_is_counted_without_the_rows_that_had_come(hub: Hub) -> None:
+    channel = Channel(1, Wearer("SN-1"), 100)
+    hub.channels[1] = channel  # type: ignore[index]
+    runner, cursors = Runner(hub, channel), Cursors()
+    runner.is_acking = False
+    runner.run(20)
+    got, _ = _heard_by(cursors, runner.client.heard)
+    again = Client(hub, now_s=runner.client.now_s)
+    again.say(**{"op": "sub", "sub": 1, "from": cursors.start(0)})
+    again.wait(2.0)
+    rest, missing = _heard_by(cursors, again.heard)
+    assert len(set(got + rest)) == len(got + rest) == channel.ring.newest - missing
+    assert missing > 0
+
+
+def test_what_was_told_to_be_overwritten_is_not_told_again_after_a_cut(hub: Hub) -> None:
+    """The cut comes between the word of it and the rows behind it."""
+    channel = Channel(1, Wearer("SN-1"), 100)
+    hub.channels[1] = channel  # type: ignore[index]
+    runner, cursors = Runner(hub, channel, devices=["SN-1"], on_slow="drop_oldest"), Cursors()
+    runner.is_acking = False
+    runner.run(25)
+    runner.is_acking = True
+    runner.run(20)
+    told = next(at for at, message in enumerate(runner.client.heard) if message["op"] == "gap")
+    got, missing = _heard_by(cursors, runner.client.heard[: told + 1])
+    assert missing > 0
+    again = Client(hub, now_s=runner.client.now_s)
+    again.say(**{"op": "sub", "sub": 1, "from": cursors.start(0)})
+    again.wait(2.0)
+    rest, more = _heard_by(cursors, again.heard)
+    assert len(got) + len(rest) + missing + more == channel.ring.newest
+
+
+def test_after_it_was_told_exactly_what_was_left_out_the_cursor_is_behind_it(hub: Hub, one: Channel) -> None:
+    """Also behind rows at the end that were not the newest by their time, and did not come."""
+    runner, cursors = Runner(hub, one), Cursors()
+    runner.is_acking = False
+    runner.run(7)
+    runner.is_acking = True
+    while not gaps(runner.client.heard)[1:]:
+        one.rows_came(seconds(-runner.next_s - 2, -runner.next_s - 1), 0.0)
+        runner.run(1)
+    told = next(at for at, m in enumerate(runner.client.heard) if m["op"] == "gap" and m["state"] == "closed")
+    got, missing = _heard_by(cursors, runner.client.heard[: told + 1])
+    assert cursors.by_channel[1] == runner.client.heard[told]["after"] == len(got) + missing
 
 
 def test_what_is_left_out_lies_between_the_times_of_the_gap(hub: Hub, one: Channel) -> None:
