@@ -11,7 +11,7 @@ from gateway.access.caller import Caller
 from gateway.access.errors import AccessError
 from gateway.access.roles import Action
 from gateway.live.admission import SAFE_METHODS, Admission, address_of
-from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.requests import ErrorCode, RequestError, forbidden
 
 CALLER = web.RequestKey("caller", Caller)
 """Who asks, on every request that has passed the guard; absent only where that may still show itself."""
@@ -135,8 +135,7 @@ class Guard:
     def _allow(self, caller: Caller, action: Action, request: web.Request) -> None:
         if not caller.may(action):
             self._note(caller, str(action), request, DENIED)
-            text = f"A {caller.role} may not do this ({action}): ask an admin for another role."
-            raise RequestError(ErrorCode.FORBIDDEN, text)
+            raise forbidden(caller, action)
         request[CALLER] = caller
 
     def _note(self, caller: Caller | None, deed: str, request: web.Request, outcome: str) -> None:

@@ -67,8 +67,9 @@ class Pump:
 
     def say_goodbye(self, *, is_resumable: bool) -> None:
         """Tell everybody that the gateway stops."""
+        text = "The gateway stops: wait until it has started again."
         for session in self._wires:
-            session.say_goodbye(CloseCode.RESTART, "The gateway stops.", 2000, is_resumable=is_resumable)
+            session.say_goodbye(CloseCode.RESTART, text, 2000, is_resumable=is_resumable)
             self.wake(session)
 
     def turn(self, now_s: float) -> float:

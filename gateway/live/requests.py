@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from gateway.access.caller import Caller
+from gateway.access.roles import Action
 from gateway.live.forms import mismatch
 from insiders_codecs.live import Message
 
@@ -85,6 +87,12 @@ class RequestError(ValueError):
         super().__init__(text)
         self.code = code
         self.facts = facts
+
+
+def forbidden(caller: Caller, action: Action) -> RequestError:
+    """The refusal of what somebody's role may not do."""
+    text = f"A {caller.role} may not do this ({action}): ask an admin for another role."
+    return RequestError(ErrorCode.FORBIDDEN, text)
 
 
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=False):

@@ -123,7 +123,8 @@ class Session:
         if self._bucket.take(now_s):
             return True
         self.is_deaf = True
-        self.say_goodbye(CloseCode.TOO_MUCH, "Messages came faster than `limits` allows.", 5000, is_resumable=True)
+        text = "Messages came faster than `limits` of `hello` allows: connect anew, and send fewer."
+        self.say_goodbye(CloseCode.TOO_MUCH, text, 5000, is_resumable=True)
         return False
 
     def say_goodbye(self, code: CloseCode, text: str, retry_after_ms: int, *, is_resumable: bool) -> None:
@@ -177,9 +178,8 @@ class Session:
             return
         wants_end = any(it.request.on_slow == "close" for it in self._subscriptions.values())
         if level is Level.LOST or (level is not Level.NORMAL and wants_end):
-            self.say_goodbye(
-                CloseCode.TOO_SLOW, "Messages came faster than you dealt with them.", 1000, is_resumable=True
-            )
+            text = "Messages came faster than you dealt with them: connect anew, and ask for fewer columns or rows."
+            self.say_goodbye(CloseCode.TOO_SLOW, text, 1000, is_resumable=True)
             return
         self._hub.refusals["slow"] += before is Level.NORMAL
         for subscription in self._subscriptions.values():
@@ -304,9 +304,8 @@ class Session:
 
     def _answer(self, message: Message) -> None:
         if len(self._answers) >= MAX_ANSWERS:
-            self.say_goodbye(
-                CloseCode.TOO_SLOW, "Requests came faster than their answers were read.", 1000, is_resumable=True
-            )
+            text = "Requests came faster than their answers were read: connect anew, and read before you ask on."
+            self.say_goodbye(CloseCode.TOO_SLOW, text, 1000, is_resumable=True)
         elif self.closing is None:
             self._answers.append(message)
 

@@ -4,7 +4,7 @@ from gateway.access.audit import ADMISSION, DENIED, DONE, LOOKED
 from gateway.access.caller import Caller
 from gateway.access.errors import NotAdmittedError
 from gateway.access.roles import Action
-from gateway.live.requests import Auth, ErrorCode, RequestError
+from gateway.live.requests import Auth, ErrorCode, RequestError, forbidden
 from gateway.live.shared import Shared
 from gateway.live.visibility import Sight
 from gateway.secret import Secret
@@ -55,7 +55,10 @@ class Standing:
         """
         doorkeeper = self._shared.doorkeeper
         if doorkeeper is None:
-            raise RequestError(ErrorCode.UNAUTHORIZED, "This gateway knows no token.")
+            raise RequestError(
+                ErrorCode.UNAUTHORIZED,
+                "This gateway gives out no tokens: connect without one, from the machine on which it runs.",
+            )
         try:
             caller = doorkeeper.admit(Secret(request.token), self._address, now_s)
         except NotAdmittedError as error:
@@ -72,7 +75,7 @@ class Standing:
         if self.caller is None:
             raise RequestError(ErrorCode.UNAUTHORIZED, "Show a token first, in an `auth` message.")
         if not self.caller.may(action):
-            raise RequestError(ErrorCode.FORBIDDEN, f"A {self.caller.role} may not do this ({action}).")
+            raise forbidden(self.caller, action)
 
     def ended(self, now_s: float) -> str | None:
         """Why they may not be here any longer, as a sentence; None if they may."""

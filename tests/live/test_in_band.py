@@ -140,8 +140,10 @@ def test_a_message_that_needs_what_a_role_may_not_is_not_obeyed(
     monkeypatch.setitem(NEEDED, op, Action.MANAGE_ACCESS)
     for role in Role:
         caller = Caller("", "", role)
-        codes = {message.get("code") for message in House(hub, token=caller).visit(caller).say(op=op, sub=1, subs=[])}
-        assert ("forbidden" in codes) is (role is not Role.ADMIN)
+        heard = House(hub, token=caller).visit(caller).say(op=op, sub=1, subs=[])
+        told = [message["text"] for message in heard if message.get("code") == "forbidden"]
+        text = f"A {role} may not do this (manage_access): ask an admin for another role."
+        assert told == ([] if role is Role.ADMIN else [text])
 
 
 @pytest.mark.parametrize("is_in_band", [False, True])
@@ -180,6 +182,7 @@ def test_who_guesses_is_told_how_long_to_wait(hub: Hub) -> None:
 def test_a_gateway_without_tokens_says_so(hub: Hub) -> None:
     (error,) = Client(hub, pump=Pump(Shared(hub)), caller=None).say(op="auth", token="token")
     assert error["code"] == "unauthorized"
+    assert "connect without one" in error["text"]
 
 
 @pytest.mark.parametrize("message", [{}, {"token": 5}, {"token": ""}, {"token": "x" * 201}])

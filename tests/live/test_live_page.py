@@ -136,7 +136,10 @@ async def test_a_cut_is_told_until_it_is_over(seen: Seen) -> None:
     await seen.doors.aclose()
     offline = "document.querySelector('#offline')"
     told = await seen.page.until(f"!{offline}.hidden && {offline}.innerText")
-    assert told in ("The gateway stops. Trying again …", "The gateway does not answer. Trying again …")
+    assert told in (
+        "The gateway stops: wait until it has started again. Trying again …",
+        "The gateway does not answer. Trying again …",
+    )
     await seen.doors.enter_async_context(seen.gateway.listening())
     await seen.page.until(f"{offline}.hidden")
     seen.gateway.rows_came(2, rows(NOW_MS, speed=5.0))

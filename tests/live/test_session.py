@@ -478,7 +478,7 @@ def test_goodbye_is_the_last_word(hub: Hub, one: Channel) -> None:
     one.rows_came(seconds(0, 1), 0.0)
     client.room.say_goodbye(is_resumable=False)
     (bye,) = client.listen()
-    text = "The gateway stops."
+    text = "The gateway stops: wait until it has started again."
     assert bye == {"op": "bye", "code": 1012, "text": text, "retry_after_ms": 2000, "resumable": False}
     assert client.frames[-1] == (CLOSE, (1012).to_bytes(2, "big"))
     assert client.say(op="sub", sub=2) == []
