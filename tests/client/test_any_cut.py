@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack, aclosing
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.telemetry.channel import Channel, Wearer
@@ -95,6 +95,8 @@ async def live(ground: Ground, life: list[tuple[str, int]]) -> Heard:
                         second += 1
                         await asyncio.sleep(1)
                     heard.reads.set()
+                    await asyncio.sleep(1)
+                    proxy.reset_all()
                 case "restart" | "crash":
                     if act == "crash":
                         proxy.reset_all()
@@ -109,6 +111,7 @@ async def live(ground: Ground, life: list[tuple[str, int]]) -> Heard:
 
 @settings(max_examples=15)
 @given(st.lists(acts, max_size=12))
+@example([("wait", 36), ("dawdle", 6), ("rows", 5)])  # conflated, and cut before it has recovered
 def test_every_row_is_heard_once_or_called_missing(life: list[tuple[str, int]]) -> None:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         ground = Ground(Channel(1, Wearer("SN-1"), 20_000), free_port())
