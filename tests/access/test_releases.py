@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +88,18 @@ async def slow_disk(store: Store) -> AsyncIterator[None]:
             yield
         finally:
             answers.set()
+
+
+@pytest.fixture(name="turning")
+def _turning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The turns of `Releases.run` follow each other at once."""
+    monkeypatch.setattr("gateway.access.releases._TURN_S", 0)
+
+
+async def until(store: Store, is_so: Callable[[], bool]) -> None:
+    """Look each time that the disk has answered, which goes by no clock."""
+    while not is_so():
+        await store.read(lambda _: None)
 
 
 def on_disk(folder: Path) -> set[str]:
@@ -251,13 +263,14 @@ async def test_one_that_was_given_by_a_wrong_clock_does_not_wait_for_years(tmp_p
 # --- trackers that are given to another ------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("turning")
 @pytest.mark.parametrize("is_required", [True, False])
 async def test_a_tracker_that_another_wears_now_begins_anew(tmp_path: Path, world: World, is_required: bool) -> None:
     async with opened(tmp_path, world, is_required=is_required) as (releases, _):
         await releases.give([ADA, BO], BASIS, ADMIN)
         before = dict(releases.released)
     swapped = {**TEAM, "SN-1": BO}
-    async with opened(tmp_path, world, swapped, is_required=is_required) as (releases, _):
+    async with opened(tmp_path, world, swapped, is_required=is_required) as (releases, store):
         assert "SN-1" not in releases.released, "until the time is known, so that a snapshot of Ada's is dropped"
         assert {serial: since for serial, since in releases.released.items() if serial != "SN-1"} == {
             serial: since for serial, since in before.items() if serial != "SN-1"
@@ -265,10 +278,7 @@ async def test_a_tracker_that_another_wears_now_begins_anew(tmp_path: Path, worl
         world.reference_ms = 8_000_000
         async with asyncio.TaskGroup() as tasks, asyncio.timeout(5):
             running = tasks.create_task(releases.run())
-            while releases.released.get("SN-1") != 8_000_000:
-                await asyncio.sleep(0)
-            while not releases._is_kept:
-                await asyncio.sleep(0.01)
+            await until(store, lambda: releases.released.get("SN-1") == 8_000_000 and releases._is_kept)
             running.cancel()
     async with opened(tmp_path, world, swapped, is_required=is_required) as (releases, _):
         assert releases.released["SN-1"] == 8_000_000
@@ -294,13 +304,16 @@ async def test_a_withdrawal_counts_before_the_disk_has_answered(tmp_path: Path, 
     async with opened(tmp_path, world) as (releases, store):
         await releases.give([ADA], BASIS, ADMIN)
         async with slow_disk(store), asyncio.TaskGroup() as tasks:
-            withdrawing = tasks.create_task(releases.withdraw([ADA], ADMIN))
-            await asyncio.sleep(0)
-            assert releases.released == {}
-            assert not withdrawing.done()
-            report = await withdrawing
-            assert report.trouble is not None
-            assert world.codes() == {"releases_unsaved"}
+            with pytest.MonkeyPatch.context() as hasty:
+                hasty.setattr("gateway.access.releases._PATIENCE_S", 0)
+                withdrawing = tasks.create_task(releases.withdraw([ADA], ADMIN))
+                await asyncio.sleep(0)
+                assert releases.released == {}
+                assert not withdrawing.done()
+                assert world.codes() == set()
+                report = await withdrawing
+                assert report.trouble is not None
+                assert world.codes() == {"releases_unsaved"}
         await store.read(lambda _: None)
         await releases._keep()
         assert (releases.report().trouble, world.codes()) == (None, set())
@@ -365,26 +378,25 @@ async def test_what_is_lost_while_it_runs_is_written_again(tmp_path: Path, world
         assert on_disk(tmp_path) == {ADA}
 
 
+@pytest.mark.usefixtures("turning")
 async def test_releases_that_are_lost_are_told_and_nobody_is_shown(tmp_path: Path, world: World) -> None:
     async with opened(tmp_path, world) as (releases, _):
         await releases.give(ALL, BASIS, ADMIN)
     (tmp_path / DATABASE).write_bytes(b"no database at all" * 100)
-    async with opened(tmp_path, world) as (releases, _), asyncio.TaskGroup() as tasks, asyncio.timeout(5):
+    async with opened(tmp_path, world) as (releases, store), asyncio.TaskGroup() as tasks, asyncio.timeout(5):
         assert releases.released == {}
         running = tasks.create_task(releases.run())
-        while world.codes() != {"releases_lost"}:
-            await asyncio.sleep(0.01)
+        await until(store, lambda: world.codes() == {"releases_lost"})
         running.cancel()
 
 
+@pytest.mark.usefixtures("turning")
 async def test_that_nobody_is_released_is_a_problem_until_somebody_is(tmp_path: Path, world: World) -> None:
-    async with opened(tmp_path, world) as (releases, _), asyncio.TaskGroup() as tasks, asyncio.timeout(10):
+    async with opened(tmp_path, world) as (releases, store), asyncio.TaskGroup() as tasks, asyncio.timeout(5):
         running = tasks.create_task(releases.run())
-        while world.codes() != {"nobody_released"}:
-            await asyncio.sleep(0.01)
+        await until(store, lambda: world.codes() == {"nobody_released"})
         await releases.give([BO], BASIS, ADMIN)
-        while world.codes():
-            await asyncio.sleep(0.01)
+        await until(store, lambda: not world.codes())
         running.cancel()
 
 
@@ -397,6 +409,7 @@ async def test_where_nobody_needs_a_release_it_is_none(
         assert world.codes() == set()
 
 
+@pytest.mark.usefixtures("turning")
 async def test_where_the_disk_cannot_be_read_nobody_is_shown_until_it_can(tmp_path: Path, world: World) -> None:
     async with opened(tmp_path, world) as (releases, _):
         await releases.give([ADA, BO], BASIS, ADMIN)
@@ -414,8 +427,7 @@ async def test_where_the_disk_cannot_be_read_nobody_is_shown_until_it_can(tmp_pa
         assert await store.mend()
         async with asyncio.TaskGroup() as tasks, asyncio.timeout(5):
             running = tasks.create_task(releases.run())
-            while on_disk(tmp_path) != {ADA}:
-                await asyncio.sleep(0.01)
+            await until(store, lambda: on_disk(tmp_path) == {ADA})
             running.cancel()
         assert set(releases.released) == {"SN-1", "SN-3"}, "who was withdrawn meanwhile stays so"
         assert world.codes() == set()
