@@ -1,6 +1,6 @@
 """Which rows were left out for a client that is slow: told when it begins, and counted until it ends."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.live.reading import Cursors, LeftOut
@@ -26,8 +26,16 @@ class Omissions:
     def __bool__(self) -> bool:
         return bool(self._open)
 
-    def count(self, passed: Iterable[LeftOut], channels: Channels) -> list[LeftOut]:
-        """Rows are passed over; those channels of which none had been."""
+    def pass_over(self, passed: Sequence[LeftOut], channels: Channels) -> list[LeftOut]:
+        """Rows are passed over: add them to what is missing of each channel.
+
+        Args:
+            passed: Which; a channel of which no row is yet may stand among them, for it to begin.
+            channels: All that are followed.
+
+        Returns:
+            The first of each channel of which nothing was missing until now: what the client is to be told.
+        """
         # Whoever is told that rows were taken back has forgotten what was missing of them.
         self._open = {ch: it for ch, it in self._open.items() if channels[ch].ring.withdrawn == it.withdrawn}
         begun = [left_out for left_out in passed if left_out.ch not in self._open]

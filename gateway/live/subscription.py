@@ -250,7 +250,7 @@ class Subscription:
 
     def _begin_omissions(self, passed: Sequence[LeftOut], channels: Channels, now_s: float) -> None:
         """Count rows that are passed over, and say once of each channel that some are."""
-        begun = self._omissions.count(passed, channels)
+        begun = self._omissions.pass_over(passed, channels)
         still = {"to_ms": None, "rows": None, "state": "open"}
         self._tell(now_s, (self._record(it, "slow_consumer") | {"after": it.after} | still for it in begun))
 
