@@ -60,7 +60,9 @@ class Follower:
         self.client = Client(self.hub, self.codec, now_s, self.pump, caller, is_hasty=True)
         if token is not None:
             self.client.say(op="auth", token=token)
-        self.client.say(**{"op": "sub", "sub": 1, "from": self.cursors.start(0), "on_slow": self.on_slow})
+        known = self.cursors.by_channel or dict.fromkeys(CHANNELS, 0)
+        start = {"epoch": EPOCH, "cursors": list(known.items())}
+        self.client.say(**{"op": "sub", "sub": 1, "from": start, "on_slow": self.on_slow})
 
     def cut(self) -> None:
         """The connection is gone, with whatever had not come."""
