@@ -1,6 +1,7 @@
 """The ring of recent rows: order of arrival, duplicates, cursors, late and misdated rows, growth."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,6 +129,23 @@ def test_since_finds_the_cursor_before_a_time() -> None:
     assert ring.since(250) == 2  # the row at 600 came before the late one at 300
     assert ring.since(650) == 4
     assert ring.since(701) == ring.newest == 5
+
+
+def test_many_who_ask_for_the_past_at_once_have_the_ring_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring, looks, look = Ring(1, 18_000), list[int](), Ring._in_order
+
+    def in_order(ring: Ring, array: NDArray[Any], count: int | None = None) -> NDArray[Any]:
+        looks.append(len(array))
+        return look(ring, array, count)
+
+    ring.append(block(*range(0, 100_000, 100)))
+    monkeypatch.setattr(Ring, "_in_order", in_order)
+    assert [ring.since(number * 100) for number in range(190)] == list(range(190))
+    assert len(looks) == 2, "times and flags"
+    ring.append(block(100_000))
+    assert ring.since(100_000) == 1000
+    ring.clear()
+    assert ring.since(0) == ring.newest
 
 
 def test_between_is_half_open_and_ordered_by_time() -> None:
