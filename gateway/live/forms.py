@@ -30,11 +30,17 @@ def mismatch(error: msgspec.ValidationError, form: type) -> str:
     schemas = _schemas(form, place)
     names = ", ".join(name for schema in schemas for name in schema.get("properties", ()))
     if found := _unknown(text):
-        return f"There is no field {_shown(found[1])} {f'in {place}' if place else 'here'}; fields are {names}."
+        return f"There is no field {shown(found[1])} {f'in {place}' if place else 'here'}; fields are {names}."
     if found := _missing(text):
         return f"The field {f'{place}.' if place else ''}{found[1]} is missing; fields are {names}."
     allowed = " or ".join(dict.fromkeys(map(_allowed, schemas)))
     return f"{place or 'The message'}: expected {allowed}."
+
+
+def shown(name: str) -> str:
+    """A name that nobody knows, short and on one line."""
+    name = "".join(character if character.isprintable() else "�" for character in name)
+    return f'"{name if len(name) <= _MAX_SHOWN else name[: _MAX_SHOWN - 1] + "…"}"'
 
 
 def _schemas(form: type, place: str) -> list[_Schema]:
@@ -111,8 +117,3 @@ def _length(schema: _Schema, what: str, of: str) -> str:
     if least == most:
         return f" of {most} {what}"
     return f" of {most} {what} at most" if not least else f" of {least} to {most} {what}"
-
-
-def _shown(name: str) -> str:
-    name = "".join(character if character.isprintable() else "�" for character in name)
-    return f'"{name if len(name) <= _MAX_SHOWN else name[: _MAX_SHOWN - 1] + "…"}"'

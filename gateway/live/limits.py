@@ -13,7 +13,7 @@ class Limits:
         max_frame_bytes: Of a message with samples.
         max_inbound_bytes: Of a client's message: a resume of 1000 channels with a list of 1000 devices takes 32 kB.
         max_inbound_per_s: Messages of a client, on average.
-        max_inbound_burst: Messages of a client at once.
+        max_inbound_burst: Messages of a client at once; a `sub` counts as four.
         max_subscriptions: Of one client.
         max_clients: Connections at once.
         max_clients_per_address: Connections from one address.
@@ -27,7 +27,7 @@ class Limits:
     max_inbound_bytes: int = 40 * 1024
     max_inbound_per_s: int = 20
     max_inbound_burst: int = 80
-    max_subscriptions: int = 64
+    max_subscriptions: int = 16
     max_clients: int = 200
     max_clients_per_address: int = 20
     auth_s: int = 5

@@ -40,11 +40,11 @@ class Bucket:
         self._level = burst
         self._at_s = now_s
 
-    def take(self, now_s: float) -> bool:
-        """Take one; False if there is none."""
+    def take(self, now_s: float, count: int = 1) -> bool:
+        """Take one or some; False if there are not as many."""
         self._level = min(self._burst, self._level + (now_s - self._at_s) * self._per_s)
         self._at_s = now_s
-        if self._level < 1:
+        if self._level < count:
             return False
-        self._level -= 1
+        self._level -= count
         return True

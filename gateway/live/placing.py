@@ -1,5 +1,6 @@
 """Where a subscription begins: which channels it wants, and what of the past that was asked for can be met."""
 
+from gateway.live.forms import shown
 from gateway.live.reading import Position
 from gateway.live.requests import ErrorCode, RequestError, Start
 from gateway.live.source import Channels, ChannelView
@@ -22,7 +23,7 @@ def wanted(devices: str | tuple[str, ...], channels: Channels) -> list[ChannelVi
     unknown = [serial for serial in devices if serial not in by_serial]
     if unknown:
         raise RequestError(
-            ErrorCode.UNKNOWN_DEVICE, f"No tracker here has the serial number {unknown[0]!r}; see `channels`."
+            ErrorCode.UNKNOWN_DEVICE, f"No tracker here has the serial number {shown(unknown[0])}; see `channels`."
         )
     return [by_serial[serial] for serial in dict.fromkeys(devices)]
 

@@ -27,11 +27,17 @@ from insiders_codecs.live import Codec, Message, decode, encode
 MAX_ANSWERS = 256
 """Answers that may wait for one client. One that asks that much without reading is cut off."""
 
+MAX_ANSWER_BYTES = 128 * 1024
+"""Likewise: what the answers to all its subscriptions take at once."""
+
 CAPABILITIES = ("resume", "latest", "history", "ack")
 """What every gateway of this version can; what is served beside that, the server knows."""
 
 ACK_GATHER_S = 1.0
 """How long a client may gather what it acknowledges: that is no lag."""
+
+SUB_PRICE = 4
+"""A subscription counts as so many messages: to find where it begins in each channel takes a while."""
 
 NEEDED = {"sub": Action.FOLLOW, "unsub": Action.FOLLOW, "ack": Action.FOLLOW}
 """What one has to be allowed to for each message; `auth` is everybody's, and what is not named is not obeyed."""
@@ -82,7 +88,8 @@ class Session:
         self._subscriptions: dict[int, Subscription] = {}
         self._time_due_s = now_s
         self._greetings = deque[Message]()
-        self._answers = deque[Message]()
+        self._answers = deque[bytes]()
+        self._answer_bytes = 0
         if caller is None:
             limits = shared.limits.announced()
             self._greetings.append({"op": "hello", **self._hub.identity(), "auth": "required", "limits": limits})
@@ -118,9 +125,9 @@ class Session:
             self._refuse(error.code, str(error), message)
         return bool(self._answers or self._greetings)
 
-    def heard(self, now_s: float) -> bool:
-        """Count a frame of the client; False if it was one too many."""
-        if self._bucket.take(now_s):
+    def heard(self, now_s: float, price: int = 1) -> bool:
+        """Count a frame of the client, or what it asks for; False if that was too much."""
+        if self._bucket.take(now_s, price):
             return True
         self.is_deaf = True
         text = "Messages came faster than `limits` of `hello` allows: connect anew, and send fewer."
@@ -138,15 +145,8 @@ class Session:
             subscription.end()
         self._subscriptions.clear()
         self._answers.clear()
-        self._answers.append(
-            {
-                "op": "bye",
-                "code": int(code),
-                "text": text,
-                "retry_after_ms": retry_after_ms,
-                "resumable": is_resumable,
-            }
-        )
+        bye = {"op": "bye", "code": int(code), "text": text, "retry_after_ms": retry_after_ms}
+        self._answers.append(encode(bye | {"resumable": is_resumable}, self.codec))
 
     def end(self) -> None:
         """Leave nothing behind: the connection is gone."""
@@ -206,7 +206,9 @@ class Session:
             # Before the answers: who is told that a subscription begins has been told what its channels are.
             yield from self._news.messages(self._standing.sight, self._hub.channels)
         while self._answers:
-            yield encode(self._answers.popleft(), self.codec)
+            payload = self._answers.popleft()
+            self._answer_bytes -= len(payload)
+            yield payload
         if self.closing is not None or self.caller is None:
             return
         channels = self._standing.sight.channels(self._hub.channels)
@@ -229,7 +231,8 @@ class Session:
         self._standing.check_may(needed)
         match message["op"]:
             case "sub":
-                self._subscribe(message, now_s)
+                if self.heard(now_s, SUB_PRICE - 1):
+                    self._subscribe(message, now_s)
             case "unsub":
                 end = parse_unsub(message)
                 subscription = self._subscriptions.pop(end.sub, None)
@@ -303,11 +306,13 @@ class Session:
         self._answer(answer | marks)
 
     def _answer(self, message: Message) -> None:
-        if len(self._answers) >= MAX_ANSWERS:
+        payload = encode(message, self.codec)
+        if len(self._answers) >= MAX_ANSWERS or self._answer_bytes + len(payload) > MAX_ANSWER_BYTES:
             text = "Requests came faster than their answers were read: connect anew, and read before you ask on."
             self.say_goodbye(CloseCode.TOO_SLOW, text, 1000, is_resumable=True)
         elif self.closing is None:
-            self._answers.append(message)
+            self._answers.append(payload)
+            self._answer_bytes += len(payload)
 
 
 def _is_plain(value: object) -> bool:

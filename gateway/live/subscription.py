@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
+from gateway.live.forms import shown
 from gateway.live.groups import CATCH_UP_S, Group, Groups, Key
 from gateway.live.ladder import Level
 from gateway.live.omissions import Omissions
@@ -66,7 +67,7 @@ class Subscription:
         for name in request.columns or ():
             if name not in sight.column_names:
                 known = ", ".join(sight.column_names)
-                raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"There is no column {name!r}; columns are {known}.")
+                raise RequestError(ErrorCode.UNKNOWN_COLUMN, f"There is no column {shown(name)}; columns are {known}.")
         self.request = request
         self.due_s = now_s
         self.followed: frozenset[int] = frozenset()

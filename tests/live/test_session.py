@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS
-from gateway.live.session import MAX_ANSWERS, CloseCode
+from gateway.live.session import MAX_ANSWER_BYTES, MAX_ANSWERS, SUB_PRICE, CloseCode
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import (
     MAX_FRAME_BYTES,
@@ -453,6 +453,38 @@ def test_a_client_that_asks_and_never_reads_is_cut_off(hub: Hub) -> None:
         client.tell(b"{}")
     assert client.session.closing is CloseCode.TOO_SLOW
     assert len(client.kernel.waiting) < 1000
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"devices": ["\x80" * 19_000]}, {"columns": ["\x01" * 6000]}], ids=["device", "column"]
+)
+def test_a_name_that_nobody_knows_is_told_in_short(hub: Hub, wanted: Any) -> None:
+    client = Client(hub)
+    (error,) = client.say(op="sub", sub=1, **wanted)
+    assert error["code"].startswith("unknown_")
+    assert len(error["text"]) < 250
+
+
+def test_what_waits_for_a_client_that_never_reads_is_bounded_in_bytes(hub: Hub) -> None:
+    for ch in range(10, 110):
+        hub.channels[ch] = Channel(ch, Wearer(f"SN-{ch}"), 100)  # type: ignore[index]
+    client = Client(hub)
+    client.kernel.bytes_per_s = 0
+    for _ in range(MAX_ANSWERS // 2):
+        client.wait((SUB_PRICE + 1) / LIMITS.max_inbound_per_s)
+        client.say(op="sub", sub=1)
+        assert sum(map(len, client.session._answers)) <= MAX_ANSWER_BYTES
+        client.say(op="unsub", sub=1)
+    assert client.session.closing is CloseCode.TOO_SLOW
+
+
+def test_a_subscription_counts_as_several_messages(hub: Hub) -> None:
+    client = Client(hub)
+    for _ in range(LIMITS.max_inbound_burst // SUB_PRICE):
+        client.say(op="sub", sub=1)
+    assert client.session.closing is None
+    client.say(op="sub", sub=1)
+    assert client.session.closing is CloseCode.TOO_MUCH
 
 
 def test_a_client_that_speaks_faster_than_it_may_is_cut_off(hub: Hub) -> None:
