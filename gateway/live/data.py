@@ -12,8 +12,12 @@ from gateway.live.gate import json_answer
 from gateway.live.guard import CALLER, SUBJECT, Guard
 from gateway.live.history import answer_history
 from gateway.live.hub import Hub
+from gateway.live.turnstile import Turnstile
 from gateway.live.visibility import Sight
 from insiders_codecs.live import Codec
+
+HISTORIES_AT_ONCE = 1
+"""With one turn of the loop: a long one takes as long as the messages of a crowd."""
 
 
 class DataRoutes:
@@ -34,6 +38,7 @@ class DataRoutes:
         self._gateway_id = gateway_id
         self._counters = counters
         self._admission = admission
+        self._turnstile = Turnstile(HISTORIES_AT_ONCE)
 
     def add_to(self, guard: Guard) -> None:
         """Serve them."""
@@ -51,6 +56,7 @@ class DataRoutes:
         return json_answer({"op": "hello", **self._hub.identity(), **own})
 
     async def _history(self, request: web.Request) -> web.Response:
+        await self._turnstile.passed()
         is_msgpack = "application/msgpack" in request.headers.get("Accept", "")
         codec = Codec.MSGPACK if is_msgpack else Codec.JSON
         body = answer_history(self._hub.channels, self._hub.epoch, request.query, codec, Sight.of(request[CALLER]))
