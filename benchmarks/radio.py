@@ -158,6 +158,9 @@ class _NoTrackers:
         del serial_number, kind
         return None
 
+    def withheld(self) -> frozenset[str]:
+        return frozenset()
+
 
 def _added_mb(module: str, after: str) -> float:
     """Resident megabytes that an import adds in a process of its own that has imported something else before."""
