@@ -164,19 +164,19 @@ class Desk:
                 return one
         raise RequestError(ErrorCode.UNKNOWN_TRACKER, "No tracker has this serial number: see `pair list`.")
 
-    async def set_(self, serial_number: str, body: bytes) -> PairingReport:
+    async def set_(self, serial_number: str, body: bytes, _author: str | None) -> PairingReport:
         self._ask("set", serial_number, body)
         return self._tracker(serial_number)
 
-    async def import_(self, body: bytes) -> PlanReport:
+    async def import_(self, body: bytes, _author: str | None) -> PlanReport:
         self._ask("import", None, body)
         return self.plan()
 
-    async def apply(self, body: bytes) -> PlanReport:
+    async def apply(self, body: bytes, _author: str | None) -> PlanReport:
         self._ask("apply", None, body)
         return self.plan()
 
-    async def act(self, action: str, serial_number: str | None, body: bytes) -> object:
+    async def act(self, action: str, serial_number: str | None, body: bytes, _author: str | None) -> object:
         self._ask(action, serial_number, body)
         return self.report() if serial_number is None else self._tracker(serial_number)
 

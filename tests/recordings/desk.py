@@ -168,7 +168,9 @@ class Desk:
                 return one
         raise RequestError(ErrorCode.UNKNOWN_RECORDING, "There is no such recording.")
 
-    async def add(self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str]) -> RecordingReport:
+    async def add(
+        self, blocks: AsyncIterator[bytes], size: int | None, query: Mapping[str, str], _author: str | None
+    ) -> RecordingReport:
         if self.refusals:
             raise self.refusals.pop(0)
         self.begun += 1
@@ -195,7 +197,7 @@ class Desk:
             self._courses[sha256] = iter(self.course)
         return made
 
-    async def act(self, action: str, recording_id: str, body: bytes) -> RecordingReport:
+    async def act(self, action: str, recording_id: str, body: bytes, _author: str | None) -> RecordingReport:
         self.asked.append((action, recording_id[:4], json.loads(body)))
         if self.refusals:
             raise self.refusals.pop(0)
