@@ -158,8 +158,8 @@ class _NoTrackers:
         del serial_number, kind
         return None
 
-    def withheld(self) -> frozenset[str]:
-        return frozenset()
+    def withheld(self) -> Sequence[tuple[str, str | None]]:
+        return ()
 
 
 def _added_mb(module: str, after: str) -> float:
