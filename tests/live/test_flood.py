@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from gateway.access.roles import Role
-from gateway.live import data
 from gateway.live.connection import FRAMES_BYTES, Connection
+from gateway.live.history import answer_history
 from gateway.live.limits import LIMITS
 from gateway.live.session import Session
 from gateway.live.streaming import HEARD_AT_ONCE
@@ -136,14 +136,14 @@ async def test_what_is_read_at_once_of_a_websocket_is_little(tmp_path: Path, mon
 
 
 async def test_of_long_answers_one_is_made_with_each_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns, make = [0], data.answer_history
+    turns, make = [0], answer_history
 
     def counted(*args: Any) -> bytes:
         turns[-1] += 1
         asyncio.get_running_loop().call_soon(turns.append, 0)
         return make(*args)
 
-    monkeypatch.setattr(data, "answer_history", counted)
+    monkeypatch.setattr("gateway.live.data.answer_history", counted)
     async with opened(tmp_path) as house, aiohttp.ClientSession(headers=await house.bearer(Role.VIEWER)) as http:
         asked = f"{house.base}/api/v1/history?device=SN-1&from=0&to=1"
         answers = await asyncio.gather(*(http.get(asked) for _ in range(15)))
