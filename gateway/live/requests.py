@@ -1,6 +1,6 @@
 """What a client may ask for: its messages, checked and typed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
@@ -219,11 +219,22 @@ def parse_query(query: Mapping[str, str], form: type[_T]) -> _T:
 
 
 def _convert(message: Mapping[str, Any], form: type[_T], *, is_text: bool = False) -> _T:
-    for key in message:
-        # A client marks with "!" what it cannot do without; we must not accept and ignore it.
-        if key.startswith("!"):
-            raise RequestError(ErrorCode.UNSUPPORTED_OPTION, "This gateway knows none of the required options (!...).")
+    # A client marks with "!" what it cannot do without; we must not accept and ignore it.
+    if any(key.startswith("!") for key in _field_names(message)):
+        raise RequestError(ErrorCode.UNSUPPORTED_OPTION, "This gateway knows none of the required options (!...).")
     try:
         return msgspec.convert(message, form, strict=not is_text)
     except msgspec.ValidationError as error:
         raise RequestError(ErrorCode.BAD_MESSAGE, mismatch(error, form)) from None
+
+
+def _field_names(message: Mapping[str, Any]) -> Iterator[str]:
+    """The fields of a message and of all that is in it; not by recursion, which a stranger's nesting could exhaust."""
+    pending: list[object] = [message]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            yield from (key for key in value if isinstance(key, str))
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value

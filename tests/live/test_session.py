@@ -411,6 +411,8 @@ ERRORS = [
     ({"op": "sub", "sub": 1, "columns": ["vo2"]}, "unknown_column"),
     ({"op": "sub", "sub": 1, "columns": []}, "unknown_column"),
     ({"op": "sub", "sub": 1, "!squads": ["a"]}, "unsupported_option"),
+    ({"op": "sub", "sub": 1, "from": {"last_s": 5, "!until_ms": 1}}, "unsupported_option"),
+    ({"op": "sub", "sub": 1, "later": [{"thing": {"!must": 1}}]}, "unsupported_option"),
     ({"op": "unsub", "sub": 1}, "unknown_subscription"),
 ]
 
