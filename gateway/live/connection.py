@@ -264,7 +264,8 @@ async def answer(
         connection.recognise()
     if connection.is_seated:
         return await gate.admit(handler, request)
-    refused = await gate.admit(_no_seat, request)
+    is_stranger = admission is not None and caller is None
+    refused = await gate.admit(_no_seat_for_strangers if is_stranger else _no_seat, request)
     refused.force_close()
     return refused
 
@@ -277,4 +278,9 @@ def spare(request: web.BaseRequest) -> None:
 
 async def _no_seat(_request: web.BaseRequest) -> web.StreamResponse:
     text = f"This gateway serves as many clients as it can: close some, or try again in {RETRY_S} s."
+    raise RequestError(ErrorCode.TOO_MANY_CLIENTS, text, {"retry_after_s": RETRY_S})
+
+
+async def _no_seat_for_strangers(_request: web.BaseRequest) -> web.StreamResponse:
+    text = f"No room is left for who shows no valid token: send one with the request, or try again in {RETRY_S} s."
     raise RequestError(ErrorCode.TOO_MANY_CLIENTS, text, {"retry_after_s": RETRY_S})

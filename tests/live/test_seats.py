@@ -52,6 +52,7 @@ async def test_two_hundred_and_twenty_mute_strangers_keep_nobody_out_who_is_let_
             for headers in ({}, {"Authorization": "Bearer igw_x"}, {"Authorization": "x"}):
                 async with http.get(f"{house.base}/api/v1/hello", headers=headers) as answer:
                     assert (answer.status, answer.headers["Retry-After"]) == (503, str(RETRY_S))
+                    assert "token" in (await answer.json())["text"], "with one, there is room"
         outcomes = {outcome for _, _, _, outcome in await house.noted()}
         assert outcomes == {"done"}, "a wrong token that finds no seat was no guess: nothing was told of it"
 
