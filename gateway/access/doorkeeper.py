@@ -9,7 +9,7 @@ from gateway.access.codes import MAX_OPEN, Codes, Invitation
 from gateway.access.errors import AccessCode, AccessError, NotAdmittedError, Reason
 from gateway.access.grants import MAX_GRANTS, Grant, NewGrant, checked, digest_of, granted, named, new_token
 from gateway.access.guessing import Guesses
-from gateway.access.register import Register
+from gateway.access.register import MEND_S, Register
 from gateway.access.roles import Action, Role
 from gateway.secret import Secret
 from gateway.store import Store, StoreError
@@ -211,7 +211,7 @@ class Doorkeeper:
 
     def _check_loaded(self) -> None:
         if not self._register.is_loaded:
-            raise NotAdmittedError(Reason.NOT_READ)
+            raise NotAdmittedError(Reason.NOT_READ, MEND_S)
 
     def _check_may(self, by: Caller, action: Action) -> None:
         if not self.holds(by) or not by.may(action):

@@ -451,7 +451,7 @@ async def test_a_disk_that_cannot_be_read_lets_nobody_in_until_it_can(tmp_path: 
     database.mkdir()
     async with opened(tmp_path) as (doorkeeper, _):
         for _ in range(20):  # what cannot be looked up is no guess
-            assert refused(doorkeeper, token) == (Reason.NOT_READ, 0.0)
+            assert refused(doorkeeper, token) == (Reason.NOT_READ, MEND_S), "wait: it is not the token that is wrong"
         assert await failed(doorkeeper.create(ADA, KIM)) is AccessCode.STORE_FAILED
         assert await failed(doorkeeper.revoke(grant.id, KIM)) is AccessCode.STORE_FAILED
         database.rmdir()
