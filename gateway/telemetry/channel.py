@@ -135,6 +135,7 @@ class Channel:
         self.moved_s: float | None = None
         self._last_new_s: float | None = None
         self._on_top = RowsOnTop()
+        self._unkept_on_top = RowsOnTop()  # those of them whose rows were not kept, so that the ring cannot know them
         self._outdated: frozenset[int] | None = None
         self._unkept_ms = -1  # the newest of the wrong times in the past whose rows were not kept
         self._is_undated = False
@@ -219,18 +220,20 @@ class Channel:
         self.gaps.restore(saved.gaps)
         known = set(asdict(self.counters))
         self.counters = Counters(**{name: count for name, count in saved.counters.items() if name in known})
-        if self.since_ms is None or len(self.ring.between(0, self.since_ms)):
+        if self.since_ms is None or self.ring.count(0, self.since_ms):
             self.lose()
 
     def _allowed(self, block: SampleBlock) -> SampleBlock:
-        """The rows that may be kept, by when they were measured."""
-        if self.since_ms == 0:
-            return block
-        first = len(block) if self.since_ms is None else int(np.searchsorted(block.t_ms, self.since_ms))
-        if not first:
-            return block
-        self.counters.rows_unreleased += first
-        return block.take(slice(first, None))
+        """The rows that may be kept under their times: measured since then, and not known to be misdated."""
+        if self.since_ms != 0:
+            offered = len(block)
+            first = offered if self.since_ms is None else int(np.searchsorted(block.t_ms, self.since_ms))
+            block = block.take(slice(first, None)) if first else block
+            if self._unkept_on_top:
+                block = block.take(np.flatnonzero(~self._unkept_on_top.known(block.t_ms)))
+            self.counters.rows_unreleased += offered - len(block)
+        # A time that was wrong does not become right because it comes nearer.
+        return self.ring.unlike_misdated(block)
 
     def _is_old(self, reference_ms: int | None) -> bool:
         newest_ms = self.ring.newest_ms
@@ -285,6 +288,7 @@ class Channel:
         # Nobody knows when they were measured, only that no tracker keeps any for longer than that.
         is_allowed = self.since_ms is not None and reference_ms - self.since_ms > BEHIND_MS
         if not is_allowed:
+            self._unkept_on_top.add(future.t_ms)
             past = past.take(slice(int(np.searchsorted(past.t_ms, self._unkept_ms, "right")), None))
             self._unkept_ms = int(past.t_ms[-1]) if len(past) else self._unkept_ms
         new = 0

@@ -397,4 +397,4 @@ class Repairs:
 
 
 def _held(desk: _Desk, span: Span) -> int:
-    return len(desk.channel.ring.between(span[0], span[1] + 1))
+    return desk.channel.ring.count(span[0], span[1] + 1)

@@ -84,6 +84,7 @@ class Ring:
         self._next = 1
         self._newest_ms = -1
         self._last_flagged = 0
+        self._last_misdated = 0
         self._table = RowTable(capacity)
         # The newest time up to each row, while nobody appends one: what `since` looks into.
         self._peaks_ms: NDArray[np.int64] | None = None
@@ -104,6 +105,7 @@ class Ring:
         slots = max(capacity, min(len(dump.rows), ring._most_rows))
         ring._move(dump.rows.view(np.uint8).reshape(-1, ROW.itemsize), slots)
         ring._last_flagged = ring.newest if dump.rows["flags"].any() else 0
+        ring._last_misdated = ring.newest if (dump.rows["flags"] == _MISDATED).any() else 0
         return ring
 
     @property
@@ -188,14 +190,43 @@ class Ring:
         return self._oldest + int(np.searchsorted(self._peaks_ms, from_ms)) - 1
 
     def between(self, from_ms: int, to_ms: int) -> SampleBlock:
-        """The rows measured in ``[from_ms, to_ms)`` by their own account, one per instant, ascending; copies."""
+        """The rows rightly measured in ``[from_ms, to_ms)``, one per instant, ascending; copies."""
         t_ms = self._in_order(self._table.t_ms)
-        numbers = self._oldest + np.flatnonzero((t_ms >= from_ms) & (t_ms < to_ms))
+        numbers = self._oldest + np.flatnonzero((t_ms >= from_ms) & (t_ms < to_ms) & self._is_dated())
         raw = self._table.raw[numbers % len(self._table)]
         rows = as_rows(raw)
         block = SampleBlock(rows["t_ms"].copy(), unpack(rows)).ascending()
         raw.fill(0)  # it is ours to clear away: what lies about packed could be told to be rows
         return block
+
+    def count(self, from_ms: int, to_ms: int) -> int:
+        """How many instants in ``[from_ms, to_ms)`` rows are here of, by their own account: misdated ones too."""
+        t_ms = self._in_order(self._table.t_ms)
+        return len(np.unique(t_ms[(t_ms >= from_ms) & (t_ms < to_ms)]))
+
+    def unlike_misdated(self, block: SampleBlock) -> SampleBlock:
+        """The rows of a block that are not here as misdated; the others count as duplicates.
+
+        The same time with other values is another row: one rightly measured at the instant that a wrong clock told.
+
+        Args:
+            block: Rows, ascending and unique by time.
+        """
+        if self._last_misdated < self._oldest or not len(block):
+            return block
+        places = np.flatnonzero(~self._is_dated())
+        t_ms = self._in_order(self._table.t_ms)[places]
+        _, here, offered = np.intersect1d(t_ms, block.t_ms, assume_unique=True, return_indices=True)
+        if not len(offered):
+            return block
+        raw = self._table.raw[(self._oldest + places[here]) % len(self._table)]
+        table = RowTable(len(offered))
+        table.write(0, block.take(offered), _MISDATED)
+        is_same = (raw == table.raw).all(axis=1)
+        raw.fill(0)  # as in `between`
+        table.raw.fill(0)
+        self.duplicates += int(is_same.sum())
+        return block.take(np.delete(np.arange(len(block)), offered[is_same]))
 
     def clear(self) -> None:
         """Forget every row and overwrite it; arrival numbers go on."""
@@ -230,7 +261,7 @@ class Ring:
         return 2 * self.capacity + self._margin
 
     def _news(self, block: SampleBlock) -> SampleBlock:
-        """The rows that are not here yet. One that is here as misdated counts as new: it turned out to be right."""
+        """The rows whose time is not here yet as a right one."""
         times: list[int] = block.t_ms.tolist()
         repeated = bisect_right(times, self._newest_ms)
         if not repeated:
@@ -267,6 +298,8 @@ class Ring:
             self._next += count
             if flags:
                 self._last_flagged = self.newest
+            if flags == _MISDATED:
+                self._last_misdated = self.newest
             if place + count == slots > self.capacity:
                 self._shrink()
 

@@ -72,9 +72,13 @@ class RowsOnTop:
     def __bool__(self) -> bool:
         return len(self._t_ms) > 0
 
+    def known(self, t_ms: Times) -> NDArray[np.bool_]:
+        """Which of some times are remembered."""
+        return np.isin(t_ms, self._t_ms)
+
     def add(self, t_ms: Times) -> NDArray[np.bool_]:
         """Remember times; returns which of them were not known."""
-        is_new = ~np.isin(t_ms, self._t_ms)
+        is_new = ~self.known(t_ms)
         if is_new.any():
             self._t_ms = np.union1d(self._t_ms, t_ms)[-MOST_ON_TOP:]
         return is_new

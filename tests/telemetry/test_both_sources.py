@@ -332,6 +332,21 @@ async def test_a_clock_that_goes_wrong_and_right_again_is_told_and_over_within_s
         assert channel.counters.rows_misdated > 500
 
 
+async def test_a_clock_little_more_than_two_minutes_ahead_leaves_no_row_of_the_future() -> None:
+    """Its rows stay in the cloud's answers until their time has come, and are misdated all the while."""
+    async with world() as w:
+        await asyncio.sleep(10)
+        channel = w.channels[2]
+        w.cloud.set_clock(w.device_id(channel), error_s=130)
+        await asyncio.sleep(6)
+        w.cloud.set_clock(w.device_id(channel), error_s=0)
+        for _ in range(120):
+            await asyncio.sleep(1)
+            assert (channel.ring.newest_ms or 0) <= w.cloud.now_ms()
+        assert 40 <= channel.counters.rows_misdated <= 70
+        assert channel.presence(asyncio.get_running_loop().time()) is Presence.LIVE
+
+
 async def test_one_tracker_alone_gets_a_stream_when_rows_from_the_future_hide_its_right_ones() -> None:
     async with world(trackers=1) as w:
         await asyncio.sleep(10)

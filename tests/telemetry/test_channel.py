@@ -8,6 +8,7 @@ import pytest
 from gateway.telemetry.channel import BEHIND_AFTER_MS, LOST_AFTER_S, STALE_AFTER_S, Channel, Presence, Wearer
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.timekeeping import AHEAD_MS
+from insiders_codecs.samples import Column, SampleBlock
 from tests.telemetry.scripted import block
 
 JUST_BEFORE = -1e-6
@@ -194,6 +195,42 @@ def test_rows_from_the_future_that_every_answer_brings_again_are_new_once() -> N
     assert channel.counters.rows == 4000
     assert channel.counters.rows_misdated == 10
     assert channel.rows_on_top() == 10
+
+
+@pytest.mark.parametrize("since_ms", [0, 1, NOW_MS - DAY_MS], ids=["no releases", "old release", "fresh release"])
+def test_a_wrong_time_does_not_become_right_when_it_draws_near(since_ms: int) -> None:
+    reference = Reference()
+    channel = made(reference)
+    channel.since_ms = since_ms
+    channel.rows_came(block(*second(NOW_MS - 1000)), 0.0)
+    future = second(NOW_MS + AHEAD_MS + 5000)
+    channel.rows_came(block(*future), 1.0)
+    kept = times(channel, misdated=True)
+    for elapsed_ms in range(2000, 2 * AHEAD_MS, 1000):
+        reference.now_ms = NOW_MS + elapsed_ms
+        assert channel.rows_came(block(*future), elapsed_ms / 1000) == 0
+        assert channel.history_came(block(*future)) == 0
+    assert times(channel, misdated=True) == kept
+    assert times(channel, misdated=False) == list(second(NOW_MS - 1000))
+    assert channel.ring.newest_ms == channel.gaps.newest_ms == NOW_MS - 100
+    assert channel.gaps.gaps == ()
+
+
+def test_another_row_of_the_instant_that_a_wrong_clock_told_is_taken() -> None:
+    """Also by a gateway that has been restarted since."""
+    reference = Reference()
+    before = made(reference)
+    before.rows_came(block(*second(NOW_MS - 1000)), 0.0)
+    future = block(*second(NOW_MS + 2 * AHEAD_MS))
+    before.rows_came(future, 1.0)
+    channel = made(reference)
+    channel.restore(before.saved())
+    reference.now_ms = NOW_MS + 2 * AHEAD_MS + 1000
+    values = future.values.copy()
+    values[Column.SPEED, 3:] = 4.2
+    assert channel.rows_came(SampleBlock(future.t_ms, values), 241.0) == 7
+    assert times(channel, misdated=False) == [*second(NOW_MS - 1000), *future.t_ms[3:].tolist()]
+    assert channel.ring.between(NOW_MS, 2**44).column(Column.SPEED).tolist() == [4.2] * 7
 
 
 def test_old_rows_in_the_first_answer_are_those_of_a_tracker_that_rested_and_no_wrong_clock() -> None:
