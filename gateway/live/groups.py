@@ -4,7 +4,7 @@ A member that cannot take a message when its group's turn comes gets a copy of t
 in step as soon as it has read as far as the others. Who has just come is alone, too, until it has its past.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple, Protocol
 
@@ -51,7 +51,7 @@ class Member(Protocol):
     def served_s(self) -> float:
         """Until when its client has had its share of the past."""
 
-    def deliver(self, now_s: float, samples: bytes, lost: Iterable[LeftOut]) -> None:
+    def deliver(self, now_s: float, samples: bytes, lost: Sequence[LeftOut]) -> None:
         """Send a message with these samples, after the word of what was lost before them."""
 
     def fall_out(self, cursors: Cursors, due_s: float) -> None:

@@ -42,7 +42,7 @@ class Ladder:
         self._calm_since_s: float | None = None
 
     def step(self, now_s: float, lag_s: float, blocked_s: float, *, is_excused: bool) -> Level:
-        """Judge a client; to be called twice a second or so.
+        """Judge a client; to be called once a second or so.
 
         Args:
             now_s: Now.

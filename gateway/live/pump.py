@@ -18,16 +18,17 @@ from insiders_codecs.live import Codec
 POLL_S = 0.2
 """How soon the board is looked at again."""
 
-WATCH_S = 0.5
-"""How often each client is judged: slow or not, silent or not, still let in or not."""
+WATCH_S = 0.7
+"""How often each client is judged: slow or not, silent or not, still let in or not. The loop does not wake up for
+that: with `POLL_S` it is at least once a second."""
 
 GREETED_AT_ONCE = 8
 """Who has come is told all that there is, which takes a while: of two hundred who come at once, so many with each turn,
 and between the turns everybody else has theirs."""
 
 GOODBYE_S = 1.0
-"""How long a client may take to hear why it ends, and to end its side. With `WATCH_S`, who is thrown out is out within
-2 s."""
+"""How long a client may take to hear why it ends, and to end its side. With `WATCH_S` and `POLL_S`, who is
+thrown out is out within 2 s."""
 
 
 class Pump:
@@ -101,7 +102,6 @@ class Pump:
             return now_s
         return min(
             now_s + (BLOCKED_POLL_S if self._speaking else POLL_S),
-            self._watch_due_s,
             self._time_due_s,
             self._shared.groups.due_s(now_s),
             *self._ending.values(),

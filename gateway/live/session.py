@@ -169,9 +169,10 @@ class Session:
             now_s: Now.
             blocked_s: For how long its connection has not taken all that was given to it.
         """
-        unacknowledged_s = max((it.unacknowledged_s(now_s) for it in self._subscriptions.values()), default=0.0)
-        lag_s = max(0.0, unacknowledged_s - ACK_GATHER_S)
-        is_excused = any(it.is_in_past for it in self._subscriptions.values())
+        lag_s, is_excused = 0.0, False
+        for subscription in self._subscriptions.values():
+            lag_s = max(lag_s, subscription.unacknowledged_s(now_s) - ACK_GATHER_S)
+            is_excused = is_excused or subscription.is_in_past
         before = self._ladder.level
         level = self._ladder.step(now_s, lag_s, blocked_s, is_excused=is_excused)
         if level is before or self.closing is not None:

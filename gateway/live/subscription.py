@@ -170,9 +170,10 @@ class Subscription:
         """How long ago the oldest message went that is not acknowledged."""
         return now_s - self._unacknowledged[0][1] if self._unacknowledged else 0.0
 
-    def deliver(self, now_s: float, samples: bytes, lost: Iterable[LeftOut]) -> None:
+    def deliver(self, now_s: float, samples: bytes, lost: Sequence[LeftOut]) -> None:
         """Send a message with these samples, after the word of what was lost before them."""
-        self._tell(now_s, (self._record(left_out, "ring_overrun") for left_out in lost))
+        if lost:
+            self._tell(now_s, (self._record(left_out, "ring_overrun") for left_out in lost))
         self._send(now_s, samples)
 
     def fall_out(self, cursors: Cursors, due_s: float) -> None:

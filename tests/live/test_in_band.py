@@ -158,7 +158,7 @@ def test_a_role_that_is_in_no_table_may_nothing(hub: Hub, *, is_in_band: bool) -
 def test_who_shows_nothing_for_five_seconds_has_to_go(hub: Hub) -> None:
     visitor = House(hub, token=KIM).visit()
     assert visitor.wait(4.4) == []
-    (bye,) = visitor.wait(1.2)
+    (bye,) = visitor.wait(1.6)
     assert (bye["op"], bye["code"]) == ("bye", CloseCode.NOT_ADMITTED)
     assert visitor.frames[-1] == (CLOSE, (4401).to_bytes(2, "big"))
 
