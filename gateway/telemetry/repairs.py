@@ -214,7 +214,7 @@ class Repairs:
         look, window = desk.look, desk.look.windows.pop()
         rows = claimed(window, ranges)
         look.claims.append((window, rows))
-        if rows is None or rows > _held(desk, window):
+        if rows is None or rows > len(desk.channel.ring.between(window[0], window[1] + 1)):
             look.parts = parts(look.spans, window, ranges)
         self._finish_if_done(desk, look, now_s)
 
@@ -375,7 +375,10 @@ class Repairs:
 
     def _finish(self, desk: _Desk, look: _Look, now_s: float, *, has_looked: bool = True) -> None:
         """Draw the conclusions of a look; an outage is no reason to look more rarely when it is over."""
-        is_settled = look.is_complete and all(rows is None or rows <= _held(desk, at) for at, rows in look.claims)
+        # Misdated rows may be all that the cloud has there; only reading tells.
+        is_settled = look.is_complete and all(
+            rows is None or rows <= desk.channel.ring.count(at[0], at[1] + 1) for at, rows in look.claims
+        )
         for gap_id in look.gaps & desk.cases.keys():
             case = desk.cases[gap_id]
             # What was read at once may have been read before the cloud had settled.
@@ -394,7 +397,3 @@ class Repairs:
                 desk.traces.add(gap_id)
         desk.look = None
         desk.rest_until_s = now_s + REST_S
-
-
-def _held(desk: _Desk, span: Span) -> int:
-    return desk.channel.ring.count(span[0], span[1] + 1)

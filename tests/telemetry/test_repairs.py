@@ -14,7 +14,7 @@ from gateway.telemetry.gap import Gap, GapState
 from gateway.telemetry.holes import GapReason
 from gateway.telemetry.repairs import APART_MS, PAUSES_S, REST_S, SETTLE_S, Ask, Asked, Repairs
 from gateway.telemetry.spans import PART_MS, claimed, joined, parts
-from insiders_codecs.samples import QUANTITIES, SampleBlock
+from insiders_codecs.samples import QUANTITIES, Column, SampleBlock
 
 OUTAGE, SILENT, RESTART = GapReason.UPSTREAM_OUTAGE, GapReason.DEVICE_SILENT, GapReason.GATEWAY_RESTART
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -464,6 +464,27 @@ def test_rows_sent_with_a_wrong_time_are_not_called_silence() -> None:
     bench.list()
     assert bench.gap.reason is GapReason.CLOCK_STEP
     assert bench.repairs.pending() == (0, 0)
+
+
+@pytest.mark.parametrize("others", [0, 10])
+def test_where_only_misdated_rows_are_here_the_cloud_is_asked_for_others_and_believed_if_it_has_none(
+    others: int,
+) -> None:
+    """A wrong clock told instants of which right rows were measured later, and missed."""
+    bench = Bench()
+    bench.channels[1].ring.append(block(100_000, 101_000), is_misdated=True)
+    bench.outage(100_000, 101_000)
+    bench.list(Listed(100_000, 100_900, 10))
+    values = block(100_000, 101_000).values.copy()
+    values[Column.SPEED, :others] = 4.2
+    bench.read(SampleBlock(block(100_000, 101_000).t_ms, values))
+    assert bench.gap.rows == 10 - others
+    if not others:
+        bench.now_s = SETTLE_S
+        bench.list(Listed(100_000, 100_900, 10))
+        bench.read(block(100_000, 101_000))
+        assert bench.gap.is_settled
+        assert bench.repairs.pending() == (0, 0)
 
 
 spans = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)).map(sorted).map(tuple), max_size=8)
