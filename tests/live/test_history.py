@@ -57,6 +57,17 @@ async def test_by_itself_it_holds_only_the_columns_that_there_are_for_who_asks(h
         assert any((cells == 187).any() for cells in run.columns.values()) is ("heart_rate" in names)
 
 
+async def test_rows_under_wrong_times_are_not_among_those_of_that_time(house: House) -> None:
+    channel = house.hub.channels[1]
+    assert isinstance(channel, Channel)
+    wrong = SampleBlock(np.array([150, 950]), np.ones((len(QUANTITIES), 2)))
+    assert len(channel.ring.append(wrong, is_misdated=True)) == 2
+    _, _, body = await asked(house, Scope(), Codec.JSON)
+    told = decode(body.decode(), Codec.JSON)
+    (run,) = decode_rows(told, told["schema"])
+    assert run.t_ms.tolist() == list(range(0, 1000, 100))
+
+
 @pytest.mark.parametrize("codec", Codec)
 @pytest.mark.parametrize("name", HIDDEN)
 async def test_what_there_is_not_for_them_cannot_be_asked_for_either(house: House, name: str, codec: Codec) -> None:
