@@ -178,7 +178,8 @@ async def test_one_that_hangs_for_a_while_is_told_exactly_what_it_has_not_got(*,
         await team.run(15)
         await asyncio.sleep(1.0)
         assert slow.levels[-1] == "normal"
-        assert "shed" in slow.levels
+        # Of one that acknowledges nothing only the kernel knows how much it has taken meanwhile.
+        assert ("shed" if is_acking else "conflated") in slow.levels
         for ch, channel in team.channels.items():
             got = slow.got[ch]
             assert got == sorted(set(got)), "nothing twice"
