@@ -21,11 +21,11 @@ from description.answers import Error
 from description.operation import JSON, Content, Operation
 from description.schemas import Schema, Schemas
 from gateway.access.roles import MAY, Action, Role
-from gateway.live.admission import cookie_name
 from gateway.live.board import Board
-from gateway.live.guard import Route
+from gateway.live.door.admission import cookie_name
+from gateway.live.door.guard import Route
+from gateway.live.door.names import Entrance
 from gateway.live.hub import Hub
-from gateway.live.names import Entrance
 from gateway.live.server import LiveServer
 
 PARTS: Mapping[str, Mapping[Route, Operation]] = {

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
-from gateway.live.gate import STATUSES
+from gateway.live.door.gate import STATUSES
 from gateway.live.requests import ErrorCode
 
 JSON, MSGPACK, BYTES = "application/json", "application/msgpack", "application/octet-stream"

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from gateway.access.roles import Role
 from gateway.live.limits import Limits
 from gateway.live.requests import ErrorCode
-from gateway.live.session import CloseCode
+from gateway.live.stream.session import CloseCode
 from insiders_codecs.live import Codec
 
 Mark = int | str

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from gateway.bluetooth.presence import Presence as SensorPresence
 from gateway.bluetooth.radio import RadioState
 from gateway.bluetooth.report import SensorReport
-from gateway.live.ladder import Level
+from gateway.live.stream.ladder import Level
 from gateway.pairing.observation import Mode
 from gateway.pairing.planning.standing import State as PairingState
 from gateway.pairing.report import PairingReport

@@ -23,7 +23,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from hypothesis import currently_in_test_context
 
-from gateway.live.wire import Wire
+from gateway.live.stream.wire import Wire
 from gateway.log import told
 from gateway.secret import MASK, Secret
 from insiders_codecs.live import Codec, decode

@@ -40,7 +40,7 @@ IMPORTERS = {
         "gateway.watch",
     ),
     # To let a device in: shown in the terminal, and on the page.
-    "segno": ("gateway.administration", "gateway.live.people"),
+    "segno": ("gateway.administration", "gateway.live.routes.people"),
     "sqlite3": ("gateway.store",),
     "watchfiles": ("gateway.uploads.taking.watching",),
 }

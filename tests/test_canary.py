@@ -16,7 +16,7 @@ from unittest import mock
 import aiohttp
 import pytest
 from aiohttp import web
-from gateway.live.wire import Wire
+from gateway.live.stream.wire import Wire
 from gateway.secret import Secret
 from insiders_codecs.live import Codec, encode
 

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from aiohttp import WSMsgType, web
 
-from gateway.live.wire import Wire
+from gateway.live.stream.wire import Wire
 from insiders_codecs.live import Codec, decode
 from tests.description.conformance import faults_of_answer, faults_of_message
 

@@ -20,7 +20,7 @@ from statistics import median
 
 from benchmarks.fanout.running import STAMP, Case, Run, captured, run
 from benchmarks.fanout.tools import SOURCES, MissingError, compiled, node_with_ws
-from gateway.live.doors import SEND_BUFFER_BYTES
+from gateway.live.door.doors import SEND_BUFFER_BYTES
 
 FLOOR, GATEWAY, SILENT, PEER = "C, epoll", "gateway", "gateway, no acks", "Node ws"
 

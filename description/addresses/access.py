@@ -14,9 +14,9 @@ from gateway.access.documents import (
     PairForm,
     SquadsReport,
 )
-from gateway.live.guard import Route
-from gateway.live.people import AuditQuery
+from gateway.live.door.guard import Route
 from gateway.live.requests import ErrorCode
+from gateway.live.routes.people import AuditQuery
 
 _ROOT = "/api/v1/access"
 

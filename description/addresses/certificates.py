@@ -1,9 +1,9 @@
 """What the gateway proves itself with."""
 
 from description.operation import Operation, codes, json
-from gateway.live.certificates import AuthorityQuery
-from gateway.live.guard import Route
+from gateway.live.door.guard import Route
 from gateway.live.requests import ErrorCode
+from gateway.live.routes.certificates import AuthorityQuery
 from gateway.tls.report import AuthorityRequest, ExportReport, TlsReport
 
 _ROOT = "/api/v1/tls"

@@ -5,8 +5,8 @@ from typing import Any
 
 from description.answers import GapsQuery, HelloAnswer, History, HistoryQuery, PackedHistory
 from description.operation import JSON, MSGPACK, Operation, codes, json
+from gateway.live.door.guard import Route
 from gateway.live.gaps import GapReport
-from gateway.live.guard import Route
 from gateway.live.requests import ErrorCode
 
 OPERATIONS = {

@@ -1,8 +1,8 @@
 """The gateway's own pages, and what they consist of."""
 
 from description.operation import Operation
-from gateway.live.guard import Route
-from gateway.live.page import PAGE
+from gateway.live.door.guard import Route
+from gateway.live.routes.page import PAGE
 
 OPERATIONS = {
     Route("GET", address): Operation(summary=f"The file {name}", answer={form: None})

@@ -1,9 +1,9 @@
 """Which sensors the trackers shall listen to."""
 
 from description.operation import Operation, codes, json
-from gateway.live.guard import Route
-from gateway.live.pairings import ACTIONS
+from gateway.live.door.guard import Route
 from gateway.live.requests import ErrorCode
+from gateway.live.routes.pairings import ACTIONS
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest, PersonRequest, SetRequest
 

@@ -3,9 +3,9 @@
 from http import HTTPStatus
 
 from description.operation import BYTES, Operation, codes, json
-from gateway.live.guard import Route
-from gateway.live.recordings import ACTIONS, ListQuery
+from gateway.live.door.guard import Route
 from gateway.live.requests import ErrorCode
+from gateway.live.routes.recordings import ACTIONS, ListQuery
 from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
 from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest
 

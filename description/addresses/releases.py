@@ -2,9 +2,9 @@
 
 from description.operation import Operation, codes, json
 from gateway.access.release import ReleasesReport
-from gateway.live.guard import Route
-from gateway.live.releases import GiveForm, WithdrawForm
+from gateway.live.door.guard import Route
 from gateway.live.requests import ErrorCode
+from gateway.live.routes.releases import GiveForm, WithdrawForm
 
 _ROOT = "/api/v1/releases"
 

@@ -4,7 +4,7 @@ from description.operation import Operation, codes, json
 from gateway.bluetooth.inspection import Inspection
 from gateway.bluetooth.report import SensorsReport
 from gateway.bluetooth.sensors import Refusal
-from gateway.live.guard import Route
+from gateway.live.door.guard import Route
 from gateway.live.requests import Inspect
 
 OPERATIONS = {

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.live.authors import signed
 from gateway.live.requests import ErrorCode, RequestError, parse_body
+from gateway.live.routes.authors import signed
 from gateway.pairing.desk.pairings import Pairings
 from gateway.pairing.report import PairingReport, PairingsReport, PlanReport, TeamReport
 from gateway.pairing.requests import ApplyRequest, ImportRequest, PairingRefused, PersonRequest, SetRequest

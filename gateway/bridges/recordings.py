@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from gateway.fleet.claim import Claim, owned
 from gateway.fleet.ownership import Claims
-from gateway.live.authors import signed
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
+from gateway.live.routes.authors import signed
 from gateway.uploads.desk import Desk
 from gateway.uploads.report import RebuiltReport, RecordingReport, RecordingsReport
 from gateway.uploads.requests import AddRequest, AssignRequest, PersonRequest, RecordingRefused

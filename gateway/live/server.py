@@ -16,28 +16,28 @@ from gateway.access.audit import Audit
 from gateway.access.doorkeeper import Doorkeeper
 from gateway.access.releases import Releases
 from gateway.access.roles import Action
-from gateway.live.admission import Admission, entrance_of
-from gateway.live.certificates import CertificateRoutes
-from gateway.live.connection import Connection, answer
-from gateway.live.data import DataRoutes
-from gateway.live.doors import GOODBYE_S, local_socket, open_door, tcp_sockets
-from gateway.live.eviction import evict
-from gateway.live.gate import Gate
-from gateway.live.guard import Guard
+from gateway.live.door.admission import Admission, entrance_of
+from gateway.live.door.connection import Connection, answer
+from gateway.live.door.doors import GOODBYE_S, local_socket, open_door, tcp_sockets
+from gateway.live.door.eviction import evict
+from gateway.live.door.gate import Gate
+from gateway.live.door.guard import Guard
+from gateway.live.door.names import front_url, is_loopback, own_names
+from gateway.live.door.places import Places
+from gateway.live.door.redirect import redirection
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS, Limits
-from gateway.live.names import front_url, is_loopback, own_names
-from gateway.live.page import add_page
-from gateway.live.pairings import PairingRoutes
-from gateway.live.people import AccessRoutes
-from gateway.live.places import Places
-from gateway.live.recordings import RecordingRoutes
-from gateway.live.redirect import redirection
-from gateway.live.releases import ReleaseRoutes
 from gateway.live.requests import MAX_BODY_BYTES
-from gateway.live.sensors import SensorRoutes
+from gateway.live.routes.certificates import CertificateRoutes
+from gateway.live.routes.data import DataRoutes
+from gateway.live.routes.page import add_page, nowhere
+from gateway.live.routes.pairings import PairingRoutes
+from gateway.live.routes.people import AccessRoutes
+from gateway.live.routes.recordings import RecordingRoutes
+from gateway.live.routes.releases import ReleaseRoutes
+from gateway.live.routes.sensors import SensorRoutes
 from gateway.live.source import CertificatesView, PairingsView, RecordingsView, SensorsView
-from gateway.live.streaming import Streaming
+from gateway.live.stream.streaming import Streaming
 from gateway.live.turnstile import Turnstile
 
 _LOG = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class LiveServer:
         self._admission = Admission(doorkeeper, is_open_on_loopback=is_open_on_loopback)
         self._names = names
         self._gateway_id = gateway_id
-        self._gate = Gate(hub.refusals, own_names(names), limits)
+        self._gate = Gate(hub.refusals, own_names(names), limits, nowhere)
         self._turnstile = Turnstile()
         self._places = Places(limits.max_clients, limits.max_clients_per_address)
         views = {"sensors": sensors, "pairings": pairings, "recordings": recordings}

@@ -21,7 +21,7 @@ import pytest
 from gateway.access.doorkeeper import Doorkeeper
 from gateway.bridges.recordings import ServedRecordings
 from gateway.live.board import Board
-from gateway.live.gate import STATUSES
+from gateway.live.door.gate import STATUSES
 from gateway.live.hub import Hub
 from gateway.live.requests import ErrorCode
 from gateway.live.server import LiveServer

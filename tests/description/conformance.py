@@ -14,7 +14,7 @@ from description.openapi import OPERATIONS, guarded
 from description.operation import MSGPACK, Content, Operation
 from description.spoken import REFUSALS
 from gateway.access.roles import Action
-from gateway.live.guard import Route
+from gateway.live.door.guard import Route
 from insiders_codecs.live import Codec, Message
 
 NOWHERE = {404: ["unknown_path"], 405: ["method_not_allowed"]}

@@ -12,7 +12,7 @@ import aiohttp
 from gateway import app
 from gateway.config import AccessSettings, TelemetrySettings, TrackerSettings
 from gateway.credentials import Credentials
-from gateway.live.guard import Route
+from gateway.live.door.guard import Route
 from gateway.secret import Secret
 from gateway.simulator import server as simulator
 from gateway.simulator.cloud import SimulatedCloud

@@ -12,11 +12,11 @@ from gateway.bluetooth.inspection import Inspection, PowerStream
 from gateway.bluetooth.report import SensorsReport
 from gateway.bluetooth.sensors import Refusal
 from gateway.live.board import Board
-from gateway.live.gate import STATUSES
-from gateway.live.guard import Route
+from gateway.live.door.gate import STATUSES
+from gateway.live.door.guard import Route
 from gateway.live.hub import Hub
-from gateway.live.page import PAGE
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
+from gateway.live.routes.page import PAGE
 from gateway.live.server import LiveServer
 from tests.description.conformance import faults_of_answer
 from tests.description.daemon import Asking, AskingDaemon, asking

@@ -16,13 +16,13 @@ from description.operation import EVERYWHERE
 from description.schemas import Schemas
 from description.spoken import CLOSE_CODES, REFUSALS
 from gateway.access.roles import MAY, Action, Role
-from gateway.live import gate
+from gateway.live.door import gate
 from gateway.live.requests import ErrorCode
-from gateway.live.session import NEEDED, CloseCode
+from gateway.live.stream.session import NEEDED, CloseCode
 from insiders_codecs.live import Codec
 from tests.live.house import opened
 
-LIVE = Path(gate.__file__).parent
+LIVE = Path(gate.__file__).parents[1]
 
 HTTP_ONLY = {"hello", "gaps", "history", "error"}
 """Ops that answers over HTTP have as well."""
@@ -106,7 +106,7 @@ def test_every_message_that_is_obeyed_is_described() -> None:
 def test_every_message_that_the_code_can_make_is_described() -> None:
     """Read off the source: whatever has a field `op` there."""
     made = set()
-    for path in LIVE.glob("*.py"):
+    for path in LIVE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Dict):
                 made |= {

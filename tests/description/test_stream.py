@@ -19,9 +19,9 @@ from gateway.bluetooth.publisher import Publisher
 from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS
-from gateway.live.pump import Pump
-from gateway.live.session import CloseCode
-from gateway.live.shared import Shared
+from gateway.live.stream.pump import Pump
+from gateway.live.stream.session import CloseCode
+from gateway.live.stream.shared import Shared
 from gateway.secret import Secret
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec, Message

@@ -7,9 +7,9 @@ from typing import Any
 from gateway.access.caller import Caller
 from gateway.access.roles import Role
 from gateway.live.hub import Hub
-from gateway.live.pump import Pump
-from gateway.live.shared import Shared
-from gateway.live.wire import Wire
+from gateway.live.stream.pump import Pump
+from gateway.live.stream.shared import Shared
+from gateway.live.stream.wire import Wire
 from insiders_codecs.live import Codec, Message, decode, encode
 
 CLOSE, PING, PONG = 8, 9, 10

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from gateway.live.authors import signed
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
+from gateway.live.routes.authors import signed
 from gateway.uploads.overview import overview
 from gateway.uploads.recording import Basis, Clue, Recording, Source, Span, State, Way
 from gateway.uploads.report import (

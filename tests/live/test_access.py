@@ -21,10 +21,10 @@ from gateway.access.codes import LASTS_S
 from gateway.access.errors import AccessCode
 from gateway.access.guessing import FREE_TRIES
 from gateway.access.roles import MAY, Action, Role
-from gateway.live.admission import Admission
-from gateway.live.gate import STATUSES
-from gateway.live.page import PAGE
+from gateway.live.door.admission import Admission
+from gateway.live.door.gate import STATUSES
 from gateway.live.requests import ErrorCode, RequestError
+from gateway.live.routes.page import PAGE
 from tests.live.house import House, local, opened, raw
 
 EVERYBODY = None

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from gateway.access.roles import Role
-from gateway.live import pairings, recordings
-from gateway.live.authors import signed
+from gateway.live.routes import pairings, recordings
+from gateway.live.routes.authors import signed
 from gateway.pairing.requests import PersonRequest
 from tests.live.house import House, local, opened
 

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from gateway.live.doors import tcp_sockets
-from gateway.live.wire import PORTION_BYTES
+from gateway.live.door.doors import tcp_sockets
+from gateway.live.stream.wire import PORTION_BYTES
 
 KB = 1024
 

@@ -19,7 +19,7 @@ from gateway.access.roles import Role
 from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.wire import Wire
+from gateway.live.stream.wire import Wire
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.samples import QUANTITIES, SampleBlock
 from tests.live.house import OWNER, certified, opened

@@ -14,11 +14,11 @@ import aiohttp
 import pytest
 
 from gateway.access.roles import Role
-from gateway.live.connection import FRAMES_BYTES, Connection
-from gateway.live.history import answer_history
+from gateway.live.door.connection import FRAMES_BYTES, Connection
 from gateway.live.limits import LIMITS
-from gateway.live.session import Session
-from gateway.live.streaming import HEARD_AT_ONCE
+from gateway.live.routes.history import answer_history
+from gateway.live.stream.session import Session
+from gateway.live.stream.streaming import HEARD_AT_ONCE
 from tests.live.house import House, opened
 
 pytestmark = pytest.mark.looptime
@@ -143,7 +143,7 @@ async def test_of_long_answers_one_is_made_with_each_turn(tmp_path: Path, monkey
         asyncio.get_running_loop().call_soon(turns.append, 0)
         return make(*args)
 
-    monkeypatch.setattr("gateway.live.data.answer_history", counted)
+    monkeypatch.setattr("gateway.live.routes.data.answer_history", counted)
     async with opened(tmp_path) as house, aiohttp.ClientSession(headers=await house.bearer(Role.VIEWER)) as http:
         asked = f"{house.base}/api/v1/history?device=SN-1&from=0&to=1"
         answers = await asyncio.gather(*(http.get(asked) for _ in range(15)))

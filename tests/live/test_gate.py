@@ -18,10 +18,10 @@ from websockets.exceptions import InvalidStatus
 from gateway.access.roles import Role
 from gateway.live import server as live_server
 from gateway.live.board import Board
-from gateway.live.connection import ANSWER_S, IDLE_S, RETRY_S
+from gateway.live.door.connection import ANSWER_S, IDLE_S, RETRY_S
+from gateway.live.door.places import STANDING, Place
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS, Limits
-from gateway.live.places import STANDING, Place
 from gateway.live.requests import MAX_BODY_BYTES
 from gateway.live.server import LiveServer
 from tests.live.house import Reached, certified, opened, raw

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from gateway.live import groups, subscription
 from gateway.live.hub import Hub
-from gateway.live.pump import Pump
-from gateway.live.shared import Shared
-from gateway.live.wire import Wire
+from gateway.live.stream import groups, subscription
+from gateway.live.stream.pump import Pump
+from gateway.live.stream.shared import Shared
+from gateway.live.stream.wire import Wire
 from gateway.telemetry.channel import Channel
 from insiders_codecs.live import Codec, Message, encode
 from tests.live.listening import Client

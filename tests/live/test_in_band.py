@@ -11,9 +11,9 @@ from gateway.access.errors import NotAdmittedError, Reason
 from gateway.access.roles import MAY, Action, Role
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS
-from gateway.live.pump import Pump
-from gateway.live.session import NEEDED, CloseCode
-from gateway.live.shared import Shared
+from gateway.live.stream.pump import Pump
+from gateway.live.stream.session import NEEDED, CloseCode
+from gateway.live.stream.shared import Shared
 from gateway.secret import Secret
 from gateway.telemetry.channel import Channel
 from insiders_codecs.live import Codec, Message

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.ladder import CLOSE_LAG_S, GRACE_S, Ladder, Level
+from gateway.live.stream.ladder import CLOSE_LAG_S, GRACE_S, Ladder, Level
 
 N, C, S, L = Level.NORMAL, Level.CONFLATED, Level.SHED, Level.LOST
 

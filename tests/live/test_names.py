@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.names import Entrance, front_url, host_name, is_asked_for, is_loopback, is_own_page, own_names, parsed
+from gateway.live.door.names import (
+    Entrance,
+    front_url,
+    host_name,
+    is_asked_for,
+    is_loopback,
+    is_own_page,
+    own_names,
+    parsed,
+)
 
 NAMES = frozenset({"pitch", "pitch.local", "gateway.example.org"})
 LAN = Entrance("192.168.1.7", 8770, is_tls=True)

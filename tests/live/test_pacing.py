@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.pacing import Bucket, Pace
+from gateway.live.stream.pacing import Bucket, Pace
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(1, 100)), min_size=1, max_size=50), st.sampled_from([0, 50]))

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from gateway.live.page import PAGE
+from gateway.live.routes.page import PAGE
 from tests.live.browser import BROWSER, opened
 from tests.live.gateways import Gateway, gateway
 from tests.live.reading import WIDTHS, assert_readable

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.places import GUESTS, GUESTS_PER_ADDRESS, Place, Places
+from gateway.live.door.places import GUESTS, GUESTS_PER_ADDRESS, Place, Places
 
 SEATED = {Place.SEAT, Place.GUEST}
 

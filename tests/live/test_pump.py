@@ -2,8 +2,8 @@
 
 from gateway.live.board import Board
 from gateway.live.hub import Hub
-from gateway.live.pump import GREETED_AT_ONCE, Pump
-from gateway.live.shared import Shared
+from gateway.live.stream.pump import GREETED_AT_ONCE, Pump
+from gateway.live.stream.shared import Shared
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import encode
 from tests.live.listening import Client, Kernel

@@ -17,9 +17,9 @@ import pytest
 
 from gateway.live.board import Board
 from gateway.live.hub import Hub
-from gateway.live.page import PAGE
-from gateway.live.recordings import ACTIONS, PATIENCE_BYTES, PATIENCE_S
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
+from gateway.live.routes.page import PAGE
+from gateway.live.routes.recordings import ACTIONS, PATIENCE_BYTES, PATIENCE_S
 from gateway.live.server import LiveServer
 
 CHANGES = ["rebuild", *(f"3f9c/{action}" for action in ACTIONS)]

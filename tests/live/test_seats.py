@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from gateway.access.roles import Role
-from gateway.live.connection import RETRY_S
+from gateway.live.door.connection import RETRY_S
 from gateway.live.limits import LIMITS, Limits
 from tests.live.house import House, opened
 

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from gateway.live.board import Board
-from gateway.live.doors import GOODBYE_S
+from gateway.live.door.doors import GOODBYE_S
 from gateway.live.hub import Hub
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 from gateway.live.server import LiveServer

@@ -16,9 +16,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from gateway.live.board import Board
-from gateway.live.history import MAX_ROWS
 from gateway.live.hub import Hub
 from gateway.live.limits import Limits
+from gateway.live.routes.history import MAX_ROWS
 from gateway.live.server import LiveServer
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import Codec

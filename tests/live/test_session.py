@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from gateway.live.board import Board
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS
-from gateway.live.session import MAX_ANSWER_BYTES, MAX_ANSWERS, SUB_PRICE, CloseCode
+from gateway.live.stream.session import MAX_ANSWER_BYTES, MAX_ANSWERS, SUB_PRICE, CloseCode
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import (
     MAX_FRAME_BYTES,

@@ -6,10 +6,10 @@ import pytest
 
 from gateway.live.board import Board
 from gateway.live.hub import Hub
-from gateway.live.pacing import SNAPSHOT_BYTES_PER_S, SNAPSHOTS_BYTES_PER_S
-from gateway.live.pump import Pump
-from gateway.live.session import CloseCode
-from gateway.live.shared import Shared
+from gateway.live.stream.pacing import SNAPSHOT_BYTES_PER_S, SNAPSHOTS_BYTES_PER_S
+from gateway.live.stream.pump import Pump
+from gateway.live.stream.session import CloseCode
+from gateway.live.stream.shared import Shared
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import MAX_ROWS, Codec, Message
 from insiders_gateway_client.cursors import Cursors

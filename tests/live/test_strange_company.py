@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from gateway.live.board import _KEPT_GAPS, Board
 from gateway.live.hub import Hub
 from gateway.live.server import LiveServer
-from gateway.live.session import CloseCode
+from gateway.live.stream.session import CloseCode
 from gateway.telemetry.channel import Channel, Wearer
 from insiders_codecs.live import MAX_FRAME_BYTES, Codec
 from insiders_gateway_client.errors import GatewayError

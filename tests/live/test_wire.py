@@ -4,7 +4,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from gateway.live.wire import Wire
+from gateway.live.stream.wire import Wire
 from insiders_codecs.live import Codec, encode
 from tests.live.listening import Ear, Kernel
 

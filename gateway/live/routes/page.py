@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from aiohttp import web
 
-from gateway.live.admission import SAFE_METHODS
-from gateway.live.guard import Guard
+from gateway.live.door.admission import SAFE_METHODS
+from gateway.live.door.guard import Guard
 
 _FILES = (
     "access.css",
@@ -64,15 +64,17 @@ def add_page(guard: Guard) -> None:
         guard.open("GET", address, partial(_answer, (_WEB / name).read_bytes(), form))
 
 
-def is_for_people(request: web.BaseRequest) -> bool:
+def nowhere(request: web.BaseRequest) -> web.Response | None:
+    """The page of every address that there is not, with a way back; None if no page is wanted."""
+    if not _is_for_people(request):
+        return None
+    return web.Response(status=404, body=_NOWHERE, content_type=_FORMS["html"], charset="utf-8", headers=_HEADERS)
+
+
+def _is_for_people(request: web.BaseRequest) -> bool:
     """Whether a page is wanted: browsers name HTML without reserve, and programs something else or anything."""
     wanted = {form.strip().lower() for form in request.headers.get("Accept", "").split(",")}
     return request.method in SAFE_METHODS and _FORMS["html"] in wanted and "application/json" not in wanted
-
-
-def nowhere() -> web.Response:
-    """The page of every address that there is not, with a way back."""
-    return web.Response(status=404, body=_NOWHERE, content_type=_FORMS["html"], charset="utf-8", headers=_HEADERS)
 
 
 async def _answer(body: bytes, form: str, _request: web.Request) -> web.Response:

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
-from gateway.live.admission import SAFE_METHODS
-from gateway.live.names import host_name
+from gateway.live.door.admission import SAFE_METHODS
+from gateway.live.door.names import host_name
 from gateway.live.requests import ErrorCode, RequestError
 
 _MOVED = 308

@@ -1,7 +1,7 @@
 """One subscription: what a client has asked for, how far it has got, and what it is sent next.
 
 While it keeps up it shares its cursors, and the bytes of every message, with all that have asked for the same: see
-`gateway.live.groups`. It has cursors of its own while it is sent the past, and while its client is slow.
+`gateway.live.stream.groups`. It has cursors of its own while it is sent the past, and while its client is slow.
 """
 
 from collections import deque
@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
 from gateway.live.forms import shown
-from gateway.live.groups import CATCH_UP_S, Group, Groups, Key
-from gateway.live.ladder import Level
-from gateway.live.omissions import Omissions
-from gateway.live.pacing import Pace
-from gateway.live.placing import placed, wanted
-from gateway.live.reading import Cursors, LeftOut
 from gateway.live.requests import ErrorCode, RequestError, Sub
 from gateway.live.source import Channels
+from gateway.live.stream.groups import CATCH_UP_S, Group, Groups, Key
+from gateway.live.stream.ladder import Level
+from gateway.live.stream.omissions import Omissions
+from gateway.live.stream.pacing import Pace
+from gateway.live.stream.placing import placed, wanted
+from gateway.live.stream.reading import Cursors, LeftOut
+from gateway.live.stream.wire import Outlet
 from gateway.live.visibility import Sight
-from gateway.live.wire import Outlet
 from insiders_codecs.live import MAX_ROWS, Arrivals, Codec, Message, encode, encode_head, encode_samples
 from insiders_codecs.samples import COLUMN_NAMES, SAMPLE_PERIOD_MS
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.live.reading import Cursors, LeftOut
 from gateway.live.source import Channels
+from gateway.live.stream.reading import Cursors, LeftOut
 
 
 @dataclass(slots=True)

@@ -4,9 +4,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from gateway.access.roles import Action
-from gateway.live.admission import entrance_of
-from gateway.live.gate import body_of, json_answer
-from gateway.live.guard import SUBJECT, Guard
+from gateway.live.door.admission import entrance_of
+from gateway.live.door.gate import body_of, json_answer
+from gateway.live.door.guard import SUBJECT, Guard
 from gateway.live.requests import ErrorCode, RequestError, parse_query
 from gateway.live.source import CertificatesView
 

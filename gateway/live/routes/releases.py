@@ -7,8 +7,8 @@ from msgspec import Meta, Struct
 
 from gateway.access.releases import Releases
 from gateway.access.roles import Action
-from gateway.live.gate import body_of, json_answer
-from gateway.live.guard import CALLER, UNNOTED, Guard
+from gateway.live.door.gate import body_of, json_answer
+from gateway.live.door.guard import CALLER, UNNOTED, Guard
 from gateway.live.requests import parse_body
 
 _ROOT = "/api/v1/releases"

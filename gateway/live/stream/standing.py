@@ -5,7 +5,7 @@ from gateway.access.caller import Caller
 from gateway.access.errors import NotAdmittedError
 from gateway.access.roles import Action
 from gateway.live.requests import Auth, ErrorCode, RequestError, forbidden
-from gateway.live.shared import Shared
+from gateway.live.stream.shared import Shared
 from gateway.live.visibility import Sight
 from gateway.secret import Secret
 from insiders_codecs.live import Message

@@ -1,6 +1,6 @@
 """Drives all sessions from one place: nobody waits for a socket, and who is slow is passed over and not waited for.
 
-`turn` is told the time and does all that is due; around it there is one loop, in `gateway.live.streaming`.
+`turn` is told the time and does all that is due; around it there is one loop, in `gateway.live.stream.streaming`.
 """
 
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from itertools import islice
 from math import inf
 
 from gateway.access.caller import Caller
-from gateway.live.groups import BLOCKED_POLL_S
-from gateway.live.session import CloseCode, Session
-from gateway.live.shared import Shared
-from gateway.live.times import next_s
-from gateway.live.wire import Wire
+from gateway.live.stream.groups import BLOCKED_POLL_S
+from gateway.live.stream.session import CloseCode, Session
+from gateway.live.stream.shared import Shared
+from gateway.live.stream.times import next_s
+from gateway.live.stream.wire import Wire
 from insiders_codecs.live import Codec
 
 POLL_S = 0.2

@@ -7,16 +7,16 @@ from math import inf
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
-from gateway.live.admission import address_of
-from gateway.live.connection import Connection
-from gateway.live.gate import Gate
-from gateway.live.guard import CALLER
+from gateway.live.door.admission import address_of
+from gateway.live.door.connection import Connection
+from gateway.live.door.gate import Gate
+from gateway.live.door.guard import CALLER
 from gateway.live.hub import Hub
 from gateway.live.limits import Limits
-from gateway.live.pump import GOODBYE_S, Pump
-from gateway.live.shared import AuditView, DoorkeeperView, Shared
+from gateway.live.stream.pump import GOODBYE_S, Pump
+from gateway.live.stream.shared import AuditView, DoorkeeperView, Shared
+from gateway.live.stream.wire import Wire
 from gateway.live.turnstile import Turnstile
-from gateway.live.wire import Wire
 from insiders_codecs.live import Codec
 
 _LOG = logging.getLogger(__name__)

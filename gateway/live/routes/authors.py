@@ -5,8 +5,8 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
-from gateway.live.admission import entrance_of
-from gateway.live.guard import CALLER
+from gateway.live.door.admission import entrance_of
+from gateway.live.door.guard import CALLER
 
 _Form = TypeVar("_Form", bound=msgspec.Struct)
 

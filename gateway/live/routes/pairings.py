@@ -5,9 +5,9 @@ from functools import partial
 from aiohttp import web
 
 from gateway.access.roles import Action
-from gateway.live.authors import author_of
-from gateway.live.gate import body_of, json_answer
-from gateway.live.guard import Guard
+from gateway.live.door.gate import body_of, json_answer
+from gateway.live.door.guard import Guard
+from gateway.live.routes.authors import author_of
 from gateway.live.source import PairingsView
 
 ACTIONS = ("adopt", "suspend", "resume", "retry")

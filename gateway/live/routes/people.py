@@ -23,10 +23,10 @@ from gateway.access.documents import (
 from gateway.access.doorkeeper import Doorkeeper
 from gateway.access.grants import Grant
 from gateway.access.roles import MAY, Action
-from gateway.live.admission import address_of, cookie_name, entrance_of
-from gateway.live.connection import spare
-from gateway.live.gate import body_of, json_answer
-from gateway.live.guard import CALLER, SUBJECT, Guard
+from gateway.live.door.admission import address_of, cookie_name, entrance_of
+from gateway.live.door.connection import spare
+from gateway.live.door.gate import body_of, json_answer
+from gateway.live.door.guard import CALLER, SUBJECT, Guard
 from gateway.live.requests import ErrorCode, RequestError, parse_body, parse_query
 from gateway.live.source import CertificatesView
 from gateway.secret import Secret

@@ -6,11 +6,11 @@ from typing import Protocol
 
 from gateway.access.audit import DONE
 from gateway.access.caller import Caller
-from gateway.live.groups import Groups
 from gateway.live.hub import Hub
 from gateway.live.limits import LIMITS, Limits
-from gateway.live.pacing import SNAPSHOTS_BYTES_PER_S, Pace
-from gateway.live.times import Times
+from gateway.live.stream.groups import Groups
+from gateway.live.stream.pacing import SNAPSHOTS_BYTES_PER_S, Pace
+from gateway.live.stream.times import Times
 from gateway.secret import Secret
 from insiders_codecs.live import MAX_FRAME_BYTES
 

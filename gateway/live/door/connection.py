@@ -11,11 +11,11 @@ from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError
 
 from gateway.access.caller import Caller
-from gateway.live.admission import Admission
-from gateway.live.gate import Gate
+from gateway.live.door.admission import Admission
+from gateway.live.door.gate import Gate
+from gateway.live.door.names import parsed
+from gateway.live.door.places import Place, Places
 from gateway.live.limits import Limits
-from gateway.live.names import parsed
-from gateway.live.places import Place, Places
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.live.turnstile import Turnstile
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from gateway.access.doorkeeper import Doorkeeper
-from gateway.live.connection import Connection
+from gateway.live.door.connection import Connection
 
 
 async def evict(doorkeeper: Doorkeeper, server: web.Server) -> None:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from gateway.live.connection import Connection
+from gateway.live.door.connection import Connection
 
 SEND_BUFFER_BYTES = 64 * 1024
 """Kernel buffer per client. The default hides megabytes, minutes of samples, before anybody notices a slow laptop."""

@@ -9,10 +9,10 @@ import msgspec
 from aiohttp import web
 
 from gateway.access.roles import Action
-from gateway.live.authors import author_of
-from gateway.live.gate import body_of, check_plain, json_answer
-from gateway.live.guard import Guard
+from gateway.live.door.gate import body_of, check_plain, json_answer
+from gateway.live.door.guard import Guard
 from gateway.live.requests import ErrorCode, RequestError, parse_query
+from gateway.live.routes.authors import author_of
 from gateway.live.source import RecordingsView
 
 ACTIONS = ("assign", "retry", "discard")

@@ -1,9 +1,9 @@
 """Where a subscription begins: which channels it wants, and what of the past that was asked for can be met."""
 
 from gateway.live.forms import shown
-from gateway.live.reading import Position
 from gateway.live.requests import ErrorCode, RequestError, Start
 from gateway.live.source import Channels, ChannelView
+from gateway.live.stream.reading import Position
 from insiders_codecs.live import Message
 
 

@@ -10,7 +10,7 @@ from gateway.access.audit import ADMISSION, DENIED, DONE, Audit
 from gateway.access.caller import Caller
 from gateway.access.errors import AccessError
 from gateway.access.roles import Action
-from gateway.live.admission import SAFE_METHODS, Admission, address_of
+from gateway.live.door.admission import SAFE_METHODS, Admission, address_of
 from gateway.live.requests import ErrorCode, RequestError, forbidden
 
 CALLER = web.RequestKey("caller", Caller)

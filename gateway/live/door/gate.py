@@ -13,10 +13,9 @@ import msgspec
 from aiohttp import web
 
 from gateway.access.errors import AccessCode, AccessError, NotAdmittedError
-from gateway.live.admission import entrance_of
+from gateway.live.door.admission import entrance_of
+from gateway.live.door.names import host_of, is_asked_for, is_own_page
 from gateway.live.limits import Limits
-from gateway.live.names import host_of, is_asked_for, is_own_page
-from gateway.live.page import is_for_people, nowhere
 from gateway.live.requests import MAX_BODY_BYTES, ErrorCode, RequestError
 
 BODY_S = web.RequestKey("body_s", int)
@@ -95,17 +94,25 @@ _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Gate:
     """Every request passes it."""
 
-    def __init__(self, refusals: Counter[str], names: frozenset[str], limits: Limits) -> None:
+    def __init__(
+        self,
+        refusals: Counter[str],
+        names: frozenset[str],
+        limits: Limits,
+        nowhere: Callable[[web.BaseRequest], web.Response | None],
+    ) -> None:
         """Make a gate.
 
         Args:
             refusals: Counts what was refused, by code.
             names: By which this machine may be asked besides its addresses.
             limits: What one client may take.
+            nowhere: Makes the page of an address that there is not, for those who want a page.
         """
         self._refusals = refusals
         self._names = names
         self._limits = limits
+        self._nowhere = nowhere
 
     async def admit(self, handler: _Handler, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, or refuse it: with a status, and with a code and a sentence in JSON."""
@@ -128,9 +135,10 @@ class Gate:
             refusal = self.refusal("method_not_allowed", f"Use {allowed} at this address.")
             return _sealed(web.Response(status=error.status, headers={"Allow": allowed}, **refusal))
         except web.HTTPNotFound as error:
-            if is_for_people(request):
+            page = self._nowhere(request)
+            if page is not None:
                 self.count("unknown_path")
-                return _sealed(nowhere())
+                return _sealed(page)
             text = "There is nothing here; /api/v1/hello says who this is."
             return _sealed(web.Response(status=error.status, **self.refusal("unknown_path", text)))
         except web.HTTPException as error:

@@ -6,12 +6,12 @@ from aiohttp import web
 
 from gateway.access.audit import LOOKED
 from gateway.access.roles import Action
-from gateway.live.admission import Admission, entrance_of
+from gateway.live.door.admission import Admission, entrance_of
+from gateway.live.door.gate import json_answer
+from gateway.live.door.guard import CALLER, SUBJECT, Guard
 from gateway.live.gaps import report_gaps
-from gateway.live.gate import json_answer
-from gateway.live.guard import CALLER, SUBJECT, Guard
-from gateway.live.history import answer_history
 from gateway.live.hub import Hub
+from gateway.live.routes.history import answer_history
 from gateway.live.turnstile import Turnstile
 from gateway.live.visibility import Sight
 from insiders_codecs.live import Codec

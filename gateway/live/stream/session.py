@@ -12,15 +12,15 @@ from enum import IntEnum
 from gateway.access.caller import Caller
 from gateway.access.errors import NotAdmittedError
 from gateway.access.roles import Action
-from gateway.live.ladder import Ladder, Level
-from gateway.live.news import News
-from gateway.live.pacing import SNAPSHOT_BYTES_PER_S, Bucket, Pace
 from gateway.live.requests import ErrorCode, RequestError, parse_ack, parse_auth, parse_sub, parse_unsub
-from gateway.live.shared import Shared
-from gateway.live.standing import Standing, about
-from gateway.live.subscription import Subscription
-from gateway.live.times import next_s
-from gateway.live.wire import Outlet
+from gateway.live.stream.ladder import Ladder, Level
+from gateway.live.stream.news import News
+from gateway.live.stream.pacing import SNAPSHOT_BYTES_PER_S, Bucket, Pace
+from gateway.live.stream.shared import Shared
+from gateway.live.stream.standing import Standing, about
+from gateway.live.stream.subscription import Subscription
+from gateway.live.stream.times import next_s
+from gateway.live.stream.wire import Outlet
 from insiders_codecs.errors import DecodeError
 from insiders_codecs.live import Codec, Message, decode, encode
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.access.caller import Caller
 from gateway.access.doorkeeper import Doorkeeper
 from gateway.access.roles import Role
-from gateway.live.names import Entrance, is_loopback, parsed
+from gateway.live.door.names import Entrance, is_loopback, parsed
 from gateway.live.requests import ErrorCode, RequestError
 from gateway.secret import Secret
 

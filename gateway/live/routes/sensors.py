@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from gateway.access.roles import Action
-from gateway.live.gate import body_of, json_answer
-from gateway.live.guard import Guard
+from gateway.live.door.gate import body_of, json_answer
+from gateway.live.door.guard import Guard
 from gateway.live.requests import Inspect, parse_body
 from gateway.live.source import SensorsView
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple, Protocol
 
-from gateway.live.reading import Cursors, LeftOut
 from gateway.live.source import Channels
+from gateway.live.stream.reading import Cursors, LeftOut
 from insiders_codecs.live import MAX_ROWS, Codec, encode_samples
 
 BLOCKED_POLL_S = 0.05

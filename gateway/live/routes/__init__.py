@@ -1,0 +1,1 @@
+"""What can be asked over HTTP, address by address, and the pages."""
